@@ -1,0 +1,16 @@
+namespace Mira.Domain.Keys;
+
+/// <summary>A revoked key cannot be changed, and only an active one can be rotated.</summary>
+public sealed class KeyNotActiveException(KeyId keyId, KeyStatus status)
+    : InvalidOperationException($"The key {keyId} is {status.Name()}.")
+{
+    public KeyStatus Status { get; } = status;
+}
+
+/// <summary>A rotation would leave the key with more than <see cref="ApiKey.MaximumLiveSecrets"/> secrets that work.</summary>
+public sealed class TooManyLiveSecretsException(KeyId keyId)
+    : InvalidOperationException($"The key {keyId} already has {ApiKey.MaximumLiveSecrets} secrets that work.");
+
+/// <summary>The change would leave no admin key that works.</summary>
+public sealed class LastAdminException(KeyId keyId)
+    : InvalidOperationException($"The key {keyId} is the last active admin key.");

@@ -1,0 +1,46 @@
+using Mira.Domain.Tokens;
+
+namespace Mira.Domain.Keys;
+
+/// <summary>One version of a key's secret half: its digest, and until when it works. Changed by its <see cref="ApiKey"/> alone.</summary>
+public sealed class Secret
+{
+    internal Secret(int version, SealedSecret seal, DateTimeOffset createdAt, DateTimeOffset? expiresAt)
+    {
+        Version = version;
+        PepperId = seal.PepperId;
+        Digest = seal.Digest;
+        CreatedAt = createdAt;
+        ExpiresAt = expiresAt;
+    }
+
+    private Secret() => PepperId = "";
+
+    /// <summary>1, 2, …; the highest is the current one, all others are superseded.</summary>
+    public int Version { get; private set; }
+
+    public string PepperId { get; private set; }
+
+    public Digest Digest { get; private set; }
+
+    public DateTimeOffset CreatedAt { get; private set; }
+
+    /// <summary>When it was meant to end when it was made; null for never.</summary>
+    public DateTimeOffset? ExpiresAt { get; private set; }
+
+    /// <summary>Until when a superseded secret works; null for the current one.</summary>
+    public DateTimeOffset? ValidUntil { get; private set; }
+
+    public DateTimeOffset? LastUsedAt { get; private set; }
+
+    public bool IsSuperseded => ValidUntil is not null;
+
+    /// <summary>The earlier of both ends; it works while now is before it. Null for never.</summary>
+    public DateTimeOffset? Deadline => ValidUntil < (ExpiresAt ?? DateTimeOffset.MaxValue) ? ValidUntil : ExpiresAt;
+
+    internal bool HasEnded(DateTimeOffset now) => Deadline <= now;
+
+    internal void Supersede(DateTimeOffset validUntil) => ValidUntil = validUntil;
+
+    internal bool Matches(in Digest digest) => Tokens.Digest.FixedTimeEquals(Digest, digest);
+}

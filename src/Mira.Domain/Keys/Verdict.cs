@@ -1,0 +1,33 @@
+namespace Mira.Domain.Keys;
+
+public enum VerdictCode
+{
+    Valid,
+
+    /// <summary>Malformed, unknown, or a secret that is not (or no longer) known: one answer for all of them.</summary>
+    InvalidKey,
+    KeyRevoked,
+    KeyRotatedOut,
+    KeyExpired,
+    KeyDisabled,
+    IpNotAllowed,
+    InsufficientPermission,
+}
+
+/// <summary>What a key may do now. The secret is set exactly when the caller proved it, also when the answer is a refusal.</summary>
+public readonly record struct Verdict(VerdictCode Code, Secret? Secret)
+{
+    public static Verdict Invalid => new(VerdictCode.InvalidKey, null);
+
+    public bool IsValid => Code == VerdictCode.Valid;
+}
+
+public static class VerdictCodes
+{
+    private static readonly string[] Names =
+    [
+        "valid", "invalid_key", "key_revoked", "key_rotated_out", "key_expired", "key_disabled", "ip_not_allowed", "insufficient_permission",
+    ];
+
+    public static string Name(this VerdictCode code) => Names[(int)code];
+}

@@ -1,0 +1,15 @@
+namespace Mira.Domain.Ledger;
+
+/// <summary>Who did it: a key with its name and role at that time, or the system itself, and from where.</summary>
+public sealed record Actor(string? KeyId, string? Name, string? Role, string? Ip, string? UserAgent)
+{
+    public const int MaximumUserAgentLength = 256;
+
+    /// <summary>Stands for the start of the service and the recovery of a lost admin, which no key does.</summary>
+    public const string SystemName = "system";
+
+    public static Actor System { get; } = new(null, SystemName, null, null, null);
+
+    /// <summary>What a key's <c>created_by</c> and <c>revoked_by</c> say.</summary>
+    public string Author => KeyId ?? Name ?? SystemName;
+}

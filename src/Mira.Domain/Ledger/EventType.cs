@@ -1,0 +1,17 @@
+namespace Mira.Domain.Ledger;
+
+/// <summary>The types of events the ledger holds.</summary>
+public static class EventType
+{
+    public const string KeyCreated = "key.created";
+    public const string KeyUpdated = "key.updated";
+    public const string KeyRotated = "key.rotated";
+    public const string KeyRevoked = "key.revoked";
+    public const string KeyDisabled = "key.disabled";
+    public const string KeyEnabled = "key.enabled";
+    public const string SystemStarted = "system.started";
+    public const string SystemStopped = "system.stopped";
+
+    public static IReadOnlyList<string> All { get; } =
+        [KeyCreated, KeyUpdated, KeyRotated, KeyRevoked, KeyDisabled, KeyEnabled, SystemStarted, SystemStopped];
+}

@@ -1,0 +1,90 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using Mira.Domain.Keys;
+
+namespace Mira.Domain.Ledger;
+
+/// <summary>
+/// One entry of the ledger. Its hash is SHA-256 over the RFC 8785 canonical JSON of all its other fields, among them the hash of the
+/// entry before, so that none can be changed, removed or put between without changing every later one.
+/// </summary>
+/// <param name="Body">The canonical JSON without <c>hash</c>: what is hashed, and what is stored.</param>
+/// <param name="Hash">Lower-case hex.</param>
+public sealed record LedgerEvent(
+    long Seq, DateTimeOffset At, string Type, string? ActorKeyId, string? Subject, string Body, string PreviousHash, string Hash)
+{
+    public const int FormatVersion = 1;
+
+    /// <summary>What the first entry names as the one before it: 64 zeros.</summary>
+    public static readonly string NoHash = new('0', SHA256.HashSizeInBytes * 2);
+
+    public static LedgerEvent Append(LedgerPosition head, DateTimeOffset at, EventDraft draft)
+    {
+        var seq = head.Seq + 1;
+        var body = CanonicalJson.Write(new JsonObject
+        {
+            ["v"] = FormatVersion,
+            ["seq"] = seq,
+            ["at"] = Rfc3339.Format(at),
+            ["type"] = draft.Type,
+            ["actor"] = new JsonObject
+            {
+                ["key_id"] = draft.Actor.KeyId,
+                ["name"] = draft.Actor.Name,
+                ["role"] = draft.Actor.Role,
+                ["ip"] = draft.Actor.Ip,
+                ["user_agent"] = draft.Actor.UserAgent,
+            },
+            ["subject"] = draft.Subject,
+            ["outcome"] = draft.Outcome,
+            ["reason"] = draft.Reason,
+            ["correlation_id"] = draft.CorrelationId,
+            ["count"] = null,
+            ["first_at"] = null,
+            ["last_at"] = null,
+            ["changes"] = draft.Changes.Count == 0 ? null : ToObject(draft.Changes),
+            ["prev_hash"] = head.Hash,
+        });
+        return new LedgerEvent(seq, at, draft.Type, draft.Actor.KeyId, draft.Subject, body, head.Hash, HashOf(body));
+    }
+
+    public LedgerPosition Position => new(Seq, Hash);
+
+    /// <summary>Is it whole, and the one that follows <paramref name="previous"/>?</summary>
+    public bool Follows(LedgerPosition previous) =>
+        Seq == previous.Seq + 1 && PreviousHash == previous.Hash && Hash == HashOf(Body) && AgreesWithBody();
+
+    public static string HashOf(string body) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(body)));
+
+    // The columns beside the body exist to search by; a changed one would show an event under a false name.
+    private bool AgreesWithBody() =>
+        JsonNode.Parse(Body) is JsonObject json
+        && (long?)json["seq"] == Seq
+        && (string?)json["at"] == Rfc3339.Format(At)
+        && (string?)json["type"] == Type
+        && (string?)json["subject"] == Subject
+        && (string?)json["prev_hash"] == PreviousHash
+        && (string?)json["actor"]?["key_id"] == ActorKeyId;
+
+    private static JsonObject ToObject(IReadOnlyList<FieldChange> changes) => new(changes.Select(change =>
+        KeyValuePair.Create<string, JsonNode?>(
+            change.Field,
+            new JsonObject { ["from"] = change.From?.DeepClone(), ["to"] = change.To?.DeepClone() })));
+}
+
+/// <summary>The newest entry of a ledger, or of what a node has seen of it.</summary>
+public sealed record LedgerPosition(long Seq, string Hash)
+{
+    public static LedgerPosition Start { get; } = new(0, LedgerEvent.NoHash);
+}
+
+/// <summary>An event that has no place in the ledger yet.</summary>
+public sealed record EventDraft(string Type, Actor Actor, string? Subject, string? CorrelationId)
+{
+    public string Outcome { get; init; } = "success";
+
+    public string? Reason { get; init; }
+
+    public IReadOnlyList<FieldChange> Changes { get; init; } = [];
+}

@@ -1,0 +1,44 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Mira.Domain.Tokens;
+
+/// <summary>
+/// A server-side secret that keys the stored digests, so that a stolen database alone cannot even confirm a guess.
+/// Its id is public: the first 8 hex digits of <c>SHA-256("mira-pepper-id" ‖ pepper)</c>.
+/// </summary>
+public sealed class Pepper
+{
+    public const int MinimumSize = 32;
+
+    private readonly byte[] _secret;
+
+    /// <exception cref="ArgumentException"><paramref name="secret"/> is shorter than 32 bytes.</exception>
+    public Pepper(ReadOnlySpan<byte> secret)
+    {
+        if (secret.Length < MinimumSize)
+            throw new ArgumentException("A pepper is at least 32 bytes long.", nameof(secret));
+
+        _secret = secret.ToArray();
+        Id = IdOf(secret);
+    }
+
+    public string Id { get; }
+
+    /// <param name="tokenHash">SHA-256 of the token, see <see cref="Token.Hash"/>.</param>
+    public Digest Digest(ReadOnlySpan<byte> tokenHash)
+    {
+        Span<byte> digest = stackalloc byte[Tokens.Digest.Size];
+        HMACSHA256.HashData(_secret, tokenHash, digest);
+        return Tokens.Digest.From(digest);
+    }
+
+    public override string ToString() => $"pepper {Id}";
+
+    private static string IdOf(ReadOnlySpan<byte> secret)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData([.. Encoding.ASCII.GetBytes("mira-pepper-id"), .. secret], hash);
+        return Convert.ToHexStringLower(hash[..4]);
+    }
+}
