@@ -170,7 +170,7 @@ public sealed class ApiKey
         var lifetime = rotation.LifetimeDays ?? LifetimeDays;
         var previous = Current;
         var next = new Secret(previous.Version + 1, seal, now, ExpiryOf(lifetime, now));
-        var previousEnd = Earliest(now + rotation.Grace, previous.ExpiresAt, next.ExpiresAt);
+        var previousEnd = new[] { now + rotation.Grace, previous.ExpiresAt, next.ExpiresAt }.Min()!.Value;
         var endsAll = rotation.Grace == TimeSpan.Zero;
         var goOn = endsAll ? 0 : _secrets.Count(secret => secret == previous ? previousEnd > now : !secret.HasEnded(now));
         if (goOn + 1 > MaximumLiveSecrets)
@@ -294,11 +294,4 @@ public sealed class ApiKey
     private static string[] Sorted(IReadOnlyList<string> permissions) => [.. permissions.Distinct().Order(StringComparer.Ordinal)];
 
     private static DateTimeOffset? ExpiryOf(int? lifetimeDays, DateTimeOffset now) => lifetimeDays is { } days ? now.AddDays(days) : null;
-
-    private static DateTimeOffset Earliest(DateTimeOffset first, params ReadOnlySpan<DateTimeOffset?> others)
-    {
-        foreach (var other in others)
-            first = other < first ? other.Value : first;
-        return first;
-    }
 }
