@@ -138,23 +138,13 @@ public sealed class ApiKey
         return new Verdict(code, secret);
     }
 
+    /// <summary>Does its role reach, and do its permissions cover everything that is asked for?</summary>
+    public bool Meets(Demand demand) =>
+        Role >= (demand.Role ?? Role.Viewer) && demand.Permissions.All(Permits);
+
     /// <summary>Does the role, or a permission it was given, cover this one?</summary>
-    public bool Permits(string permission)
-    {
-        foreach (var granted in Role.Permissions())
-        {
-            if (granted == permission)
-                return true;
-        }
-
-        foreach (var granted in FreePermissions)
-        {
-            if (Permission.Covers(granted, permission))
-                return true;
-        }
-
-        return false;
-    }
+    public bool Permits(string permission) =>
+        Role.Permissions().Contains(permission) || FreePermissions.Any(granted => Permission.Covers(granted, permission));
 
     /// <summary>
     /// Makes a new current secret. The old one works until the earliest of now + grace, its own end and the new one's end; no other

@@ -22,6 +22,12 @@ public readonly record struct Verdict(VerdictCode Code, Secret? Secret)
     public bool IsValid => Code == VerdictCode.Valid;
 }
 
+/// <summary>What a caller asks of a key beyond its being valid: at least this role, and all of these permissions.</summary>
+public sealed record Demand(Role? Role, IReadOnlyList<string> Permissions)
+{
+    public static Demand Nothing { get; } = new(null, []);
+}
+
 public static class VerdictCodes
 {
     private static readonly string[] Names =

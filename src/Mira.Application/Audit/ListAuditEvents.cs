@@ -1,0 +1,73 @@
+using System.Globalization;
+using AutoMapper;
+using FluentValidation;
+using MediatR;
+using Mira.Application.Keys;
+using Mira.Application.Ledger;
+using Mira.Domain.Ledger;
+
+namespace Mira.Application.Audit;
+
+/// <summary>Lists events of the ledger, newest first.</summary>
+/// <param name="KeyId">Whom the event concerns.</param>
+/// <param name="Actor">The id of the key that did it.</param>
+/// <param name="From">Inclusive, RFC 3339.</param>
+/// <param name="To">Exclusive, RFC 3339.</param>
+public sealed record ListAuditEvents(
+    string? Type, string? KeyId, string? Actor, string? From, string? To, string? Limit, string? Cursor) : IRequest<AuditEventPage>;
+
+/// <param name="NextCursor">Where the next page begins; null on the last.</param>
+public sealed record AuditEventPage(IReadOnlyList<AuditEventView> Events, string? NextCursor);
+
+public sealed class ListAuditEventsValidator : AbstractValidator<ListAuditEvents>
+{
+    public ListAuditEventsValidator()
+    {
+        RuleFor(list => list.Type)
+            .Must(type => type is null || EventType.All.Contains(type))
+            .WithMessage("must be a type of event").WithErrorCode(KeyInput.InvalidParameter);
+        RuleFor(list => list.KeyId).IsKeyId();
+        RuleFor(list => list.Actor).IsKeyId();
+        RuleFor(list => list.From).IsTime();
+        RuleFor(list => list.To).IsTime();
+        RuleFor(list => list.Limit).IsPageSize();
+        RuleFor(list => list.Cursor).IsCursor(ListAuditEventsHandler.CursorName);
+    }
+}
+
+public sealed class ListAuditEventsHandler(ILedgerReader ledger, IMapper mapper) : IRequestHandler<ListAuditEvents, AuditEventPage>
+{
+    internal const string CursorName = "e";
+
+    public async Task<AuditEventPage> Handle(ListAuditEvents request, CancellationToken cancellationToken)
+    {
+        var limit = PageInput.Size(request.Limit);
+        var filter = new EventFilter(
+            request.Type, request.KeyId, request.Actor, AuditInput.Time(request.From), AuditInput.Time(request.To),
+            PageInput.Before(CursorName, request.Cursor), limit + 1);
+        var found = await ledger.FindAsync(filter, cancellationToken);
+        return new AuditEventPage(
+            [.. found.Take(limit).Select(mapper.Map<AuditEventView>)],
+            found.Count > limit ? Application.Cursor.Write(CursorName, found[limit - 1].Seq) : null);
+    }
+}
+
+internal static class AuditInput
+{
+    private static readonly string[] Formats =
+        ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK"];
+
+    public static IRuleBuilderOptions<T, string?> IsKeyId<T>(this IRuleBuilder<T, string?> rule) =>
+        rule.Must(text => text is null || Domain.Keys.KeyId.TryParse(text, out _))
+            .WithMessage("must be a key id").WithErrorCode(KeyInput.InvalidParameter);
+
+    public static IRuleBuilderOptions<T, string?> IsTime<T>(this IRuleBuilder<T, string?> rule) =>
+        rule.Must(text => text is null || Time(text) is not null)
+            .WithMessage("must be a time like 2026-01-31T12:00:00Z").WithErrorCode(KeyInput.InvalidParameter);
+
+    public static DateTimeOffset? Time(string? text) =>
+        text is { Length: > 19 } && (text[^1] == 'Z' || text[^6] is '+' or '-')
+        && DateTimeOffset.TryParseExact(text, Formats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            ? time.ToUniversalTime()
+            : null;
+}

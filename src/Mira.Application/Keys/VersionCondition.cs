@@ -1,0 +1,30 @@
+using Mira.Application.Ledger;
+using Mira.Domain.Keys;
+
+namespace Mira.Application.Keys;
+
+/// <summary>Which versions of a key a caller has seen and means to change; null for whichever it is.</summary>
+public sealed record VersionCondition(IReadOnlyCollection<int>? Versions)
+{
+    public static VersionCondition Any { get; } = new((IReadOnlyCollection<int>?)null);
+
+    /// <exception cref="VersionMismatchException">The key has another version.</exception>
+    public void Demand(int version)
+    {
+        if (Versions is not null && !Versions.Contains(version))
+            throw new VersionMismatchException(version);
+    }
+}
+
+public sealed class VersionMismatchException(int version)
+    : Exception($"The key has been changed since: its version is {version} now.");
+
+public sealed class UnknownKeyException()
+    : Exception("There is no key with this id.");
+
+internal static class LedgerChangeKeys
+{
+    /// <exception cref="UnknownKeyException">No such key, or not the form of a key id.</exception>
+    public static async Task<ApiKey> GetKeyAsync(this ILedgerChange change, string keyId) =>
+        (KeyId.TryParse(keyId, out var id) ? await change.FindKeyAsync(id) : null) ?? throw new UnknownKeyException();
+}

@@ -1,0 +1,40 @@
+using MediatR;
+using Mira.Domain.Ledger;
+
+namespace Mira.Application.Pipeline;
+
+/// <summary>Who sends messages, as the host knows it.</summary>
+public interface ICaller
+{
+    Actor Actor { get; }
+
+    string? CorrelationId { get; }
+}
+
+/// <summary>Who acts in this scope: stamped on every event it commits.</summary>
+public sealed class AuditScope
+{
+    public Actor Actor { get; private set; } = Actor.System;
+
+    public string? CorrelationId { get; private set; }
+
+    public void Enter(ICaller caller) => (Actor, CorrelationId) = (caller.Actor, caller.CorrelationId);
+}
+
+public sealed class AuditScopeBehavior<TRequest, TResponse>(ICaller caller, AuditScope scope) : IPipelineBehavior<TRequest, TResponse>
+    where TRequest : IRequest<TResponse>
+{
+    public Task<TResponse> Handle(TRequest request, CancellationToken cancellationToken, RequestHandlerDelegate<TResponse> next)
+    {
+        scope.Enter(caller);
+        return next();
+    }
+}
+
+/// <summary>The host itself, at its first start and in its offline verbs.</summary>
+public sealed class SystemCaller : ICaller
+{
+    public Actor Actor => Actor.System;
+
+    public string? CorrelationId => null;
+}

@@ -1,0 +1,52 @@
+using System.Reflection;
+using AutoMapper;
+using FluentValidation;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Mira.Application.Pipeline;
+using Mira.Application.Verification;
+
+namespace Mira.Application;
+
+public static class Registration
+{
+    /// <summary>Use cases with their validators and views, and the verification path. The host adds the ports and the options.</summary>
+    /// <param name="autoMapperLicenseKey">AutoMapper's own licence; without it the library logs a warning.</param>
+    public static IServiceCollection AddMiraApplication(this IServiceCollection services, string? autoMapperLicenseKey)
+    {
+        services.AddScoped<ServiceFactory>(provider => provider.GetRequiredService);
+        services.AddScoped<IMediator, Mediator>();
+        foreach (var type in Assembly.GetExecutingAssembly().GetTypes().Where(type => type is { IsClass: true, IsAbstract: false, IsGenericType: false }))
+        {
+            foreach (var contract in type.GetInterfaces().Where(IsHandlerOrValidator))
+                services.AddTransient(contract, type);
+        }
+
+        // The first one is the outermost.
+        services.AddScoped(typeof(IPipelineBehavior<,>), typeof(AuditScopeBehavior<,>));
+        services.AddScoped(typeof(IPipelineBehavior<,>), typeof(ValidationBehavior<,>));
+        services.AddScoped(typeof(IPipelineBehavior<,>), typeof(RepeatBehavior<,>));
+        services.AddScoped<AuditScope>();
+        services.AddSingleton<RunningRepeats>();
+
+        services.AddSingleton(provider => new MapperConfiguration(
+            map =>
+            {
+                map.LicenseKey = autoMapperLicenseKey;
+                map.AddMaps(Assembly.GetExecutingAssembly());
+            },
+            provider.GetRequiredService<ILoggerFactory>()).CreateMapper());
+
+        services.AddSingleton<KeyDirectory>();
+        services.AddSingleton<RecentChanges>();
+        services.AddSingleton<LedgerFollower>();
+        services.AddSingleton<UsageLog>();
+        services.AddSingleton<Verifier>();
+        return services;
+    }
+
+    private static bool IsHandlerOrValidator(Type contract) =>
+        contract.IsGenericType
+        && (contract.GetGenericTypeDefinition() == typeof(IRequestHandler<,>) || contract.GetGenericTypeDefinition() == typeof(IValidator<>));
+}

@@ -1,0 +1,78 @@
+using System.Globalization;
+
+namespace Mira.Application.Settings;
+
+/// <summary>
+/// Reads settings at start. Each has a flat name, which wins, or a path below <c>Mira:</c>, or both. A value that cannot be right stops the
+/// start with a line that names the setting and never shows the value.
+/// </summary>
+/// <param name="find">The value under a configuration path; null or empty when there is none.</param>
+public sealed class SettingReader(Func<string, string?> find)
+{
+    public string? Text(string name, string? path = null) => Find(name, path).Value;
+
+    /// <exception cref="SettingException">It is not a whole number in the range.</exception>
+    public int Number(string name, string? path, int fallback, int minimum, int maximum)
+    {
+        var (value, source) = Find(name, path);
+        if (value is null)
+            return fallback;
+
+        return int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= minimum && number <= maximum
+            ? number
+            : throw new SettingException(source, $"must be a whole number from {minimum} to {maximum}");
+    }
+
+    /// <exception cref="SettingException">It is neither true nor false.</exception>
+    public bool Truth(string name, string? path, bool fallback)
+    {
+        var (value, source) = Find(name, path);
+        if (value is null)
+            return fallback;
+
+        return bool.TryParse(value, out var truth) ? truth : throw new SettingException(source, "must be true or false");
+    }
+
+    /// <exception cref="SettingException">It is not a time span in the range.</exception>
+    public TimeSpan Duration(string name, TimeSpan fallback, TimeSpan minimum, TimeSpan maximum)
+    {
+        var (value, source) = Find(name, null);
+        if (value is null)
+            return fallback;
+
+        return TimeSpan.TryParseExact(value, ["c", "g"], CultureInfo.InvariantCulture, out var duration) && duration >= minimum && duration <= maximum
+            ? duration
+            : throw new SettingException(source, $"must be a time span like 00:00:30, from {minimum:c} to {maximum:c}");
+    }
+
+    /// <summary>One of a few words, in any case.</summary>
+    /// <exception cref="SettingException">It is another word.</exception>
+    public string Choice(string name, string? path, string fallback, params IReadOnlyCollection<string> choices)
+    {
+        var (value, source) = Find(name, path);
+        if (value is null)
+            return fallback;
+
+        return choices.FirstOrDefault(choice => choice.Equals(value, StringComparison.OrdinalIgnoreCase))
+               ?? throw new SettingException(source, $"must be one of {string.Join(", ", choices)}");
+    }
+
+    /// <summary>A comma-separated list, without blanks around its items.</summary>
+    public IReadOnlyList<string> List(string name, string? path = null) =>
+        Find(name, path).Value?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
+
+    private (string? Value, string Source) Find(string name, string? path)
+    {
+        var flat = find(name.Replace("__", ":", StringComparison.Ordinal));
+        if (!string.IsNullOrEmpty(flat))
+            return (flat, name);
+
+        var nested = path is null ? null : find(path);
+        return (string.IsNullOrEmpty(nested) ? null : nested, path ?? name);
+    }
+}
+
+/// <summary>Mira does not start: a setting cannot be right, or what it names is not usable.</summary>
+/// <param name="setting">Its name.</param>
+/// <param name="problem">What is wrong, without its value when that may be a secret.</param>
+public sealed class SettingException(string setting, string problem, Exception? inner = null) : Exception($"{setting}: {problem}", inner);

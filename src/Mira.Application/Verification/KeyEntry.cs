@@ -1,0 +1,39 @@
+using Mira.Domain.Keys;
+
+namespace Mira.Application.Verification;
+
+/// <summary>
+/// What a node knows of one key id: the key as it was at a position of the ledger, or that there is none. Nobody changes it; a change of the
+/// key replaces it.
+/// </summary>
+/// <param name="asOf">The ledger's seq, read in the same statement as the key.</param>
+public sealed class KeyEntry(KeyId id, ApiKey? key, long asOf)
+{
+    private SecretUse?[] _uses = [];
+
+    public KeyId Id { get; } = id;
+
+    public ApiKey? Key { get; } = key;
+
+    public long AsOf { get; } = asOf;
+
+    /// <summary>What is kept for one secret of this entry between calls; made at its first use.</summary>
+    public SecretUse UseOf(Secret secret)
+    {
+        foreach (var use in Volatile.Read(ref _uses))
+        {
+            if (ReferenceEquals(use!.Secret, secret))
+                return use;
+        }
+
+        lock (this)
+        {
+            if (Array.Find(_uses, use => ReferenceEquals(use!.Secret, secret)) is { } made)
+                return made;
+
+            var added = new SecretUse(Id, secret);
+            Volatile.Write(ref _uses, [.. _uses, added]);
+            return added;
+        }
+    }
+}

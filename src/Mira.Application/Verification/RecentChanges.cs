@@ -1,0 +1,52 @@
+using Mira.Domain.Keys;
+
+namespace Mira.Application.Verification;
+
+/// <summary>
+/// Remembers for the last key-changing events which key they named, so that what was read before such an event is never trusted after it:
+/// neither a slow read nor a late write of a cache can bring back a revoked key. No clock is involved.
+/// </summary>
+public sealed class RecentChanges(int capacity = RecentChanges.DefaultCapacity)
+{
+    public const int DefaultCapacity = 100_000;
+
+    private readonly Lock _lock = new();
+    private readonly Queue<(long Seq, KeyId Id)> _order = new();
+    private readonly Dictionary<KeyId, long> _newest = [];
+    private long _floor;
+
+    /// <summary>Forgets everything; only what is read at this seq or later can be trusted.</summary>
+    public void Restart(long floor)
+    {
+        lock (_lock)
+        {
+            _order.Clear();
+            _newest.Clear();
+            _floor = floor;
+        }
+    }
+
+    public void Add(long seq, KeyId id)
+    {
+        lock (_lock)
+        {
+            _order.Enqueue((seq, id));
+            _newest[id] = seq;
+            if (_order.Count <= capacity)
+                return;
+
+            // What is forgotten can no longer be checked for, so nothing older than it is trusted.
+            var (forgotten, forgottenId) = _order.Dequeue();
+            _floor = forgotten;
+            if (_newest[forgottenId] == forgotten)
+                _newest.Remove(forgottenId);
+        }
+    }
+
+    /// <summary>Is nothing known that happened to the key after this position of the ledger?</summary>
+    public bool Trusts(KeyId id, long asOf)
+    {
+        lock (_lock)
+            return asOf >= _floor && (!_newest.TryGetValue(id, out var newest) || newest <= asOf);
+    }
+}

@@ -1,0 +1,67 @@
+using System.Net;
+using Mira.Application.Ledger;
+using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
+
+namespace Mira.Application.Verification;
+
+/// <summary>
+/// The path every call takes: token → parse and checksum → entry in memory → fixed-time compare → state and address. When the entry is warm it
+/// touches no store, and it never writes a key's record. What a key may do now is decided by <see cref="ApiKey"/> alone.
+/// </summary>
+public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, PepperRing peppers, UsageLog usage, TimeProvider clock)
+{
+    /// <param name="presented">What the caller sent as its token.</param>
+    /// <param name="from">The caller's address, if it is known.</param>
+    /// <exception cref="StoreUnavailableException">There is nothing to decide by.</exception>
+    /// <exception cref="OverloadedException">Too many keys are being looked up.</exception>
+    public ValueTask<Verification> VerifyAsync(string? presented, IPAddress? from)
+    {
+        if (!Token.TryParse(presented, out var token))
+            return new ValueTask<Verification>(Verification.Refused);
+
+        var trust = follower.EnsureTrustAsync();
+        if (!trust.IsCompletedSuccessfully)
+            return AwaitTrustAsync(trust, token, from);
+
+        var entry = directory.FindAsync(token.KeyId);
+        return entry.IsCompletedSuccessfully
+            ? new ValueTask<Verification>(Decide(entry.Result, token, from))
+            : AwaitEntryAsync(entry, token, from);
+    }
+
+    private async ValueTask<Verification> AwaitTrustAsync(ValueTask trust, Token token, IPAddress? from)
+    {
+        await trust;
+        return Decide(await directory.FindAsync(token.KeyId), token, from);
+    }
+
+    private async ValueTask<Verification> AwaitEntryAsync(ValueTask<KeyEntry> entry, Token token, IPAddress? from) =>
+        Decide(await entry, token, from);
+
+    private Verification Decide(KeyEntry entry, Token token, IPAddress? from)
+    {
+        if (entry.Key is not { } key)
+        {
+            peppers.MatchNothing(token);
+            return Verification.Refused;
+        }
+
+        var now = clock.GetUtcNow();
+        var verdict = key.Verify(token, peppers, from, now);
+        if (verdict.Secret is not { } secret)
+            return Verification.Refused;
+
+        var use = entry.UseOf(secret);
+        if (verdict.IsValid)
+            usage.Record(use, token, now);
+        return new Verification(verdict, key, use, now);
+    }
+}
+
+/// <summary>A verdict, and whose it is: the key and its secret are there exactly when the secret was proved.</summary>
+/// <param name="At">The moment it was decided for.</param>
+public readonly record struct Verification(Verdict Verdict, ApiKey? Key, SecretUse? Use, DateTimeOffset At)
+{
+    public static Verification Refused => new(Verdict.Invalid, null, null, default);
+}
