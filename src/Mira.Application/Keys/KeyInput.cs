@@ -4,7 +4,7 @@ using Mira.Domain.Keys;
 namespace Mira.Application.Keys;
 
 /// <summary>The shapes of a key's fields, said once for every message that takes them.</summary>
-internal static class KeyInput
+public static class KeyInput
 {
     /// <summary>Marks a failure in a query parameter, which is another error than one in a body.</summary>
     public const string InvalidParameter = "invalid_parameter";

@@ -30,11 +30,3 @@ public sealed class AuditScopeBehavior<TRequest, TResponse>(ICaller caller, Audi
         return next();
     }
 }
-
-/// <summary>The host itself, at its first start and in its offline verbs.</summary>
-public sealed class SystemCaller : ICaller
-{
-    public Actor Actor => Actor.System;
-
-    public string? CorrelationId => null;
-}

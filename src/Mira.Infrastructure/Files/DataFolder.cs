@@ -1,0 +1,84 @@
+using Mira.Application.Settings;
+
+namespace Mira.Infrastructure.Files;
+
+/// <summary>The folder that holds the database and the pepper: 0700, its files 0600.</summary>
+public sealed class DataFolder
+{
+    public const string Setting = "MIRA_DATA_DIR";
+
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const UnixFileMode OthersWrite = UnixFileMode.OtherWrite | UnixFileMode.GroupWrite;
+
+    private DataFolder(string path) => Path = path;
+
+    public string Path { get; }
+
+    public string Database => System.IO.Path.Combine(Path, "mira.db");
+
+    public string Pepper => System.IO.Path.Combine(Path, "pepper");
+
+    public string Lock => System.IO.Path.Combine(Path, "mira.lock");
+
+    /// <param name="configured">Null for <c>mira</c> below the user's local application data.</param>
+    /// <param name="contentRoot">The folder of the program; a data folder below it is refused.</param>
+    /// <exception cref="SettingException">It cannot be this folder.</exception>
+    public static DataFolder At(string? configured, string contentRoot)
+    {
+        var path = configured is null ? DefaultPath() : System.IO.Path.GetFullPath(configured);
+        if (IsBelow(ResolveLinks(path), ResolveLinks(contentRoot)))
+            throw new SettingException(Setting, "must not be inside the folder of the program");
+
+        return new DataFolder(path);
+    }
+
+    /// <summary>Makes the folder, or closes it to others when it is there.</summary>
+    /// <exception cref="SettingException">It cannot be made or written.</exception>
+    public void Prepare()
+    {
+        try
+        {
+            Directory.CreateDirectory(Path, OwnerOnly);
+            // A folder that holds other people's files, like /tmp, is not this service's to close.
+            var mode = File.GetUnixFileMode(Path);
+            if ((mode & OthersWrite) == 0 && mode != OwnerOnly)
+                File.SetUnixFileMode(Path, OwnerOnly);
+
+            var probe = System.IO.Path.Combine(Path, $".write-{Guid.NewGuid():N}");
+            using (new FileStream(probe, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.DeleteOnClose }))
+            {
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new SettingException(Setting, "the data folder cannot be written", exception);
+        }
+    }
+
+    private static string DefaultPath()
+    {
+        var local = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+        return System.IO.Path.IsPathRooted(local)
+            ? System.IO.Path.Combine(local, "mira")
+            : throw new SettingException(Setting, "must be given, because this user has no home folder");
+    }
+
+    private static bool IsBelow(string path, string root)
+    {
+        var relative = System.IO.Path.GetRelativePath(root, path);
+        return relative == "." || !(relative == ".." || relative.StartsWith("../", StringComparison.Ordinal) || System.IO.Path.IsPathRooted(relative));
+    }
+
+    // A link elsewhere that points into the program's folder is inside it all the same.
+    private static string ResolveLinks(string path)
+    {
+        var resolved = System.IO.Path.GetPathRoot(path)!;
+        foreach (var part in path[resolved.Length..].Split(System.IO.Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries))
+        {
+            var next = System.IO.Path.Combine(resolved, part);
+            resolved = Directory.Exists(next) ? Directory.ResolveLinkTarget(next, returnFinalTarget: true)?.FullName ?? next : next;
+        }
+
+        return resolved;
+    }
+}

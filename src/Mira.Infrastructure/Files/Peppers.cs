@@ -1,0 +1,77 @@
+using System.Security.Cryptography;
+using Mira.Application.Settings;
+using Mira.Domain.Tokens;
+
+namespace Mira.Infrastructure.Files;
+
+/// <summary>Where peppers come from: settings, or with the embedded store a file in the data folder that is made at the first start.</summary>
+public static class Peppers
+{
+    private const string Setting = "MIRA_PEPPER";
+    private const string FileSetting = "MIRA_PEPPER_FILE";
+    private const string RetiredSetting = "MIRA_PEPPER_RETIRED";
+
+    /// <exception cref="SettingException">A pepper is not usable, or the data folder has lost its own.</exception>
+    public static PepperRing Load(SettingReader settings, DataFolder folder)
+    {
+        var given = Given(settings);
+        var own = File.Exists(folder.Pepper) ? Decode(Setting, ReadFile(Setting, folder.Pepper), $"the file {folder.Pepper}") : null;
+        var retired = settings.List(RetiredSetting).Select(text => Decode(RetiredSetting, text, "each item")).ToList();
+        if (given is not null)
+            return new PepperRing(given, own is null ? retired : [.. retired, own]);
+
+        return new PepperRing(own ?? Make(folder), retired);
+    }
+
+    private static Pepper? Given(SettingReader settings)
+    {
+        var text = settings.Text(Setting, "Mira:Pepper");
+        var path = settings.Text(FileSetting, "Mira:PepperFile");
+        return (text, path) switch
+        {
+            (null, null) => null,
+            (not null, not null) => throw new SettingException(Setting, $"must not be given together with {FileSetting}"),
+            (not null, null) => Decode(Setting, text, "it"),
+            _ => Decode(FileSetting, ReadFile(FileSetting, path), "its content"),
+        };
+    }
+
+    private static Pepper Make(DataFolder folder)
+    {
+        // Keys without their pepper cannot be verified; a new one would only hide what was lost.
+        if (File.Exists(folder.Database) && new FileInfo(folder.Database).Length > 0)
+            throw new SettingException(Setting, $"the data folder holds keys, but their pepper is missing (the file {folder.Pepper})");
+
+        var secret = RandomNumberGenerator.GetBytes(Pepper.MinimumSize);
+        try
+        {
+            SafeFile.Write(folder.Pepper, Convert.ToBase64String(secret) + "\n", replace: false);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new SettingException(DataFolder.Setting, "the pepper cannot be written", exception);
+        }
+
+        return new Pepper(secret);
+    }
+
+    private static string ReadFile(string setting, string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new SettingException(setting, "the file cannot be read", exception);
+        }
+    }
+
+    private static Pepper Decode(string setting, string text, string what)
+    {
+        var bytes = new byte[text.Length];
+        return Convert.TryFromBase64String(text.Trim(), bytes, out var length) && length >= Pepper.MinimumSize
+            ? new Pepper(bytes.AsSpan(0, length))
+            : throw new SettingException(setting, $"{what} must be base64 of at least {Pepper.MinimumSize} bytes");
+    }
+}

@@ -1,0 +1,43 @@
+using Mira.Application.Settings;
+
+namespace Mira.Infrastructure.Files;
+
+/// <summary>Held by the one process that may write the data folder; the operating system lets go of it when the process dies.</summary>
+public sealed class ProcessLock : IDisposable
+{
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
+
+    private readonly FileStream _file;
+
+    private ProcessLock(FileStream file) => _file = file;
+
+    /// <summary>Waits for the process before this one to end, so that a restart need not be timed.</summary>
+    /// <exception cref="SettingException">Another process still holds it after <paramref name="patience"/>.</exception>
+    public static async Task<ProcessLock> TakeAsync(string path, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        SafeFile.Touch(path);
+        var started = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return new ProcessLock(new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None));
+            }
+            catch (IOException exception)
+            {
+                if (TimeProvider.System.GetElapsedTime(started) > patience)
+                    throw new SettingException(DataFolder.Setting, "another process is using this data folder", exception);
+            }
+
+            await Task.Delay(Retry, cancellationToken);
+        }
+    }
+
+    public bool IsReleased { get; private set; }
+
+    public void Dispose()
+    {
+        IsReleased = true;
+        _file.Dispose();
+    }
+}

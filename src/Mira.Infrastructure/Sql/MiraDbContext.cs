@@ -1,0 +1,170 @@
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.ChangeTracking;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
+
+namespace Mira.Infrastructure.Sql;
+
+/// <summary>How keys, the ledger and remembered answers lie in tables. Times are UTC milliseconds, lists are JSON.</summary>
+public sealed class MiraDbContext(DbContextOptions<MiraDbContext> options) : DbContext(options)
+{
+    public DbSet<ApiKey> Keys => Set<ApiKey>();
+
+    public DbSet<Secret> Secrets => Set<Secret>();
+
+    public DbSet<LedgerEvent> Events => Set<LedgerEvent>();
+
+    public DbSet<LedgerHead> Heads => Set<LedgerHead>();
+
+    public DbSet<StoredAnswer> Answers => Set<StoredAnswer>();
+
+    protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
+    {
+        configurationBuilder.Properties<DateTimeOffset>().HaveConversion<MillisecondsConverter>();
+        configurationBuilder.Properties<KeyId>().HaveConversion<KeyIdConverter>();
+        configurationBuilder.Properties<Digest>().HaveConversion<DigestConverter, DigestComparer>();
+    }
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.Entity<ApiKey>(ConfigureKeys);
+        modelBuilder.Entity<Secret>(ConfigureSecrets);
+        modelBuilder.Entity<LedgerEvent>(ConfigureEvents);
+        modelBuilder.Entity<LedgerHead>().ToTable("ledger_head").Property(head => head.Id).ValueGeneratedNever();
+        modelBuilder.Entity<StoredAnswer>(answers =>
+        {
+            answers.ToTable("answers").HasKey(answer => new { answer.Caller, answer.Key });
+            answers.HasIndex(answer => answer.At);
+        });
+        UseSnakeCase(modelBuilder);
+    }
+
+    private static void ConfigureKeys(EntityTypeBuilder<ApiKey> keys)
+    {
+        keys.ToTable("keys").HasKey(key => key.Id);
+        keys.Ignore(key => key.Permissions).Ignore(key => key.Current).Ignore(key => key.LastUsedAt)
+            .Ignore(key => key.LapsesAt).Ignore(key => key.RotatingUntil);
+        keys.Property(key => key.Version).IsConcurrencyToken();
+        keys.Property(key => key.Role).HasConversion(role => role.Name(), name => ReadRole(name));
+        AsJson(keys, key => key.FreePermissions, strings => [.. strings]);
+        AsJson(keys, key => key.Metadata, pairs => pairs);
+        keys.Property(key => key.AllowedIps).HasConversion(
+            ranges => Serialize(ranges.Select(range => range.ToString())),
+            text => Deserialize<string[]>(text).Select(ReadRange).ToArray(),
+            new ValueComparer<IReadOnlyList<IpRange>>((left, right) => left!.SequenceEqual(right!), ranges => ranges.Count, ranges => ranges));
+        keys.HasMany(key => key.Secrets).WithOne().HasForeignKey(SecretColumns.KeyId).OnDelete(DeleteBehavior.Cascade);
+        keys.Navigation(key => key.Secrets).HasField("_secrets");
+
+        // What lists are filtered by; SqlLedgerChange computes them from the key each time it is saved.
+        keys.Property<long>(KeyColumns.CreatedSeq);
+        keys.Property<string>(KeyColumns.NameFolded).IsRequired();
+        keys.Property<string?>(KeyColumns.OwnerFolded);
+        keys.Property<DateTimeOffset?>(KeyColumns.LapseAt);
+        keys.Property<DateTimeOffset?>(KeyColumns.RotationUntil);
+        keys.HasIndex(KeyColumns.CreatedSeq).IsUnique();
+        keys.HasIndex(nameof(ApiKey.Owner), KeyColumns.CreatedSeq);
+        keys.HasIndex(nameof(ApiKey.Role), KeyColumns.CreatedSeq);
+    }
+
+    private static void ConfigureSecrets(EntityTypeBuilder<Secret> secrets)
+    {
+        secrets.ToTable("secrets").HasKey(SecretColumns.KeyId, nameof(Secret.Version));
+        secrets.Property<KeyId>(SecretColumns.KeyId);
+        secrets.Property(secret => secret.Version).ValueGeneratedNever();
+        secrets.Ignore(secret => secret.Deadline).Ignore(secret => secret.IsSuperseded);
+    }
+
+    private static void ConfigureEvents(EntityTypeBuilder<LedgerEvent> events)
+    {
+        events.ToTable("ledger").HasKey(entry => entry.Seq);
+        events.Property(entry => entry.Seq).ValueGeneratedNever();
+        events.Ignore(entry => entry.Position);
+        events.HasIndex(entry => new { entry.Subject, entry.Seq });
+        events.HasIndex(entry => new { entry.Type, entry.Seq });
+        events.HasIndex(entry => new { entry.ActorKeyId, entry.Seq });
+        events.HasIndex(entry => new { entry.At, entry.Seq });
+    }
+
+    private static void AsJson<T>(EntityTypeBuilder<ApiKey> keys, System.Linq.Expressions.Expression<Func<ApiKey, T>> property, Func<T, T> copy)
+        where T : class =>
+        keys.Property(property).HasConversion(
+            value => Serialize(value),
+            text => copy(Deserialize<T>(text)),
+            new ValueComparer<T>((left, right) => Serialize(left) == Serialize(right), value => Serialize(value).GetHashCode(StringComparison.Ordinal), value => value));
+
+    private static string Serialize<T>(T value) => JsonSerializer.Serialize(value);
+
+    private static T Deserialize<T>(string text) => JsonSerializer.Deserialize<T>(text)!;
+
+    private static IpRange ReadRange(string text) =>
+        IpRange.TryParse(text, out var range) ? range : throw new FormatException("A stored address range is damaged.");
+
+    private static Role ReadRole(string name) =>
+        Roles.TryParse(name, out var role) ? role : throw new FormatException("A stored role is damaged.");
+
+    private static void UseSnakeCase(ModelBuilder model)
+    {
+        foreach (var property in model.Model.GetEntityTypes().SelectMany(type => type.GetProperties()))
+            property.SetColumnName(JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name));
+    }
+
+    private sealed class MillisecondsConverter() : ValueConverter<DateTimeOffset, long>(
+        time => time.ToUnixTimeMilliseconds(), milliseconds => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds));
+
+    private sealed class KeyIdConverter() : ValueConverter<KeyId, string>(id => id.Value, text => ReadKeyId(text))
+    {
+        private static KeyId ReadKeyId(string text) =>
+            KeyId.TryParse(text, out var id) ? id : throw new FormatException("A stored key id is damaged.");
+    }
+
+    private sealed class DigestConverter() : ValueConverter<Digest, byte[]>(digest => digest.ToArray(), bytes => Digest.From(bytes));
+
+    private sealed class DigestComparer() : ValueComparer<Digest>((left, right) => Digest.FixedTimeEquals(left, right), digest => 0);
+}
+
+/// <summary>Columns of <c>keys</c> that only the store knows.</summary>
+internal static class KeyColumns
+{
+    public const string CreatedSeq = nameof(CreatedSeq);
+    public const string NameFolded = nameof(NameFolded);
+    public const string OwnerFolded = nameof(OwnerFolded);
+    public const string LapseAt = nameof(LapseAt);
+    public const string RotationUntil = nameof(RotationUntil);
+}
+
+internal static class SecretColumns
+{
+    public const string KeyId = nameof(KeyId);
+}
+
+/// <summary>The one row that every change locks: where the ledger ends.</summary>
+public sealed class LedgerHead
+{
+    public const int OnlyId = 1;
+
+    public int Id { get; set; } = OnlyId;
+
+    public long Seq { get; set; }
+
+    public string Hash { get; set; } = LedgerEvent.NoHash;
+
+    public LedgerPosition Position => new(Seq, Hash);
+}
+
+/// <summary>An answer remembered for a repeat, without its token.</summary>
+public sealed class StoredAnswer
+{
+    public required string Caller { get; init; }
+
+    public required string Key { get; init; }
+
+    public required string Fingerprint { get; init; }
+
+    public required string Answer { get; init; }
+
+    public required DateTimeOffset At { get; init; }
+}

@@ -1,0 +1,83 @@
+using System.Data.Common;
+using Microsoft.EntityFrameworkCore;
+using Mira.Application.Keys;
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+
+namespace Mira.Infrastructure.Sql;
+
+/// <summary>Reads keys from the database.</summary>
+public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts) : IKeyStore
+{
+    private static readonly Func<MiraDbContext, KeyId, Task<KeyRow?>> FindRow = EF.CompileAsyncQuery(
+        (MiraDbContext database, KeyId id) => database.Heads
+            .SelectMany(
+                _ => database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).Where(key => key.Id == id).DefaultIfEmpty(),
+                (head, key) => new KeyRow(head.Seq, key))
+            .AsNoTracking()
+            .FirstOrDefault());
+
+    /// <inheritdoc/>
+    public Task<KeyEntry> ReadAsync(KeyId id, CancellationToken cancellationToken) => ReadAsync(
+        async database =>
+        {
+            var row = await FindRow(database, id) ?? throw new StoreUnavailableException("The ledger has no head.");
+            return new KeyEntry(id, row.Key, row.AsOf);
+        },
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<(ApiKey Key, long Seq)>> FindAsync(KeyFilter filter, CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<(ApiKey, long)>>(
+            async database =>
+            {
+                var rows = await Matching(database, filter)
+                    .OrderByDescending(key => EF.Property<long>(key, KeyColumns.CreatedSeq))
+                    .Take(filter.Limit)
+                    .Include(key => key.Secrets.OrderBy(secret => secret.Version))
+                    .AsNoTracking()
+                    .Select(key => new { Key = key, Seq = EF.Property<long>(key, KeyColumns.CreatedSeq) })
+                    .ToListAsync(cancellationToken);
+                return [.. rows.Select(row => (row.Key, row.Seq))];
+            },
+            cancellationToken);
+
+    private static IQueryable<ApiKey> Matching(MiraDbContext database, KeyFilter filter)
+    {
+        var keys = database.Keys.WhereVisibleTo(filter.Viewpoint);
+        if (filter.Role is { } role)
+            keys = keys.Where(key => key.Role == role);
+        if (filter.Status is { } status)
+            keys = keys.WhereStatus(status, filter.Now);
+        if (filter.Owner is { } owner)
+            keys = keys.Where(key => key.Owner == owner);
+        if (filter.Before is { } before)
+            keys = keys.Where(key => EF.Property<long>(key, KeyColumns.CreatedSeq) < before);
+        if (filter.Text is { } text)
+        {
+            var folded = Label.Fold(text);
+            keys = keys.Where(key =>
+                EF.Property<string>(key, KeyColumns.NameFolded).Contains(folded)
+                || EF.Property<string?>(key, KeyColumns.OwnerFolded)!.Contains(folded)
+                || ((string)(object)key.Id).Substring(0, text.Length) == text);
+        }
+
+        return keys;
+    }
+
+    private async Task<T> ReadAsync<T>(Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+            return await read(database);
+        }
+        catch (DbException exception)
+        {
+            throw new StoreUnavailableException("The key store cannot be read.", exception);
+        }
+    }
+
+    private sealed record KeyRow(long AsOf, ApiKey? Key);
+}

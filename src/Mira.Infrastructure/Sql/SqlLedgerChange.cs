@@ -1,0 +1,81 @@
+using Microsoft.EntityFrameworkCore;
+using Mira.Application.Ledger;
+using Mira.Application.Pipeline;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+
+namespace Mira.Infrastructure.Sql;
+
+/// <summary>What one change reads and does inside its transaction.</summary>
+internal sealed class SqlLedgerChange(MiraDbContext database, DateTimeOffset now, CancellationToken cancellationToken) : ILedgerChange
+{
+    private readonly List<KeyEvent> _systemEvents = [];
+
+    public DateTimeOffset Now => now;
+
+    public Task<ApiKey?> FindKeyAsync(KeyId id) =>
+        database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).SingleOrDefaultAsync(key => key.Id == id, cancellationToken);
+
+    public Task<bool> HasKeysAsync() => database.Keys.AnyAsync(cancellationToken);
+
+    public Task<int> CountActiveAdminsAsync(KeyId except) =>
+        database.Keys.Where(key => key.Role == Role.Admin && key.Id != except).WhereActive(now).CountAsync(cancellationToken);
+
+    public void Add(ApiKey key) => database.Keys.Add(key);
+
+    public void Record(KeyEvent systemEvent) => _systemEvents.Add(systemEvent);
+
+    public async Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
+    {
+        var oldest = now - Repeat.KeptFor;
+        var stored = await database.Answers.SingleOrDefaultAsync(answer => answer.Caller == repeat.Caller && answer.Key == repeat.Key, cancellationToken);
+        if (stored is null)
+            return null;
+        if (stored.At > oldest)
+            return new RememberedAnswer(stored.Fingerprint, stored.Answer);
+
+        await database.Answers.Where(answer => answer.At <= oldest).ExecuteDeleteAsync(cancellationToken);
+        database.Entry(stored).State = EntityState.Detached;
+        return null;
+    }
+
+    public void Remember(Repeat repeat, string answer) => database.Answers.Add(new StoredAnswer
+    {
+        Caller = repeat.Caller,
+        Key = repeat.Key,
+        Fingerprint = repeat.Fingerprint,
+        Answer = answer,
+        At = now,
+    });
+
+    /// <summary>Appends the events of all keys touched and moves the head; what is then in the context is the whole change.</summary>
+    public IReadOnlyList<LedgerEvent> Close(LedgerHead head, AuditScope scope)
+    {
+        var events = new List<LedgerEvent>();
+        foreach (var entry in database.ChangeTracker.Entries<ApiKey>().ToList())
+        {
+            var key = entry.Entity;
+            foreach (var keyEvent in key.TakeEvents())
+                Append(keyEvent, key.Id.Value);
+            if (entry.State == EntityState.Added)
+                entry.Property(KeyColumns.CreatedSeq).CurrentValue = head.Seq;
+            entry.Property(KeyColumns.NameFolded).CurrentValue = Label.Fold(key.Name);
+            entry.Property(KeyColumns.OwnerFolded).CurrentValue = key.Owner is null ? null : Label.Fold(key.Owner);
+            entry.Property(KeyColumns.LapseAt).CurrentValue = key.LapsesAt;
+            entry.Property(KeyColumns.RotationUntil).CurrentValue = key.RotatingUntil;
+        }
+
+        foreach (var systemEvent in _systemEvents)
+            Append(systemEvent, null);
+        database.Events.AddRange(events);
+        return events;
+
+        void Append(KeyEvent happened, string? subject)
+        {
+            var draft = new EventDraft(happened.Type, scope.Actor, subject, scope.CorrelationId) { Reason = happened.Reason, Changes = happened.Changes };
+            var appended = LedgerEvent.Append(head.Position, now, draft);
+            (head.Seq, head.Hash) = (appended.Seq, appended.Hash);
+            events.Add(appended);
+        }
+    }
+}

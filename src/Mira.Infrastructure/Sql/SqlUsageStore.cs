@@ -1,0 +1,49 @@
+using Microsoft.EntityFrameworkCore;
+using Mira.Application.Verification;
+
+namespace Mira.Infrastructure.Sql;
+
+/// <summary>Writes last use and renewed digests, a batch in one transaction, apart from versions and events.</summary>
+public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, WriteGate gate, KeyDirectory directory) : IUsageStore
+{
+    /// <inheritdoc/>
+    public Task WriteAsync(IReadOnlyList<SecretUse> uses, CancellationToken cancellationToken) => gate.RunAsync(
+        async () =>
+        {
+            await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+            await using var transaction = await database.Database.BeginTransactionAsync(cancellationToken);
+            foreach (var use in uses)
+            {
+                await TouchAsync(database, use, cancellationToken);
+                if (use.Renewal is { } renewal)
+                    await RenewAsync(database, use, renewal, cancellationToken);
+            }
+
+            await transaction.CommitAsync(CancellationToken.None);
+
+            // Their entries still hold the old digest; the next read brings the new one.
+            foreach (var use in uses.Where(use => use.Renewal is not null))
+                directory.Drop(use.KeyId);
+            return true;
+        },
+        cancellationToken);
+
+    private static Task<int> TouchAsync(MiraDbContext database, SecretUse use, CancellationToken cancellationToken)
+    {
+        var used = use.LastUsedAt.ToUnixTimeMilliseconds();
+        return database.Database.ExecuteSqlAsync(
+            $"""
+             UPDATE secrets SET last_used_at = {used}
+             WHERE key_id = {use.KeyId.Value} AND version = {use.Secret.Version} AND (last_used_at IS NULL OR last_used_at < {used})
+             """,
+            cancellationToken);
+    }
+
+    private static Task<int> RenewAsync(MiraDbContext database, SecretUse use, Renewal renewal, CancellationToken cancellationToken) =>
+        database.Database.ExecuteSqlAsync(
+            $"""
+             UPDATE secrets SET digest = {renewal.Seal.Digest.ToArray()}, pepper_id = {renewal.Seal.PepperId}
+             WHERE key_id = {use.KeyId.Value} AND version = {use.Secret.Version} AND digest = {use.Secret.Digest.ToArray()}
+             """,
+            cancellationToken);
+}

@@ -1,0 +1,97 @@
+using System.Reflection;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Mira.Application.Admins;
+using Mira.Application.Ledger;
+using Mira.Application.Settings;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
+using Mira.Infrastructure.Files;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Start;
+
+/// <summary>What happens before the first call is served, and after the last one.</summary>
+/// <param name="processLock">Held as long as this exists.</param>
+public sealed partial class NodeStart(
+    SqliteStore store, PepperRing peppers, LedgerFollower follower, IServiceScopeFactory scopes, FirstAdminOptions firstAdmin,
+    ProcessLock processLock, TimeProvider clock, ILogger<NodeStart> log) : IHostedLifecycleService
+{
+    private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    /// <summary>Opens the store and takes up the ledger where it ends; enough for the offline verbs.</summary>
+    /// <exception cref="SettingException">The store or its peppers are not usable.</exception>
+    public async Task OpenAsync(CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(processLock.IsReleased, processLock);
+        await store.OpenAsync(cancellationToken);
+        await store.DemandPeppersAsync(peppers, clock.GetUtcNow(), cancellationToken);
+        await follower.StartAsync(cancellationToken);
+    }
+
+    public async Task StartingAsync(CancellationToken cancellationToken)
+    {
+        await OpenAsync(cancellationToken);
+        await using var scope = scopes.CreateAsyncScope();
+        await MakeFirstAdminAsync(scope.ServiceProvider.GetRequiredService<IMediator>(), cancellationToken);
+        await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
+    }
+
+    public async Task StoppedAsync(CancellationToken cancellationToken)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        try
+        {
+            await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStopped, CancellationToken.None);
+        }
+        catch (LedgerUnavailableException exception)
+        {
+            LogStopUnrecorded(exception.InnerException?.Message);
+        }
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private async Task MakeFirstAdminAsync(IMediator mediator, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var created = await mediator.Send(new CreateAdmin("first admin", firstAdmin.File, OnlyFirst: true), cancellationToken);
+            if (created?.Token is { } token)
+                await Console.Error.WriteLineAsync($"The first admin key, shown only this once: {token}");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new SettingException(FirstAdminOptions.Setting, "the file cannot be written", exception);
+        }
+    }
+
+    private static Task<bool> RecordAsync(ILedger ledger, string type, CancellationToken cancellationToken) => ledger.ChangeAsync(
+        change =>
+        {
+            change.Record(new KeyEvent(type, null, [FieldChange.Of("version", null, Version)]));
+            return Task.FromResult(true);
+        },
+        cancellationToken);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The stop could not be recorded in the ledger: {Cause}")]
+    private partial void LogStopUnrecorded(string? cause);
+}
+
+/// <summary>Where the first admin key goes: <c>MIRA_BOOTSTRAP_KEY_FILE</c>, or standard error without it.</summary>
+public sealed record FirstAdminOptions(string? File)
+{
+    public const string Setting = "MIRA_BOOTSTRAP_KEY_FILE";
+
+    public static FirstAdminOptions Read(SettingReader settings) => new(settings.Text(Setting, "Mira:BootstrapKeyFile"));
+}

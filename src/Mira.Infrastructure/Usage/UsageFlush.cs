@@ -1,0 +1,47 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
+
+namespace Mira.Infrastructure.Usage;
+
+/// <summary>Writes what <see cref="UsageLog"/> collected, every two seconds and once more at the end.</summary>
+public sealed partial class UsageFlush(UsageLog usage, IUsageStore store, TimeProvider clock, ILogger<UsageFlush> log) : BackgroundService
+{
+    private const int BatchSize = 500;
+
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await FlushAsync();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, clock);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+            await FlushAsync();
+    }
+
+    private async Task FlushAsync()
+    {
+        while (usage.Take(BatchSize) is { Count: > 0 } batch)
+        {
+            try
+            {
+                await store.WriteAsync(batch, CancellationToken.None);
+            }
+            catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
+            {
+                usage.Return(batch);
+                LogDelayed(batch.Count, exception.InnerException?.Message);
+                return;
+            }
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The last use of {Count} secrets is not written yet: {Cause}")]
+    private partial void LogDelayed(int count, string? cause);
+}

@@ -1,0 +1,95 @@
+using System.Net;
+using System.Text.Encodings.Web;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.Extensions.Options;
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Web.Problems;
+
+namespace Mira.Web.Authentication;
+
+/// <summary>
+/// Maps an API key to a principal with its role and permissions as claims. No credential is no result, a bad one is a failure, and neither is
+/// answered here: that is the challenge, once something needs a caller. No message holds a token, because the base class logs them.
+/// </summary>
+public sealed class ApiKeyAuthenticationHandler(
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Verifier verifier)
+    : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+{
+    public const string SchemeName = "ApiKey";
+    public const string SupersededHeader = "Mira-Key-Superseded";
+
+    private ProblemKind _refusal = ProblemKind.MissingCredentials;
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        var isPublic = Context.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null;
+        if (isPublic && Context.GetEndpoint()!.Metadata.GetMetadata<ReadsCredentialsAttribute>() is null)
+            return AuthenticateResult.NoResult();
+
+        var credential = Credential.Of(Context);
+        if (credential.Refusal is { } refusal)
+            return Refuse(refusal);
+        if (credential.Token is null)
+            return AuthenticateResult.NoResult();
+
+        Verification verification;
+        try
+        {
+            verification = await verifier.VerifyAsync(credential.Token, AddressOf(Context));
+        }
+        catch (Exception exception) when (isPublic && exception is StoreUnavailableException or OverloadedException)
+        {
+            return AuthenticateResult.NoResult();
+        }
+
+        return verification.Verdict.IsValid ? Accept(verification) : Refuse(KindOf(verification.Verdict.Code));
+    }
+
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        if (_refusal.Status == StatusCodes.Status401Unauthorized)
+        {
+            Response.Headers.WWWAuthenticate =
+                _refusal == ProblemKind.MissingCredentials ? Challenges.Missing : Challenges.InvalidToken;
+        }
+
+        return ProblemAnswer.WriteAsync(Context, _refusal);
+    }
+
+    /// <summary>The caller's address; behind a trusted proxy, the one it forwards for.</summary>
+    internal static IPAddress? AddressOf(HttpContext context) =>
+        context.Connection.RemoteIpAddress is { IsIPv4MappedToIPv6: true } mapped ? mapped.MapToIPv4() : context.Connection.RemoteIpAddress;
+
+    private AuthenticateResult Accept(Verification verification)
+    {
+        var use = verification.Use!;
+        use.Principal ??= new ApiKeyPrincipal(verification.Key!, use.Secret);
+        if (use.Secret.IsSuperseded)
+            Response.Headers[SupersededHeader] = Rfc3339.Format(use.Secret.Deadline!.Value);
+        return AuthenticateResult.Success(new AuthenticationTicket(use.Principal, SchemeName));
+    }
+
+    private AuthenticateResult Refuse(ProblemKind refusal)
+    {
+        _refusal = refusal;
+        return AuthenticateResult.Fail(refusal.Code);
+    }
+
+    private static ProblemKind KindOf(VerdictCode code) => code switch
+    {
+        VerdictCode.KeyRevoked => ProblemKind.KeyRevoked,
+        VerdictCode.KeyRotatedOut => ProblemKind.KeyRotatedOut,
+        VerdictCode.KeyExpired => ProblemKind.KeyExpired,
+        VerdictCode.KeyDisabled => ProblemKind.KeyDisabled,
+        VerdictCode.IpNotAllowed => ProblemKind.IpNotAllowed,
+        _ => ProblemKind.InvalidKey,
+    };
+}
+
+/// <summary>Marks a public endpoint that says more to a caller it knows.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class ReadsCredentialsAttribute : Attribute;

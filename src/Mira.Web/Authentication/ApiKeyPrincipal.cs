@@ -1,0 +1,56 @@
+using System.Security.Claims;
+using Mira.Domain.Keys;
+
+namespace Mira.Web.Authentication;
+
+/// <summary>A caller who proved a secret: the key's own claims, and those of its role, which all keys of that role share.</summary>
+public sealed class ApiKeyPrincipal : ClaimsPrincipal
+{
+    public const string PermissionClaim = "permission";
+    public const string OwnerClaim = "owner";
+    public const string SupersededClaim = "superseded";
+
+    private static readonly ClaimsIdentity[] RoleIdentities = [.. Roles.All.Select(RoleIdentity)];
+
+    public ApiKeyPrincipal(ApiKey key, Secret secret)
+        : base([KeyIdentity(key, secret), RoleIdentities[(int)key.Role]])
+    {
+        Key = key;
+        Secret = secret;
+        Viewpoint = new Viewpoint(key.Id, key.Role, key.Owner);
+    }
+
+    /// <summary>The key as it was when this was made; a change of the key makes another principal.</summary>
+    public ApiKey Key { get; }
+
+    public Secret Secret { get; }
+
+    public Viewpoint Viewpoint { get; }
+
+    /// <exception cref="InvalidOperationException">The endpoint was reached without authentication.</exception>
+    public static ApiKeyPrincipal Of(HttpContext context) =>
+        context.User as ApiKeyPrincipal ?? throw new InvalidOperationException("The endpoint declares no policy.");
+
+    private static ClaimsIdentity KeyIdentity(ApiKey key, Secret secret)
+    {
+        var identity = new ClaimsIdentity(ApiKeyAuthenticationHandler.SchemeName, ClaimTypes.Name, ClaimTypes.Role);
+        identity.AddClaim(new Claim(ClaimTypes.NameIdentifier, key.Id.Value));
+        identity.AddClaim(new Claim(ClaimTypes.Name, key.Name));
+        if (key.Owner is not null)
+            identity.AddClaim(new Claim(OwnerClaim, key.Owner));
+        foreach (var permission in key.FreePermissions)
+            identity.AddClaim(new Claim(PermissionClaim, permission));
+        if (secret.IsSuperseded)
+            identity.AddClaim(new Claim(SupersededClaim, "true"));
+        return identity;
+    }
+
+    private static ClaimsIdentity RoleIdentity(Role role)
+    {
+        var identity = new ClaimsIdentity(ApiKeyAuthenticationHandler.SchemeName, ClaimTypes.Name, ClaimTypes.Role);
+        identity.AddClaim(new Claim(ClaimTypes.Role, role.Name()));
+        foreach (var permission in role.Permissions())
+            identity.AddClaim(new Claim(PermissionClaim, permission));
+        return identity;
+    }
+}

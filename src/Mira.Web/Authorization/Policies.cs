@@ -1,0 +1,84 @@
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Authorization.Policy;
+using Microsoft.AspNetCore.Mvc.Controllers;
+using Mira.Domain.Keys;
+using Mira.Web.Authentication;
+using Mira.Web.Problems;
+
+namespace Mira.Web.Authorization;
+
+/// <summary>One policy for each permission, by its name. An endpoint without a policy is closed to everyone.</summary>
+public static class Policies
+{
+    /// <summary>Any valid key.</summary>
+    public const string AnyKey = "any-key";
+
+    private static readonly string[] Permissions =
+    [
+        Permission.KeysRead, Permission.KeysVerify, Permission.KeysManage, Permission.StatsRead, Permission.AuditRead,
+    ];
+
+    public static void Configure(AuthorizationOptions options)
+    {
+        options.AddPolicy(AnyKey, policy => policy.RequireAuthenticatedUser());
+        foreach (var permission in Permissions)
+            options.AddPolicy(permission, policy => policy.RequireAuthenticatedUser().AddRequirements(RequirementsOf(permission)));
+
+        options.FallbackPolicy = new AuthorizationPolicyBuilder().RequireAuthenticatedUser().AddRequirements(new NoEndpointRequirement()).Build();
+    }
+
+    // A thief with an old secret must not be able to rotate the owner out.
+    private static IAuthorizationRequirement[] RequirementsOf(string permission) => permission == Permission.KeysManage
+        ? [new PermissionRequirement(permission), new CurrentSecretRequirement()]
+        : [new PermissionRequirement(permission)];
+}
+
+public sealed record PermissionRequirement(string Permission) : IAuthorizationRequirement;
+
+public sealed record CurrentSecretRequirement : IAuthorizationRequirement;
+
+/// <summary>Lets a caller be told that there is nothing here, and nobody into an endpoint whose policy was forgotten.</summary>
+public sealed record NoEndpointRequirement : IAuthorizationRequirement;
+
+public sealed class RequirementHandler : IAuthorizationHandler
+{
+    public Task HandleAsync(AuthorizationHandlerContext context)
+    {
+        foreach (var requirement in context.PendingRequirements.ToArray())
+        {
+            var isMet = requirement switch
+            {
+                PermissionRequirement asked => context.User.HasClaim(ApiKeyPrincipal.PermissionClaim, asked.Permission),
+                CurrentSecretRequirement => !context.User.HasClaim(claim => claim.Type == ApiKeyPrincipal.SupersededClaim),
+                NoEndpointRequirement => (context.Resource as HttpContext)?.GetEndpoint()?.Metadata.GetMetadata<ControllerActionDescriptor>() is null,
+                _ => false,
+            };
+            if (isMet)
+                context.Succeed(requirement);
+        }
+
+        return Task.CompletedTask;
+    }
+}
+
+/// <summary>Answers a refusal with the permission that is missing.</summary>
+public sealed class RefusalHandler : IAuthorizationMiddlewareResultHandler
+{
+    private readonly AuthorizationMiddlewareResultHandler _default = new();
+
+    public Task HandleAsync(RequestDelegate next, HttpContext context, AuthorizationPolicy policy, PolicyAuthorizationResult authorizeResult)
+    {
+        if (!authorizeResult.Forbidden)
+            return _default.HandleAsync(next, context, policy, authorizeResult);
+
+        var failed = authorizeResult.AuthorizationFailure?.FailedRequirements.ToList() ?? [];
+        if (failed.OfType<PermissionRequirement>().FirstOrDefault() is { } missing)
+        {
+            context.Response.Headers.WWWAuthenticate = Challenges.InsufficientScope(missing.Permission);
+            return ProblemAnswer.WriteAsync(context, new Problem(ProblemKind.InsufficientPermission, $"This call needs the permission {missing.Permission}."));
+        }
+
+        return ProblemAnswer.WriteAsync(
+            context, failed.OfType<CurrentSecretRequirement>().Any() ? ProblemKind.SupersededSecret : ProblemKind.InsufficientPermission);
+    }
+}

@@ -1,0 +1,32 @@
+using Microsoft.Extensions.Primitives;
+using Mira.Domain.Keys;
+using Mira.Web.Authentication;
+
+namespace Mira.Web.Controllers;
+
+/// <summary>What a proxy demands of the key it asks about.</summary>
+internal static class ForwardDemand
+{
+    private static readonly QueryCollection EmptyQuery = new();
+
+    /// <summary>Null when something is demanded that is no role or permission, which no key can meet.</summary>
+    public static Demand? Of(HttpContext context)
+    {
+        var request = context.Request;
+        var query = ForwardAuthAttribute.OwnsQuery(context) && request.QueryString.HasValue ? request.Query : EmptyQuery;
+        Role? highest = null;
+        foreach (var name in Items(query["role"], request.Headers["Mira-Require-Role"]))
+        {
+            if (!Roles.TryParse(name, out var role))
+                return null;
+            highest = highest > role ? highest : role;
+        }
+
+        List<string> permissions = [.. Items(query["permission"], request.Headers["Mira-Require-Permission"])];
+        return permissions.All(Permission.IsAskable) ? new Demand(highest, permissions) : null;
+    }
+
+    // A header may come as several lines or as one line with commas; both are one list (RFC 9110, section 5.3).
+    private static IEnumerable<string> Items(StringValues query, StringValues header) =>
+        query.Select(value => value ?? "").Concat(header.SelectMany(line => (line ?? "").Split(',')).Select(item => item.Trim()));
+}

@@ -1,0 +1,78 @@
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Mvc;
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Web.Authentication;
+using Mira.Web.Hosting;
+
+namespace Mira.Web.Controllers;
+
+/// <summary>For probes. Live touches nothing; ready says whether this node can decide about keys.</summary>
+[ApiController]
+[Route("health")]
+[AllowAnonymous]
+[Tags("Operation")]
+public sealed class HealthController(LedgerFollower follower, ILedgerProbe probe, Drain drain) : ControllerBase
+{
+    /// <summary>Health</summary>
+    /// <remarks>Details are shown to who holds `stats:read`.</remarks>
+    [HttpGet(Name = "GetHealth")]
+    [HttpHead]
+    [ReadsCredentials]
+    [ProducesResponseType<Health>(StatusCodes.Status200OK)]
+    [ProducesResponseType<Health>(StatusCodes.Status503ServiceUnavailable)]
+    public async Task<IActionResult> Get(CancellationToken cancellationToken)
+    {
+        var health = await LookAsync(cancellationToken);
+        return Answer(User.HasClaim(ApiKeyPrincipal.PermissionClaim, Permission.StatsRead) ? health : health with { Details = null });
+    }
+
+    /// <summary>Is the process alive?</summary>
+    [HttpGet("live", Name = "GetLiveness")]
+    [HttpHead("live")]
+    [ProducesResponseType<Health>(StatusCodes.Status200OK)]
+    public IActionResult Live() => Ok(new Health(Health.Healthy, null));
+
+    /// <summary>Can this node decide about keys?</summary>
+    [HttpGet("ready", Name = "GetReadiness")]
+    [HttpHead("ready")]
+    [ProducesResponseType<Health>(StatusCodes.Status200OK)]
+    [ProducesResponseType<Health>(StatusCodes.Status503ServiceUnavailable)]
+    public async Task<IActionResult> Ready(CancellationToken cancellationToken) =>
+        Answer(await LookAsync(cancellationToken) with { Details = null });
+
+    private async Task<Health> LookAsync(CancellationToken cancellationToken)
+    {
+        var ready = follower.IsReady && !drain.HasBegun;
+        var writable = await probe.CanWriteAsync(cancellationToken);
+        var status = (ready, writable && !follower.IsBroken) switch
+        {
+            (false, _) => Health.Unhealthy,
+            (true, false) => Health.Degraded,
+            _ => Health.Healthy,
+        };
+        return new Health(status, new HealthDetails(
+            ready, drain.HasBegun, writable, !follower.IsBroken, follower.Seen.Seq, Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3)));
+    }
+
+    private ObjectResult Answer(Health health) =>
+        StatusCode(health.Status == Health.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK, health);
+}
+
+/// <param name="Status">healthy, degraded or unhealthy.</param>
+/// <param name="Details">Null to callers without <c>stats:read</c>.</param>
+public sealed record Health(string Status, HealthDetails? Details)
+{
+    public const string Healthy = "healthy";
+    public const string Degraded = "degraded";
+    public const string Unhealthy = "unhealthy";
+}
+
+/// <param name="Ready">Can this node decide about keys?</param>
+/// <param name="Draining">Is it about to stop?</param>
+/// <param name="StoreWritable">Can changes be recorded?</param>
+/// <param name="ChainIntact">Does the ledger hold together?</param>
+/// <param name="LedgerSeq">The newest event this node has seen.</param>
+/// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
+public sealed record HealthDetails(bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, long LedgerSeq, double StalenessSeconds);

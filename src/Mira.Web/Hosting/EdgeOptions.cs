@@ -1,0 +1,57 @@
+using Microsoft.AspNetCore.Cors.Infrastructure;
+using Microsoft.AspNetCore.HttpOverrides;
+using Mira.Application.Settings;
+using Mira.Domain.Keys;
+
+namespace Mira.Web.Hosting;
+
+/// <summary>What stands between the browser or proxy and the service: <c>CORS_*</c> and <c>MIRA_TRUSTED_PROXIES</c>.</summary>
+public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOrigins, IReadOnlyList<System.Net.IPNetwork> TrustedProxies)
+{
+    private const string Origins = "CORS_ORIGINS";
+    private const string Proxies = "MIRA_TRUSTED_PROXIES";
+
+    private static readonly string[] ExposedHeaders =
+    [
+        "ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Correlation-ID", "Idempotency-Replayed", "Mira-Key-Superseded",
+    ];
+
+    public static EdgeOptions Read(SettingReader settings) => new(
+        settings.Truth("CORS_ENABLED", "Mira:Cors:Enabled", false),
+        [.. settings.List(Origins, "Mira:Cors:Origins").Select(ReadOrigin)],
+        [.. settings.List(Proxies, "Mira:TrustedProxies").Select(ReadNetwork)]);
+
+    /// <summary>Origins by name, or all of them; never with credentials, because keys do not travel in cookies.</summary>
+    public void Apply(CorsPolicyBuilder policy)
+    {
+        policy.AllowAnyHeader().AllowAnyMethod().WithExposedHeaders(ExposedHeaders);
+        _ = CorsOrigins.Contains("*") ? policy.AllowAnyOrigin() : policy.WithOrigins([.. CorsOrigins]);
+    }
+
+    /// <summary>Only these proxies are believed; the platform would believe loopback too.</summary>
+    public void Apply(ForwardedHeadersOptions options)
+    {
+        options.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
+        options.ForwardLimit = null;
+        options.KnownProxies.Clear();
+        options.KnownIPNetworks.Clear();
+        foreach (var network in TrustedProxies)
+            options.KnownIPNetworks.Add(network);
+    }
+
+    private static string ReadOrigin(string text) =>
+        text == "*" || (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.PathAndQuery == "/" && uri.UserInfo.Length == 0 && !text.Contains('#'))
+            ? text.TrimEnd('/')
+            : throw new SettingException(Origins, "each item must be * or an origin like https://console.example.com");
+
+    private static System.Net.IPNetwork ReadNetwork(string text)
+    {
+        if (!IpRange.TryParse(text, out var range))
+            throw new SettingException(Proxies, "each item must be an address or CIDR block");
+
+        var normal = range.ToString();
+        return normal.Contains('/', StringComparison.Ordinal)
+            ? System.Net.IPNetwork.Parse(normal)
+            : System.Net.IPNetwork.Parse(normal + (normal.Contains(':', StringComparison.Ordinal) ? "/128" : "/32"));
+    }
+}

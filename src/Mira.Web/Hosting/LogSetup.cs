@@ -1,0 +1,43 @@
+using Microsoft.Extensions.Logging.Console;
+using Mira.Application.Settings;
+
+namespace Mira.Web.Hosting;
+
+/// <summary><c>LOG_LEVEL</c> and <c>LOG_FORMAT</c>.</summary>
+public static class LogSetup
+{
+    private static readonly Dictionary<string, LogLevel> Levels = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["TRACE"] = LogLevel.Trace,
+        ["DEBUG"] = LogLevel.Debug,
+        ["INFO"] = LogLevel.Information,
+        ["INFORMATION"] = LogLevel.Information,
+        ["WARN"] = LogLevel.Warning,
+        ["WARNING"] = LogLevel.Warning,
+        ["ERROR"] = LogLevel.Error,
+        ["CRITICAL"] = LogLevel.Critical,
+    };
+
+    public static void Apply(ILoggingBuilder logging, SettingReader settings)
+    {
+        var level = Levels[settings.Choice("LOG_LEVEL", "Mira:Log:Level", "INFO", Levels.Keys)];
+        var format = settings.Choice("LOG_FORMAT", "Mira:Log:Format", "json", "json", "text");
+        logging.ClearProviders();
+        logging.AddConsoleFormatter<JsonLineFormatter, ConsoleFormatterOptions>();
+        logging.AddSimpleConsole(simple => simple.SingleLine = true);
+        logging.Services.Configure<ConsoleLoggerOptions>(console =>
+            console.FormatterName = format == "json" ? JsonLineFormatter.FormatterName : ConsoleFormatterNames.Simple);
+
+        logging.SetMinimumLevel(level);
+        // At lower levels the platform logs addresses with their queries, and queries may hold what should never have been put there.
+        var platform = level > LogLevel.Warning ? level : LogLevel.Warning;
+        logging.AddFilter("Microsoft", platform);
+        logging.AddFilter("System", platform);
+        logging.AddFilter("Microsoft.Hosting.Lifetime", level);
+        // A start that is refused is said in one line on standard error, by Program; all of it shows at DEBUG.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level <= LogLevel.Debug ? LogLevel.Error : LogLevel.Critical);
+        // The exceptions they log reach the one place that answers and logs them.
+        logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.None);
+        logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
+    }
+}

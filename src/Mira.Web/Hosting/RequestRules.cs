@@ -1,0 +1,53 @@
+using Microsoft.AspNetCore.Mvc.Controllers;
+using Microsoft.Net.Http.Headers;
+using Mira.Web.Authentication;
+using Mira.Web.Problems;
+
+namespace Mira.Web.Hosting;
+
+/// <summary>What holds for every call of the API, looked at before anything is done for it: it takes JSON as its answer, and no parameter comes twice.</summary>
+public sealed class RequestRules(RequestDelegate next)
+{
+    public Task InvokeAsync(HttpContext context)
+    {
+        var metadata = context.GetEndpoint()?.Metadata;
+        if (metadata?.GetMetadata<ControllerActionDescriptor>() is not null && metadata.GetMetadata<ForwardAuthAttribute>() is null)
+        {
+            DemandJsonAccepted(context.Request);
+            DemandSingleParameters(context.Request);
+        }
+
+        return next(context);
+    }
+
+    private static void DemandJsonAccepted(HttpRequest request)
+    {
+        if (request.Headers.Accept.Count == 0 || request.Headers.Accept is ["*/*"] or ["application/json"])
+            return;
+
+        if (MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted) && !accepted.Any(AcceptsJson))
+            throw new ProblemException(ProblemKind.NotAcceptable);
+    }
+
+    private static bool AcceptsJson(MediaTypeHeaderValue type) =>
+        type.Quality is not 0
+        && (type.MatchesAllTypes
+            || (type.Type.Equals("application", StringComparison.OrdinalIgnoreCase)
+                && (type.MatchesAllSubTypes || type.SubType.Equals("json", StringComparison.OrdinalIgnoreCase))));
+
+    private static void DemandSingleParameters(HttpRequest request)
+    {
+        if (!request.QueryString.HasValue)
+            return;
+
+        foreach (var (name, values) in request.Query)
+        {
+            if (values.Count > 1)
+            {
+                throw new ProblemException(new Problem(
+                    ProblemKind.InvalidParameter, "A parameter is given more than once.",
+                    new Dictionary<string, string[]> { [name] = ["is given more than once"] }));
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using FluentValidation;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Mvc.Formatters;
+using Mira.Application.Pipeline;
+using Mira.Application.Settings;
+using Mira.Web.Authentication;
+using Mira.Web.Authorization;
+using Mira.Web.Controllers;
+using Mira.Web.Json;
+using Mira.Web.OpenApi;
+using Mira.Web.Problems;
+
+namespace Mira.Web.Hosting;
+
+/// <summary>The web half of the service: what it is made of, and the order in which a request meets it.</summary>
+public static class WebRegistration
+{
+    public static void AddMiraWeb(this WebApplicationBuilder builder, SettingReader settings)
+    {
+        var services = builder.Services;
+        var edge = EdgeOptions.Read(settings);
+        var drain = DrainOptions.Read(settings);
+        LogSetup.Apply(builder.Logging, settings);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = StrictJsonInputFormatter.MaximumSize;
+        });
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = drain.Duration + DrainOptions.Rest);
+        services.AddSingleton(drain);
+        services.AddSingleton<Drain>();
+        services.AddHostedService(provider => provider.GetRequiredService<Drain>());
+        services.AddSingleton(edge);
+        services.AddCors(cors => cors.AddDefaultPolicy(edge.Apply));
+        services.Configure<ForwardedHeadersOptions>(edge.Apply);
+
+        services.AddHttpContextAccessor();
+        services.AddScoped<ICaller, HttpCaller>();
+        // AddAuthentication would also bring data protection, which writes key files for cookies that are not used here.
+        services.AddAuthenticationCore(authentication => authentication.DefaultScheme = ApiKeyAuthenticationHandler.SchemeName);
+        services.AddWebEncoders();
+        new AuthenticationBuilder(services)
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthenticationHandler>(ApiKeyAuthenticationHandler.SchemeName, null);
+        services.AddAuthorization(Policies.Configure);
+        services.AddSingleton<IAuthorizationHandler, RequirementHandler>();
+        services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusalHandler>();
+        services.AddSingleton<IValidator<VerifyKey>, VerifyKeyValidator>();
+        AddJsonControllers(services);
+        services.AddMiraOpenApi();
+    }
+
+    public static void UseMiraWeb(this WebApplication app)
+    {
+        var edge = app.Services.GetRequiredService<EdgeOptions>();
+        app.UseMiddleware<CorrelationMiddleware>();
+        app.UseMiddleware<ProblemMiddleware>();
+        if (edge.TrustedProxies.Count > 0)
+            app.UseForwardedHeaders();
+        if (edge.CorsEnabled)
+            app.UseCors();
+        app.UseMiraSwagger();
+        app.UseRouting();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.UseMiddleware<RequestRules>();
+        app.MapControllers();
+        app.MapMiraOpenApi();
+    }
+
+    private static void AddJsonControllers(IServiceCollection services)
+    {
+        services
+            .AddControllers(mvc =>
+            {
+                mvc.InputFormatters.Clear();
+                mvc.InputFormatters.Add(new StrictJsonInputFormatter(JsonSetup.Options));
+                mvc.OutputFormatters.RemoveType<StringOutputFormatter>();
+                mvc.OutputFormatters.RemoveType<HttpNoContentOutputFormatter>();
+                mvc.ModelValidatorProviders.Clear();
+            })
+            .ConfigureApiBehaviorOptions(api =>
+            {
+                // Every error has one form and one place: ProblemTable.
+                api.SuppressModelStateInvalidFilter = true;
+                api.SuppressMapClientErrors = true;
+            })
+            .AddJsonOptions(json => JsonSetup.Apply(json.JsonSerializerOptions));
+        // The document describes the same JSON.
+        services.ConfigureHttpJsonOptions(json => JsonSetup.Apply(json.SerializerOptions));
+    }
+}

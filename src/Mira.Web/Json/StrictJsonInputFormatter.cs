@@ -1,0 +1,85 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Mvc.Formatters;
+using Microsoft.Net.Http.Headers;
+using Mira.Web.Problems;
+
+namespace Mira.Web.Json;
+
+/// <summary>
+/// Reads a body and refuses what the platform would let pass: another encoding, a property twice, an unknown one, a number in a string. The bytes
+/// stay with the request, because an idempotency key stands for exactly them.
+/// </summary>
+public sealed class StrictJsonInputFormatter(JsonSerializerOptions options) : IInputFormatter
+{
+    /// <summary>Bytes of a body; Kestrel stops reading there.</summary>
+    public const int MaximumSize = 64 * 1024;
+
+    private static readonly string[] MediaTypes = ["application/json", MergePatch];
+
+    public const string MergePatch = "application/merge-patch+json";
+
+    public bool CanRead(InputFormatterContext context) => true;
+
+    public async Task<InputFormatterResult> ReadAsync(InputFormatterContext context)
+    {
+        var request = context.HttpContext.Request;
+        var canHaveBody = context.HttpContext.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody ?? true;
+        if (canHaveBody || request.ContentType is not null)
+            DemandJson(request, canHaveBody);
+
+        var body = await ReadAllAsync(context.HttpContext);
+        context.HttpContext.Features.Set(new RequestBody(body));
+        if (body.Length == 0)
+        {
+            return context.TreatEmptyInputAsDefaultValue
+                ? InputFormatterResult.NoValue()
+                : throw Malformed("A body is needed.");
+        }
+
+        StrictJson.Demand(body, options.GetTypeInfo(context.ModelType));
+        return InputFormatterResult.Success(Deserialize(body, context.ModelType));
+    }
+
+    private object Deserialize(byte[] body, Type type)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(body, type, options) ?? throw Malformed("The body must be a JSON object.");
+        }
+        catch (JsonException exception)
+        {
+            var field = exception.Path?.TrimStart('$', '.');
+            throw string.IsNullOrEmpty(field)
+                ? Malformed("The body must be a JSON object.")
+                : new ProblemException(new Problem(
+                    ProblemKind.MalformedJson, $"The value of {field} has the wrong type.",
+                    new Dictionary<string, string[]> { [field] = ["has the wrong type"] }));
+        }
+    }
+
+    private static void DemandJson(HttpRequest request, bool canHaveBody)
+    {
+        if (!canHaveBody && request.ContentLength == 0)
+            return;
+
+        var isJson = MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
+                     && MediaTypes.Any(accepted => type.MediaType.Equals(accepted, StringComparison.OrdinalIgnoreCase))
+                     && (type.MediaType != MergePatch || HttpMethods.IsPatch(request.Method))
+                     && (!type.Charset.HasValue || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("\"utf-8\"", StringComparison.OrdinalIgnoreCase));
+        if (!isJson || request.Headers.ContentEncoding.Count > 0)
+            throw new ProblemException(ProblemKind.UnsupportedMediaType);
+    }
+
+    private static async Task<byte[]> ReadAllAsync(HttpContext context)
+    {
+        using var body = new MemoryStream();
+        await context.Request.Body.CopyToAsync(body, context.RequestAborted);
+        return body.Length > MaximumSize ? throw new ProblemException(ProblemKind.PayloadTooLarge) : body.ToArray();
+    }
+
+    private static ProblemException Malformed(string detail) => new(new Problem(ProblemKind.MalformedJson, detail));
+}
+
+/// <summary>The bytes of a request's body, as they came.</summary>
+public sealed record RequestBody(ReadOnlyMemory<byte> Bytes);

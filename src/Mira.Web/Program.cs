@@ -1,0 +1,95 @@
+using Mira.Application;
+using Mira.Application.Keys;
+using Mira.Application.Settings;
+using Mira.Application.Verification;
+using Mira.Infrastructure;
+using Mira.Infrastructure.Files;
+using Mira.Infrastructure.Sql;
+using Mira.Infrastructure.Start;
+using Mira.Web.Hosting;
+using Mira.Web.Verbs;
+
+// Composes the service and runs it, or one of its verbs. Nothing else names Infrastructure.
+try
+{
+    if (args is not [{ Length: > 0 } verb, ..] || verb[0] == '-')
+    {
+        await using var app = await BuildAsync(args);
+        await app.RunAsync();
+        return 0;
+    }
+
+    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync));
+}
+catch (SettingException exception)
+{
+    // One line, and nothing of what lies behind it.
+    await Console.Error.WriteLineAsync($"mira: {exception.Message}");
+    return 1;
+}
+catch (IOException exception) when (exception.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
+{
+    await Console.Error.WriteLineAsync("mira: ASPNETCORE_URLS: the address is in use");
+    return 1;
+}
+
+static WebApplicationBuilder CreateBuilder(string[] args)
+{
+    // Watching files for changes wakes at every write below the content root, and costs more than half of the throughput there.
+    var builder = WebApplication.CreateBuilder(new WebApplicationOptions
+    {
+        Args = ["--hostBuilder:reloadConfigOnChange=false", .. args],
+        ContentRootPath = AppContext.BaseDirectory,
+    });
+    builder.Configuration.AddUserSecrets(typeof(Program).Assembly, optional: true, reloadOnChange: false);
+    builder.Configuration.AddKeyPerFile("/run/secrets", optional: true, reloadOnChange: false);
+    return builder;
+}
+
+static async Task<WebApplication> BuildAsync(string[] args)
+{
+    var builder = CreateBuilder(args);
+    var settings = new SettingReader(path => builder.Configuration[path]);
+    builder.AddMiraWeb(settings);
+    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddSingleton(KeyDefaults.Read(settings));
+    builder.Services.AddSingleton(KeyDirectoryOptions.Read(settings));
+    builder.Services.AddSingleton(LedgerFollowerOptions.Read(settings));
+    builder.Services.AddMiraApplication(settings.Text("AUTOMAPPER_LICENSE_KEY", "Mira:AutoMapperLicenseKey"));
+
+    settings.Choice("MIRA_STORE", "Mira:Store", "sqlite", "sqlite");
+    var folder = DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), AppContext.BaseDirectory);
+    folder.Prepare();
+    var processLock = await ProcessLock.TakeAsync(folder.Lock, DrainOptions.Read(settings).Duration + DrainOptions.Rest, CancellationToken.None);
+    try
+    {
+        builder.Services.AddMiraInfrastructure(settings, folder, Peppers.Load(settings, folder), processLock);
+        var app = builder.Build();
+        app.UseMiraWeb();
+        return app;
+    }
+    catch
+    {
+        processLock.Dispose();
+        throw;
+    }
+}
+
+static async Task CreateAdminAsync(string name, string? file, CancellationToken cancellationToken)
+{
+    await using var app = await BuildAsync([]);
+    await app.Services.GetRequiredService<NodeStart>().OpenAsync(cancellationToken);
+    await VerbLine.CreateAdminAsync(app.Services, name, file, cancellationToken);
+}
+
+static async Task PepperStatusAsync(CancellationToken cancellationToken)
+{
+    var builder = CreateBuilder([]);
+    var settings = new SettingReader(path => builder.Configuration[path]);
+    var folder = DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), AppContext.BaseDirectory);
+    var peppers = Peppers.Load(settings, folder);
+    builder.Services.AddMiraStore(folder, peppers);
+    await using var app = builder.Build();
+    var counts = await app.Services.GetRequiredService<SqliteStore>().CountLiveSecretsAsync(DateTimeOffset.UtcNow, cancellationToken);
+    VerbLine.PrintPeppers(peppers, counts);
+}

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using FluentValidation;
+using MediatR;
+using Mira.Application.Admins;
+using Mira.Application.Ledger;
+using Mira.Application.Settings;
+using Mira.Domain.Tokens;
+
+namespace Mira.Web.Verbs;
+
+/// <summary>What the server's binary does beside serving. Exit code 0, or 1 with one clear line.</summary>
+public static class VerbLine
+{
+    /// <summary>The verbs, as the host carries them out.</summary>
+    public sealed record Verbs(
+        Func<string, string?, CancellationToken, Task> CreateAdmin, Func<CancellationToken, Task> PepperStatus);
+
+    public static async Task<int> RunAsync(string[] args, Verbs verbs)
+    {
+        var line = Commands(verbs).Parse(args);
+        if (line.Errors.Count > 0)
+            return await FailAsync(line.Errors[0].Message);
+
+        try
+        {
+            return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (Exception exception) when (exception is SettingException or StoreUnavailableException or LedgerUnavailableException)
+        {
+            return await FailAsync(exception.Message);
+        }
+        catch (ValidationException exception)
+        {
+            return await FailAsync($"--name {exception.Errors.First().ErrorMessage}");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return await FailAsync($"--file cannot be written: {exception.Message}");
+        }
+    }
+
+    /// <summary>Makes an admin key without one, and shows it here when it goes to no file.</summary>
+    public static async Task CreateAdminAsync(IServiceProvider services, string name, string? file, CancellationToken cancellationToken)
+    {
+        await using var scope = services.CreateAsyncScope();
+        var created = await scope.ServiceProvider.GetRequiredService<IMediator>()
+            .Send(new CreateAdmin(name, file, OnlyFirst: false), cancellationToken);
+        Console.Out.WriteLine(created!.Token ?? $"{created.KeyId} is written to {file}");
+    }
+
+    /// <summary>A line for each pepper: its id, what it is, and how many live secrets lie under it.</summary>
+    public static void PrintPeppers(PepperRing peppers, IReadOnlyDictionary<string, int> counts)
+    {
+        foreach (var pepper in peppers.All)
+            Console.Out.WriteLine($"{pepper.Id} {(pepper == peppers.Current ? "current" : "retired")} {counts.GetValueOrDefault(pepper.Id)}");
+        foreach (var (id, count) in counts.Where(pair => peppers.Find(pair.Key) is null))
+            Console.Out.WriteLine($"{id} unlisted {count}");
+    }
+
+    private static RootCommand Commands(Verbs verbs)
+    {
+        var name = new Option<string>("--name") { Description = "What people call the new key", Required = true };
+        var file = new Option<string?>("--file") { Description = "Where the token is written (mode 0600) instead of shown" };
+        var create = new Command("create", "Makes an admin key: the way back in when all are lost") { name, file };
+        create.SetAction((line, cancellationToken) => verbs.CreateAdmin(line.GetRequiredValue(name), line.GetValue(file), cancellationToken));
+        var status = new Command("status", "Counts the live secrets under each pepper");
+        status.SetAction((_, cancellationToken) => verbs.PepperStatus(cancellationToken));
+        return new RootCommand("Mira serves; beside that it does this:")
+        {
+            new Command("admin", "Admin keys") { create },
+            new Command("pepper", "Peppers") { status },
+        };
+    }
+
+    private static async Task<int> FailAsync(string message)
+    {
+        await Console.Error.WriteLineAsync($"mira: {message.ReplaceLineEndings(" ")}");
+        return 1;
+    }
+}
