@@ -23,6 +23,9 @@ public sealed partial class NodeStart(
 {
     private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
+    private readonly Lock _lock = new();
+    private Task? _stop;
+
     /// <summary>Opens the store and takes up the ledger where it ends; enough for the offline verbs.</summary>
     /// <exception cref="SettingException">The store or its peppers are not usable.</exception>
     public async Task OpenAsync(CancellationToken cancellationToken)
@@ -41,17 +44,11 @@ public sealed partial class NodeStart(
         await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
     }
 
-    public async Task StoppedAsync(CancellationToken cancellationToken)
+    // A host can be told to stop by two sides at once; it stops once, and both wait for that.
+    public Task StoppedAsync(CancellationToken cancellationToken)
     {
-        await using var scope = scopes.CreateAsyncScope();
-        try
-        {
-            await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStopped, CancellationToken.None);
-        }
-        catch (LedgerUnavailableException exception)
-        {
-            LogStopUnrecorded(exception.InnerException?.Message);
-        }
+        lock (_lock)
+            return _stop ??= RecordStopAsync();
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -73,6 +70,19 @@ public sealed partial class NodeStart(
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new SettingException(FirstAdminOptions.Setting, "the file cannot be written", exception);
+        }
+    }
+
+    private async Task RecordStopAsync()
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        try
+        {
+            await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStopped, CancellationToken.None);
+        }
+        catch (LedgerUnavailableException exception)
+        {
+            LogStopUnrecorded(exception.InnerException?.Message);
         }
     }
 

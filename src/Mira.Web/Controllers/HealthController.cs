@@ -18,7 +18,6 @@ public sealed class HealthController(LedgerFollower follower, ILedgerProbe probe
     /// <summary>Health</summary>
     /// <remarks>Details are shown to who holds `stats:read`.</remarks>
     [HttpGet(Name = "GetHealth")]
-    [HttpHead]
     [ReadsCredentials]
     [ProducesResponseType<Health>(StatusCodes.Status200OK)]
     [ProducesResponseType<Health>(StatusCodes.Status503ServiceUnavailable)]
@@ -30,13 +29,11 @@ public sealed class HealthController(LedgerFollower follower, ILedgerProbe probe
 
     /// <summary>Is the process alive?</summary>
     [HttpGet("live", Name = "GetLiveness")]
-    [HttpHead("live")]
     [ProducesResponseType<Health>(StatusCodes.Status200OK)]
     public IActionResult Live() => Ok(new Health(Health.Healthy, null));
 
     /// <summary>Can this node decide about keys?</summary>
     [HttpGet("ready", Name = "GetReadiness")]
-    [HttpHead("ready")]
     [ProducesResponseType<Health>(StatusCodes.Status200OK)]
     [ProducesResponseType<Health>(StatusCodes.Status503ServiceUnavailable)]
     public async Task<IActionResult> Ready(CancellationToken cancellationToken) =>

@@ -21,6 +21,10 @@ public sealed class CorrelationMiddleware(RequestDelegate next)
         headers[Header] = id;
         headers.XContentTypeOptions = "nosniff";
         headers.CacheControl = "no-store";
+
+        // HEAD is GET without the body, which the server itself holds back.
+        if (HttpMethods.IsHead(context.Request.Method))
+            context.Request.Method = HttpMethods.Get;
         return next(context);
     }
 

@@ -30,7 +30,8 @@ public sealed class StrictJsonInputFormatter(JsonSerializerOptions options) : II
 
         var body = await ReadAllAsync(context.HttpContext);
         context.HttpContext.Features.Set(new RequestBody(body));
-        if (body.Length == 0)
+        // Where a body is optional, null is none: that is what a typed client sends for it.
+        if (body.Length == 0 || (context.TreatEmptyInputAsDefaultValue && body.AsSpan().SequenceEqual("null"u8)))
         {
             return context.TreatEmptyInputAsDefaultValue
                 ? InputFormatterResult.NoValue()

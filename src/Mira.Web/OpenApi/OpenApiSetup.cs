@@ -1,7 +1,9 @@
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
+using Mira.Application.Keys;
 using Mira.Domain.Keys;
+using Mira.Web.Controllers;
 using Mira.Web.Problems;
 
 namespace Mira.Web.OpenApi;
@@ -13,9 +15,20 @@ public static class OpenApiSetup
     private const string Scheme = "bearer";
     private const string ProblemSchema = "Problem";
 
+    /// <summary>Bodies take no property they do not know; answers may grow.</summary>
+    private static readonly Dictionary<Type, string[]> RequiredOfBodies = new()
+    {
+        [typeof(IssueKey)] = ["name", "role"],
+        [typeof(UpdateKey)] = [],
+        [typeof(RotateKey)] = [],
+        [typeof(VerifyKey)] = ["api_key"],
+    };
+
     public static void AddMiraOpenApi(this IServiceCollection services) => services.AddOpenApi(DocumentName, options =>
     {
         options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_0;
+        // A value that may be absent is described by the value itself.
+        options.CreateSchemaReferenceId = type => IsOptional(type.Type) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(type);
         options.AddDocumentTransformer(DescribeDocument);
         options.AddOperationTransformer(DescribeOperation);
         options.AddSchemaTransformer(DescribeSchema);
@@ -47,8 +60,20 @@ public static class OpenApiSetup
             },
         };
         document.Components.Schemas ??= new Dictionary<string, IOpenApiSchema>();
+        foreach (var schema in document.Components.Schemas.Values)
+            SayNullableReferences(schema);
         document.Components.Schemas[ProblemSchema] = Problem();
         return Task.CompletedTask;
+    }
+
+    // OpenAPI 3.0 has no null type: a reference that may be null is wrapped.
+    private static void SayNullableReferences(IOpenApiSchema schema)
+    {
+        foreach (var (name, property) in schema.Properties?.ToList() ?? [])
+        {
+            if (property is OpenApiSchema { OneOf: [_, OpenApiSchemaReference reference] })
+                schema.Properties![name] = new OpenApiSchema { Type = JsonSchemaType.Object | JsonSchemaType.Null, AllOf = [reference], Description = property.Description };
+        }
     }
 
     private static Task DescribeOperation(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
@@ -62,6 +87,10 @@ public static class OpenApiSetup
             operation.Description = $"{operation.Description}\n\nNeeds: {(policy == Authorization.Policies.AnyKey ? "any valid key" : $"`{policy}`")}.".Trim();
             AddProblems(operation, context, 401, 403, 503);
         }
+
+        // Read as text, so that every wrong value gets the same answer.
+        foreach (var limit in operation.Parameters?.OfType<OpenApiParameter>().Where(parameter => parameter.Name == "limit") ?? [])
+            limit.Schema = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Minimum = "1", Maximum = "200" };
 
         var takesBody = operation.RequestBody is not null;
         var takesInput = takesBody || operation.Parameters?.Count > 0;
@@ -121,11 +150,12 @@ public static class OpenApiSetup
         .Select(field => field.GetValue(null)).OfType<ProblemKind>()
         .Where(kind => kind.Status == status).Select(kind => kind.Code);
 
-    // A value that may be absent is described by the value itself.
+    private static bool IsOptional(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Optional<>);
+
     private static async Task DescribeSchema(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
     {
         var type = context.JsonTypeInfo.Type;
-        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Optional<>))
+        if (IsOptional(type))
         {
             var inner = await context.GetOrCreateSchemaAsync(type.GetGenericArguments()[0], null, cancellationToken);
             schema.Type = inner.Type | JsonSchemaType.Null;
@@ -147,12 +177,13 @@ public static class OpenApiSetup
             schema.Format = "date-time";
         }
 
-        if (type.Namespace?.StartsWith("Mira.", StringComparison.Ordinal) == true && schema.Properties?.Count > 0)
+        if (RequiredOfBodies.TryGetValue(type, out var required))
+        {
             schema.AdditionalPropertiesAllowed = false;
-        if (type == typeof(Application.Keys.IssueKey))
-            schema.Required = new HashSet<string> { "name", "role" };
-        if (type == typeof(Controllers.VerifyKey))
-            schema.Required = new HashSet<string> { "api_key" };
+            schema.Required = new HashSet<string>(required);
+            foreach (var name in required)
+                ((OpenApiSchema)schema.Properties![name]).Type &= ~JsonSchemaType.Null;
+        }
     }
 
     private static OpenApiSchema Problem() => new()

@@ -1,0 +1,137 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Mira.Web.Tests.Hosts;
+
+/// <summary>The binary as a process of its own, as a user starts it: for what only a process shows, like its exit code and its death.</summary>
+internal sealed class MiraProcess : IAsyncDisposable
+{
+    private static readonly string Binary = Path.Combine(AppContext.BaseDirectory, "Mira.Web.dll");
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _error = new();
+
+    private MiraProcess(Process process, Uri address)
+    {
+        Process = process;
+        Address = address;
+    }
+
+    public Process Process { get; }
+
+    public Uri Address { get; }
+
+    public string Output => Read(_output);
+
+    public string Error => Read(_error);
+
+    /// <summary>Starts serving on a free loopback port, and returns at once.</summary>
+    public static MiraProcess Start(TestFolder folder, params (string Name, string Value)[] settings)
+    {
+        var address = new Uri($"http://127.0.0.1:{FreePort()}");
+        return Run(address, [], folder, settings);
+    }
+
+    /// <summary>Runs a verb, or a start that is expected to be refused, to its end.</summary>
+    public static async Task<(int ExitCode, string Output, string Error)> RunAsync(
+        TestFolder folder, string[] arguments, params (string Name, string Value)[] settings)
+    {
+        await using var process = Run(new Uri($"http://127.0.0.1:{FreePort()}"), arguments, folder, settings);
+        using var patience = new CancellationTokenSource(Patience);
+        await process.Process.WaitForExitAsync(patience.Token);
+        process.Process.WaitForExit();
+        return (process.Process.ExitCode, process.Output, process.Error);
+    }
+
+    public async Task WaitUntilReadyAsync()
+    {
+        using var client = new HttpClient { BaseAddress = Address };
+        using var patience = new CancellationTokenSource(Patience);
+        while (true)
+        {
+            if (Process.HasExited)
+                throw new InvalidOperationException($"The process ended: {Output}{Error}");
+
+            try
+            {
+                using var answer = await client.GetAsync("/health/ready", patience.Token);
+                if (answer.IsSuccessStatusCode)
+                    return;
+            }
+            catch (HttpRequestException)
+            {
+                // Not listening yet.
+            }
+
+            await Task.Yield();
+        }
+    }
+
+    public HttpClient Http(string? token = null)
+    {
+        var client = new HttpClient { BaseAddress = Address };
+        if (token is not null)
+            client.DefaultRequestHeaders.Authorization = new("Bearer", token);
+        return client;
+    }
+
+    public void Signal(string name)
+    {
+        using var kill = Process.Start("kill", [$"-{name}", $"{Process.Id}"]);
+        kill.WaitForExit();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!Process.HasExited)
+        {
+            Process.Kill();
+            await Process.WaitForExitAsync();
+        }
+
+        Process.Dispose();
+    }
+
+    private static MiraProcess Run(Uri address, string[] arguments, TestFolder folder, (string Name, string Value)[] settings)
+    {
+        var start = new ProcessStartInfo("dotnet", [Binary, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["MIRA_DATA_DIR"] = folder.Data;
+        start.Environment["MIRA_BOOTSTRAP_KEY_FILE"] = folder.AdminFile;
+        start.Environment["MIRA_DRAIN_SECONDS"] = "0";
+        start.Environment["ASPNETCORE_URLS"] = address.ToString();
+        foreach (var (name, value) in settings)
+            start.Environment[name] = value;
+
+        var process = new MiraProcess(new Process { StartInfo = start }, address);
+        process.Process.OutputDataReceived += (_, line) => Append(process._output, line.Data);
+        process.Process.ErrorDataReceived += (_, line) => Append(process._error, line.Data);
+        process.Process.Start();
+        process.Process.BeginOutputReadLine();
+        process.Process.BeginErrorReadLine();
+        return process;
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static void Append(StringBuilder text, string? line)
+    {
+        if (line is null)
+            return;
+        lock (text)
+            text.AppendLine(line);
+    }
+
+    private static string Read(StringBuilder text)
+    {
+        lock (text)
+            return text.ToString();
+    }
+}
