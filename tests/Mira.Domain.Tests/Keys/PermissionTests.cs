@@ -91,6 +91,25 @@ public class PermissionTests
 
         Assert.That(held.Key.Permits(asked), Is.EqualTo(permitted));
     }
+
+    [TestCase(null, new string[0], true)]
+    [TestCase(Role.Viewer, new string[0], true)]
+    [TestCase(Role.Operator, new string[0], true)]
+    [TestCase(Role.Admin, new string[0], false)]
+    [TestCase(null, new[] { "documents:read", "keys:verify" }, true)]
+    [TestCase(null, new[] { "documents:read", "tickets:write" }, false)]
+    [TestCase(Role.Operator, new[] { "documents:read" }, true)]
+    [TestCase(Role.Operator, new[] { "keys:manage" }, false)]
+    [TestCase(Role.Admin, new[] { "documents:read" }, false)]
+    public void A_key_meets_a_demand_when_its_role_reaches_and_all_permissions_are_covered(Role? role, string[] permissions, bool met)
+    {
+        var held = new HeldKey(HeldKey.Terms(Role.Operator) with { Permissions = ["documents:*"] });
+
+        Assert.That(held.Key.Meets(new Demand(role, permissions)), Is.EqualTo(met));
+    }
+
+    [Test]
+    public void Every_key_meets_no_demand() => Assert.That(new HeldKey(Role.Viewer).Key.Meets(Demand.Nothing));
 }
 
 public class RoleTests

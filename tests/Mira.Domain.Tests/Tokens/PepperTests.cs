@@ -93,6 +93,11 @@ public class PepperRingTests
         Assert.That(seal.Digest.ToArray(), Is.EqualTo(new PepperRing(One).Seal(token).Digest.ToArray()));
         Assert.That(seal.Digest.ToArray(), Is.Not.EqualTo(new PepperRing(Two).Seal(token).Digest.ToArray()));
     }
+
+    // That it compares as well is read from its code: DigestComparisonTests.
+    [Test]
+    public void It_matches_nothing_for_any_token() =>
+        Assert.That(() => new PepperRing(One).MatchNothing(Token.Generate(KeyId.Generate())), Throws.Nothing);
 }
 
 public class DigestTests
