@@ -37,6 +37,15 @@ public class LabelTests
     }
 
     [Test]
+    public void What_NFC_puts_together_counts_as_one()
+    {
+        const string AlphaWithThreeMarks = "\u03B1\u0313\u0300\u0345";
+
+        Assert.That(Accepts(string.Concat(Enumerable.Repeat(AlphaWithThreeMarks, 100))));
+        Assert.That(Accepts(string.Concat(Enumerable.Repeat(AlphaWithThreeMarks, 101))), Is.False);
+    }
+
+    [Test]
     public void What_NFC_takes_apart_counts_as_its_parts()
     {
         Assert.That(Accepts(string.Concat(Enumerable.Repeat("\u0958", 50))));

@@ -1,4 +1,5 @@
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
 
 namespace Mira.Domain.Tests.Keys;
 
@@ -32,6 +33,25 @@ public class RotateTests
         Assert.That(held.Key.RotatedAt, Is.EqualTo(held.Now));
         Assert.That(held.Key.CreatedAt, Is.EqualTo(HeldKey.Start));
         Assert.That(held.Key.Version, Is.EqualTo(2));
+    }
+
+    [Test]
+    public void Its_event_gives_both_secrets_numbers_and_ends()
+    {
+        var held = new HeldKey(days: 90);
+        held.Key.TakeEvents();
+        held.PassDays(1);
+        held.Rotate(graceMinutes: 60, days: 7);
+
+        var happened = held.TakeOnlyEvent();
+        Assert.That(happened.Type, Is.EqualTo(EventType.KeyRotated));
+        Assert.That(happened.Reason, Is.Null);
+        Assert.That(Changes.Of(happened), Is.EqualTo(new[]
+        {
+            "secret_version: 1 -> 2",
+            "expires_at: \"2026-05-30T12:00:00.000Z\" -> \"2026-03-09T12:00:00.000Z\"",
+            "previous_valid_until: null -> \"2026-03-02T13:00:00.000Z\"",
+        }));
     }
 
     [Test]
