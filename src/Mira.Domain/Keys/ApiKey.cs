@@ -170,7 +170,9 @@ public sealed class ApiKey
             secret.Supersede(now);
         previous.Supersede(previousEnd);
         _secrets.Add(next);
-        _secrets.RemoveAll(secret => secret.HasEnded(now) && !IsRemembered(secret, now));
+        // Chosen before any is taken out: whether one is remembered depends on all the others.
+        HashSet<Secret> forgotten = [.. _secrets.Where(secret => !IsRemembered(secret, now))];
+        _secrets.RemoveAll(forgotten.Contains);
         LifetimeDays = lifetime;
         RotatedAt = now;
         Changed(EventType.KeyRotated, null, [.. KeyChanges.OfRotation(previous, next)]);

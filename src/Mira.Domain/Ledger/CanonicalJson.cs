@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Mira.Domain.Keys;
 
 namespace Mira.Domain.Ledger;
 
@@ -13,7 +14,7 @@ public static class CanonicalJson
 {
     private const long LargestExact = 1L << 53;
 
-    /// <exception cref="ArgumentException">A number that is not a whole one within ±2^53.</exception>
+    /// <exception cref="ArgumentException">A number that is not a whole one within ±2^53, or a text with half a surrogate pair.</exception>
     public static string Write(JsonNode? node)
     {
         var text = new StringBuilder(512);
@@ -83,18 +84,22 @@ public static class CanonicalJson
                 break;
             default:
                 if (!long.TryParse(value.ToJsonString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
-                    || Math.Abs(number) > LargestExact)
+                    || number is < -LargestExact or > LargestExact)
                 {
                     throw new ArgumentException("The ledger holds whole numbers within 2^53 only.", nameof(value));
                 }
 
-                text.Append(number);
+                text.Append(CultureInfo.InvariantCulture, $"{number}");
                 break;
         }
     }
 
     private static void WriteString(StringBuilder text, string value)
     {
+        // As UTF-8 every such half is U+FFFD: two texts would share one hash.
+        if (!Label.IsWellFormed(value))
+            throw new ArgumentException("The ledger holds well-formed Unicode only.", nameof(value));
+
         text.Append('"');
         foreach (var character in value)
         {

@@ -43,5 +43,13 @@ public sealed class PepperRing
     }
 }
 
-/// <summary>A digest and the id of the pepper it was made with: what a key stores of a secret.</summary>
-public readonly record struct SealedSecret(string PepperId, Digest Digest);
+/// <summary>
+/// A digest and the id of the pepper it was made with: what a key stores of a secret. No record: its equality would be a second
+/// comparison of digests.
+/// </summary>
+public readonly struct SealedSecret(string pepperId, Digest digest)
+{
+    public string PepperId { get; } = pepperId;
+
+    public Digest Digest { get; } = digest;
+}
