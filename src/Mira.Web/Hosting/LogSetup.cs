@@ -34,6 +34,8 @@ public static class LogSetup
         logging.AddFilter("Microsoft", platform);
         logging.AddFilter("System", platform);
         logging.AddFilter("Microsoft.Hosting.Lifetime", level);
+        // The base class writes a line for every refused call.
+        logging.AddFilter("Mira.Web.Authentication.ApiKeyAuthenticationHandler", platform);
         // A start that is refused is said in one line on standard error, by Program; all of it shows at DEBUG.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level <= LogLevel.Debug ? LogLevel.Error : LogLevel.Critical);
         // The exceptions they log reach the one place that answers and logs them.
