@@ -16,6 +16,8 @@ public static class OpenApiSetup
     private const string Scheme = "bearer";
     private const string ProblemSchema = "Problem";
 
+    private static readonly string[] TagOrder = ["Keys", "Verification", "Audit", "Operation"];
+
     /// <summary>Bodies take no property they do not know; answers may grow.</summary>
     private static readonly Dictionary<Type, string[]> RequiredOfBodies = new()
     {
@@ -49,6 +51,7 @@ public static class OpenApiSetup
         };
         // Whoever serves the document serves the API.
         document.Servers = [];
+        document.Tags = new HashSet<OpenApiTag>(TagOrder.Select(name => new OpenApiTag { Name = name }));
         document.Components ??= new OpenApiComponents();
         document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
         {
@@ -178,9 +181,10 @@ public static class OpenApiSetup
             schema.Format = "date-time";
         }
 
+        if (schema.Properties?.Count > 0)
+            schema.AdditionalPropertiesAllowed = !RequiredOfBodies.ContainsKey(type);
         if (RequiredOfBodies.TryGetValue(type, out var required))
         {
-            schema.AdditionalPropertiesAllowed = false;
             schema.Required = new HashSet<string>(required);
             foreach (var name in required)
                 ((OpenApiSchema)schema.Properties![name]).Type &= ~JsonSchemaType.Null;

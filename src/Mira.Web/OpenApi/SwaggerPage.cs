@@ -31,6 +31,7 @@ public static class SwaggerPage
             page.Path = Path;
             page.DocumentPath = $"{Path}/v1/swagger.json";
             page.DocumentTitle = "Mira API";
+            page.DocExpansion = "list";
             page.PersistAuthorization = false;
             page.DefaultModelsExpandDepth = 0;
         });
