@@ -9,7 +9,8 @@ namespace Mira.Application.Verification;
 /// <param name="asOf">The ledger's seq, read in the same statement as the key.</param>
 public sealed class KeyEntry(KeyId id, ApiKey? key, long asOf)
 {
-    private SecretUse?[] _uses = [];
+    private readonly Lock _lock = new();
+    private SecretUse[] _uses = [];
 
     public KeyId Id { get; } = id;
 
@@ -22,13 +23,18 @@ public sealed class KeyEntry(KeyId id, ApiKey? key, long asOf)
     {
         foreach (var use in Volatile.Read(ref _uses))
         {
-            if (ReferenceEquals(use!.Secret, secret))
+            if (ReferenceEquals(use.Secret, secret))
                 return use;
         }
 
-        lock (this)
+        return AddUse(secret);
+    }
+
+    private SecretUse AddUse(Secret secret)
+    {
+        lock (_lock)
         {
-            if (Array.Find(_uses, use => ReferenceEquals(use!.Secret, secret)) is { } made)
+            if (Array.Find(_uses, use => ReferenceEquals(use.Secret, secret)) is { } made)
                 return made;
 
             var added = new SecretUse(Id, secret);

@@ -223,16 +223,8 @@ public sealed class ApiKey
     }
 
     /// <summary>Will the holder of this secret still be told why it ended? True for every secret that works.</summary>
-    public bool IsRemembered(Secret secret, DateTimeOffset now)
-    {
-        if (EndOf(secret) is not { } end || end > now)
-            return true;
-
-        var laterEnds = _secrets.Count(other =>
-            EndOf(other) is { } otherEnd && otherEnd <= now
-            && (otherEnd > end || (otherEnd == end && other.Version > secret.Version)));
-        return end + RememberedFor > now && laterEnds < RememberedSecrets;
-    }
+    public bool IsRemembered(Secret secret, DateTimeOffset now) =>
+        EndOf(secret) is not { } end || end > now || (end + RememberedFor > now && CountLaterEnds(end, secret.Version, now) < RememberedSecrets);
 
     /// <summary>What happened since it was loaded, once: for the ledger, in the transaction that saves the key.</summary>
     public IReadOnlyList<KeyEvent> TakeEvents()
@@ -265,6 +257,9 @@ public sealed class ApiKey
 
         return found is not null && IsRemembered(found, now) ? found : null;
     }
+
+    private int CountLaterEnds(DateTimeOffset end, int version, DateTimeOffset now) => _secrets.Count(other =>
+        EndOf(other) is { } otherEnd && otherEnd <= now && (otherEnd > end || (otherEnd == end && other.Version > version)));
 
     private bool AllowsAddress(IPAddress? address) =>
         AllowedIps.Count == 0 || (address is not null && AllowedIps.Any(range => range.Contains(address)));
