@@ -87,7 +87,7 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     var builder = CreateBuilder([]);
     var settings = new SettingReader(path => builder.Configuration[path]);
     var folder = DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), AppContext.BaseDirectory);
-    var peppers = Peppers.Load(settings, folder);
+    var peppers = Peppers.Load(settings, folder, mayMake: false);
     builder.Services.AddMiraStore(folder, peppers);
     await using var app = builder.Build();
     var counts = await app.Services.GetRequiredService<SqliteStore>().CountLiveSecretsAsync(DateTimeOffset.UtcNow, cancellationToken);

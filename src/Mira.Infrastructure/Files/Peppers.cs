@@ -12,7 +12,7 @@ public static class Peppers
     private const string RetiredSetting = "MIRA_PEPPER_RETIRED";
 
     /// <exception cref="SettingException">A pepper is not usable, or the data folder has lost its own.</exception>
-    public static PepperRing Load(SettingReader settings, DataFolder folder)
+    public static PepperRing Load(SettingReader settings, DataFolder folder, bool mayMake = true)
     {
         var given = Given(settings);
         var own = File.Exists(folder.Pepper) ? Decode(Setting, ReadFile(Setting, folder.Pepper), $"the file {folder.Pepper}") : null;
@@ -20,7 +20,9 @@ public static class Peppers
         if (given is not null)
             return new PepperRing(given, own is null ? retired : [.. retired, own]);
 
-        return new PepperRing(own ?? Make(folder), retired);
+        return own is null && !mayMake
+            ? throw new SettingException(Setting, $"is not given, and there is none in the data folder ({folder.Pepper})")
+            : new PepperRing(own ?? Make(folder), retired);
     }
 
     private static Pepper? Given(SettingReader settings)

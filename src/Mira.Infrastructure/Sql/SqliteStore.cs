@@ -51,15 +51,20 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
     }
 
     /// <summary>How many secrets that work now lie under each pepper.</summary>
+    /// <exception cref="SettingException">There is no store, or it is damaged.</exception>
     public async Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
-        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        return await database.Keys
-            .Where(key => key.RevokedAt == null)
-            .SelectMany(key => key.Secrets)
-            .Where(secret => (secret.ValidUntil == null || secret.ValidUntil > now) && (secret.ExpiresAt == null || secret.ExpiresAt > now))
-            .GroupBy(secret => secret.PepperId)
-            .ToDictionaryAsync(group => group.Key, group => group.Count(), cancellationToken);
+        if (!File.Exists(folder.Database))
+            throw new SettingException(DataFolder.Setting, "there is no store in the data folder");
+
+        try
+        {
+            return await CountAsync(now, cancellationToken);
+        }
+        catch (DbException exception)
+        {
+            throw new SettingException(DataFolder.Setting, $"the database {folder.Database} is damaged", exception);
+        }
     }
 
     /// <exception cref="SettingException">Secrets that work lie under a pepper that is not listed, so nobody could use them.</exception>
@@ -72,6 +77,17 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
             var which = string.Join(", ", unlisted.Select(pair => $"{pair.Value} under {pair.Key}"));
             throw new SettingException("MIRA_PEPPER", $"live secrets lie under a pepper that is not listed: {which}");
         }
+    }
+
+    private async Task<IReadOnlyDictionary<string, int>> CountAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        return await database.Keys
+            .Where(key => key.RevokedAt == null)
+            .SelectMany(key => key.Secrets)
+            .Where(secret => (secret.ValidUntil == null || secret.ValidUntil > now) && (secret.ExpiresAt == null || secret.ExpiresAt > now))
+            .GroupBy(secret => secret.PepperId)
+            .ToDictionaryAsync(group => group.Key, group => group.Count(), cancellationToken);
     }
 
     private static async Task CheckIntegrityAsync(MiraDbContext database, CancellationToken cancellationToken)
