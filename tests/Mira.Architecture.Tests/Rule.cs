@@ -14,7 +14,7 @@ internal static class Rule
                 Assert.That(rule(violation), Is.Not.Empty, $"Not reported: {violation}");
             foreach (var thing in innocent)
                 Assert.That(rule(thing), Is.Empty, $"Reported without being wrong: {thing}");
-            Assert.That(real.SelectMany(rule), Is.Empty);
+            Assert.That(string.Join("\n", real.SelectMany(rule)), Is.Empty);
         }
     }
 }
