@@ -9,6 +9,7 @@ using Mira.Application.Verification;
 
 namespace Mira.Application;
 
+/// <summary>How the host takes this project in.</summary>
 public static class Registration
 {
     /// <summary>Use cases with their validators and views, and the verification path. The host adds the ports and the options.</summary>

@@ -60,7 +60,8 @@ static async Task<WebApplication> BuildAsync(string[] args)
     settings.Choice("MIRA_STORE", "Mira:Store", "sqlite", "sqlite");
     var folder = DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), AppContext.BaseDirectory);
     folder.Prepare();
-    var processLock = await ProcessLock.TakeAsync(folder.Lock, DrainOptions.Read(settings).Duration + DrainOptions.Rest, CancellationToken.None);
+    var patience = DrainOptions.Read(settings).Duration + DrainOptions.Rest;
+    var processLock = await ProcessLock.TakeAsync(folder.Lock, patience, TimeProvider.System, CancellationToken.None);
     try
     {
         builder.Services.AddMiraInfrastructure(settings, folder, Peppers.Load(settings, folder), processLock);
@@ -90,6 +91,6 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     var peppers = Peppers.Load(settings, folder, mayMake: false);
     builder.Services.AddMiraStore(folder, peppers);
     await using var app = builder.Build();
-    var counts = await app.Services.GetRequiredService<SqliteStore>().CountLiveSecretsAsync(DateTimeOffset.UtcNow, cancellationToken);
+    var counts = await app.Services.GetRequiredService<SqliteStore>().CountLiveSecretsAsync(TimeProvider.System.GetUtcNow(), cancellationToken);
     VerbLine.PrintPeppers(peppers, counts);
 }

@@ -32,7 +32,7 @@ internal sealed class Node : IAsyncDisposable
         var settings = new SettingReader(_ => null);
         var data = DataFolder.At(Path.Combine(folder, "data"), AppContext.BaseDirectory);
         data.Prepare();
-        var processLock = await ProcessLock.TakeAsync(data.Lock, TimeSpan.Zero, CancellationToken.None);
+        var processLock = await ProcessLock.TakeAsync(data.Lock, TimeSpan.Zero, TimeProvider.System, CancellationToken.None);
         var services = new ServiceCollection()
             .AddLogging()
             .AddSingleton(TimeProvider.System)

@@ -9,6 +9,7 @@ namespace Mira.Application.Keys;
 /// <summary>Ends a key for good. Asked again, it gives the same answer.</summary>
 public sealed record RevokeKey(string KeyId, string? Reason, VersionCondition IfMatch) : IRequest<RevokedKey>;
 
+/// <param name="RevokedAt">When it was revoked first; asking again does not move it.</param>
 public sealed record RevokedKey(string Message, string KeyId, DateTimeOffset RevokedAt);
 
 public sealed class RevokeKeyValidator : AbstractValidator<RevokeKey>

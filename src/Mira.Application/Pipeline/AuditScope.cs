@@ -21,6 +21,7 @@ public sealed class AuditScope
     public void Enter(ICaller caller) => (Actor, CorrelationId) = (caller.Actor, caller.CorrelationId);
 }
 
+/// <summary>Notes who sent the message before anything is done for it.</summary>
 public sealed class AuditScopeBehavior<TRequest, TResponse>(ICaller caller, AuditScope scope) : IPipelineBehavior<TRequest, TResponse>
     where TRequest : IRequest<TResponse>
 {

@@ -14,6 +14,7 @@ public enum KeyStatus
     Active,
 }
 
+/// <summary>What the statuses are called outside.</summary>
 public static class KeyStatuses
 {
     private static readonly string[] Names = ["revoked", "expired", "disabled", "rotating", "active"];

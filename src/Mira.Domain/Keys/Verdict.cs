@@ -1,5 +1,6 @@
 namespace Mira.Domain.Keys;
 
+/// <summary>Everything a verification can answer.</summary>
 public enum VerdictCode
 {
     Valid,
@@ -28,6 +29,7 @@ public sealed record Demand(Role? Role, IReadOnlyList<string> Permissions)
     public static Demand Nothing { get; } = new(null, []);
 }
 
+/// <summary>What the codes are called outside; callers branch on these words, so they never change.</summary>
 public static class VerdictCodes
 {
     private static readonly string[] Names =

@@ -13,10 +13,10 @@ public sealed class ProcessLock : IDisposable
 
     /// <summary>Waits for the process before this one to end, so that a restart need not be timed.</summary>
     /// <exception cref="SettingException">Another process still holds it after <paramref name="patience"/>.</exception>
-    public static async Task<ProcessLock> TakeAsync(string path, TimeSpan patience, CancellationToken cancellationToken)
+    public static async Task<ProcessLock> TakeAsync(string path, TimeSpan patience, TimeProvider clock, CancellationToken cancellationToken)
     {
         SafeFile.Touch(path);
-        var started = TimeProvider.System.GetTimestamp();
+        var started = clock.GetTimestamp();
         while (true)
         {
             try
@@ -25,11 +25,11 @@ public sealed class ProcessLock : IDisposable
             }
             catch (IOException exception)
             {
-                if (TimeProvider.System.GetElapsedTime(started) > patience)
+                if (clock.GetElapsedTime(started) > patience)
                     throw new SettingException(DataFolder.Setting, "another process is using this data folder", exception);
             }
 
-            await Task.Delay(Retry, cancellationToken);
+            await Task.Delay(Retry, clock, cancellationToken);
         }
     }
 

@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Mvc;
 using Mira.Domain.Keys;
 using Mira.Web.Authentication;
 using Mira.Web.Authorization;
-using Mira.Web.Problems;
 
 namespace Mira.Web.Controllers;
 
@@ -38,10 +37,7 @@ public sealed class AuthController(TimeProvider clock) : ControllerBase
     public IActionResult Forward()
     {
         var key = ApiKeyPrincipal.Of(HttpContext).Key;
-        var demand = ForwardDemand.Of(HttpContext);
-        if (demand is null || !key.Meets(demand))
-            throw new ProblemException(new Problem(ProblemKind.InsufficientPermission, demand is null ? "The requirement is not a role or permission." : null));
-
+        ForwardDemand.DemandMet(HttpContext, key);
         var headers = Response.Headers;
         headers["X-Mira-Key-Id"] = key.Id.Value;
         headers["X-Mira-Key-Name"] = Uri.EscapeDataString(key.Name);

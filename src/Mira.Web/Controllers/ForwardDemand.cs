@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Primitives;
 using Mira.Domain.Keys;
 using Mira.Web.Authentication;
+using Mira.Web.Problems;
 
 namespace Mira.Web.Controllers;
 
@@ -9,8 +10,15 @@ internal static class ForwardDemand
 {
     private static readonly QueryCollection EmptyQuery = new();
 
-    /// <summary>Null when something is demanded that is no role or permission, which no key can meet.</summary>
-    public static Demand? Of(HttpContext context)
+    /// <exception cref="ProblemException">The key does not meet it, or it is no role or permission, which no key can meet.</exception>
+    public static void DemandMet(HttpContext context, ApiKey key)
+    {
+        var demand = Of(context);
+        if (demand is null || !key.Meets(demand))
+            throw new ProblemException(new Problem(ProblemKind.InsufficientPermission, demand is null ? "The requirement is not a role or permission." : null));
+    }
+
+    private static Demand? Of(HttpContext context)
     {
         var request = context.Request;
         var query = ForwardAuthAttribute.OwnsQuery(context) && request.QueryString.HasValue ? request.Query : EmptyQuery;

@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# Builds Mira once and runs every test project of Mira.sln. The one test command, here and in CI.
+#
+#   build/test.sh              formatting, build, all tests
+#   build/test.sh --coverage   also line coverage of the domain and the application, at least 95 %
+#
+# It needs the .NET 10 SDK; what the tests need beside it is in `needs` below and is installed when this runs as root on Debian.
+# Results are in artifacts/test-results. Exit code 0 only if everything was built, formatted, run and passed.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+# A command that tests call, and the Debian package it comes in.
+needs=(
+    kill:procps         # signals to the server's process
+    chromium:chromium   # the browser that opens /swagger/
+)
+results=artifacts/test-results
+minimum_coverage=95
+covered_projects=(Mira.Domain Mira.Application)
+per_project_limit=10m
+hang_limit=4m
+
+# Nothing here may ask, phone home or leave a process behind that holds this script's output open.
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1 DEBIAN_FRONTEND=noninteractive
+export HOME="${HOME:-$(mktemp -d)}"
+exec </dev/null
+
+coverage=false
+case "${1:-}" in
+    '') ;;
+    --coverage) coverage=true ;;
+    *) echo "usage: build/test.sh [--coverage]" >&2; exit 2 ;;
+esac
+
+fail() {
+    echo "test.sh: $1" >&2
+    exit 1
+}
+
+# Only files on the path count: kill is a builtin too, but tests start it as a process.
+missing_packages() {
+    local need
+    for need in "${needs[@]}"; do
+        type -P "${need%%:*}" >/dev/null || echo "${need##*:}"
+    done
+}
+
+install_needs() {
+    local missing
+    mapfile -t missing < <(missing_packages)
+    ((${#missing[@]} == 0)) && return
+
+    if ((EUID != 0)) || ! type -P apt-get >/dev/null; then
+        fail "missing: ${missing[*]}. Install them (Debian: apt-get install ${missing[*]}) and run again."
+    fi
+
+    echo "Installing ${missing[*]}"
+    { apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"; } >artifacts/apt.log 2>&1 ||
+        { tail -n 20 artifacts/apt.log >&2; fail "could not install: ${missing[*]}"; }
+    mapfile -t missing < <(missing_packages)
+    ((${#missing[@]} == 0)) || fail "still missing after installing: ${missing[*]}"
+}
+
+# passed, failed and skipped of one trx file. A run that was aborted or said no more than that it failed has one failure.
+counts() {
+    awk '
+        function number(name,    match_at) {
+            match_at = match($0, " " name "=\"[0-9]+\"")
+            return match_at ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4) + 0 : 0
+        }
+        /<ResultSummary / { broken = $0 !~ /outcome="Completed"/ }
+        /<Counters / {
+            total = number("total"); passed = number("passed")
+            failed = number("failed") + number("error") + number("timeout") + number("aborted")
+            found = 1
+        }
+        END {
+            if (!found || (broken && failed == 0)) { failed++; total++ }
+            print passed + 0, failed + 0, total - passed - failed
+        }' "$1"
+}
+
+# Lines of a project covered by any report, and all its lines. Reports name a line once in its method and once in its class.
+line_coverage() {
+    find "$results" -name '*.cobertura.xml' -exec cat {} + | awk -v project="/src/$1/" '
+        match($0, /filename="[^"]*"/) {
+            file = substr($0, RSTART + 10, RLENGTH - 11)
+            gsub(/\\/, "/", file)
+            wanted = index(file, project) && file !~ /\/obj\// && file !~ /\.g\.cs$/
+        }
+        wanted && /<line / && match($0, /number="[0-9]+"/) {
+            line = file ":" substr($0, RSTART + 8, RLENGTH - 9)
+            lines[line] += $0 !~ /hits="0"/
+        }
+        END {
+            for (line in lines) { all++; covered += lines[line] > 0 }
+            print covered + 0, all + 0
+        }'
+}
+
+dotnet --version >/dev/null 2>&1 || fail "missing: the .NET 10 SDK (or what it needs to start: dotnet --version fails)"
+rm -rf "$results"
+mkdir -p "$results"
+install_needs
+
+echo "Building"
+dotnet build Mira.sln --configuration Release --nologo --verbosity quiet >artifacts/build.log 2>&1 ||
+    { cat artifacts/build.log; fail "the build failed"; }
+
+problems=()
+echo "Checking the formatting"
+dotnet format Mira.sln --verify-no-changes --no-restore >artifacts/format.log 2>&1 ||
+    { cat artifacts/format.log; problems+=("dotnet format --verify-no-changes"); }
+
+mapfile -t projects < <(sed -n 's/^Project(.*"\(tests[^"]*\.Tests\.csproj\)".*/\1/p' Mira.sln | tr '\\' '/' | tr -d '\r')
+((${#projects[@]} > 0)) || fail "Mira.sln has no test project"
+
+options=(--configuration Release --no-build --nologo --results-directory "$results" --blame-hang-timeout "$hang_limit" --blame-hang-dump-type none)
+$coverage && options+=(--collect "Code Coverage;Format=cobertura" --settings build/coverage.runsettings)
+workers=$(nproc 2>/dev/null || echo 2)
+((workers > 4)) && workers=4
+
+# One project after the other: several of them start servers and measure times.
+total_passed=0 total_failed=0 total_skipped=0
+for project in "${projects[@]}"; do
+    name=$(basename "$project" .csproj)
+    begin=$SECONDS
+    timeout --kill-after=30s "$per_project_limit" dotnet test "$project" "${options[@]}" --logger "trx;LogFileName=$name.trx" \
+        -- "NUnit.NumberOfTestWorkers=$workers" >"$results/$name.log" 2>&1
+    code=$?
+
+    passed=0 failed=1 skipped=0 note=''
+    if [[ -s $results/$name.trx ]]; then
+        read -r passed failed skipped < <(counts "$results/$name.trx")
+        if ((passed + failed + skipped == 0)); then
+            failed=1 note=' (ran no test)'
+        elif ((code != 0 && failed == 0)); then
+            failed=1 note=" (exit code $code)"
+        fi
+    else
+        note=" (no results, exit code $code)"
+    fi
+
+    printf '%-28s %5d passed %4d failed %4d skipped %5d s%s\n' "$name" "$passed" "$failed" "$skipped" $((SECONDS - begin)) "$note"
+    if ((failed > 0)); then
+        problems+=("$name")
+        grep -vE '^\s*$|^(Test run for|VSTest version|Starting test execution|Results File|A total of)|^Attachments:' "$results/$name.log" | tail -n 200
+    fi
+    total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
+done
+echo "$total_passed $total_failed $total_skipped" >"$results/counts"
+
+if $coverage; then
+    for project in "${covered_projects[@]}"; do
+        read -r covered all < <(line_coverage "$project")
+        awk -v project="$project" -v covered="$covered" -v all="$all" -v minimum="$minimum_coverage" 'BEGIN {
+            share = all ? 100 * covered / all : 0
+            printf "%-28s %.1f %% of %d lines covered\n", project, share, all
+            exit share < minimum
+        }' || problems+=("the coverage of $project is below $minimum_coverage %")
+    done
+fi
+
+((total_passed + total_failed > 0)) || problems+=("no test ran")
+echo "Tests: $total_passed passed, $total_failed failed, $total_skipped skipped in $SECONDS s."
+if ((${#problems[@]} > 0)); then
+    printf 'FAILED: %s\n' "${problems[@]}"
+    exit 1
+fi
