@@ -10,6 +10,7 @@ internal sealed class MiraProcess : IAsyncDisposable
 {
     private static readonly string Binary = Path.Combine(AppContext.BaseDirectory, "Mira.Web.dll");
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(10);
 
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _error = new();
@@ -50,7 +51,8 @@ internal sealed class MiraProcess : IAsyncDisposable
     {
         using var client = new HttpClient { BaseAddress = Address };
         using var patience = new CancellationTokenSource(Patience);
-        while (true)
+        using var pace = new PeriodicTimer(Pace);
+        while (await pace.WaitForNextTickAsync(patience.Token))
         {
             if (Process.HasExited)
                 throw new InvalidOperationException($"The process ended: {Output}{Error}");
@@ -65,8 +67,6 @@ internal sealed class MiraProcess : IAsyncDisposable
             {
                 // Not listening yet.
             }
-
-            await Task.Yield();
         }
     }
 
