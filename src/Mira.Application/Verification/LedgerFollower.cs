@@ -28,11 +28,10 @@ public sealed record LedgerFollowerOptions
 public sealed class LedgerFollower(
     ILedgerReader ledger, RecentChanges changes, KeyDirectory directory, LedgerFollowerOptions options, TimeProvider clock) : IDisposable
 {
-    /// <summary>Before any entry is trusted, the ledger was seen at most this long ago, or it was tried.</summary>
-    private static readonly TimeSpan FreshFor = TimeSpan.FromSeconds(2);
-
     private const int PageSize = 1_000;
 
+    /// <summary>Before any entry is trusted, the ledger was seen at most this long ago, or it was tried.</summary>
+    private readonly TimeSpan _freshFor = TimeSpan.FromSeconds(Math.Min(2, options.MaxStaleness.TotalSeconds));
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _oneQuery = new(1, 1);
     private LedgerPosition _seen = LedgerPosition.Start;
@@ -71,7 +70,7 @@ public sealed class LedgerFollower(
     /// <exception cref="StoreUnavailableException">It has not been seen for longer than <see cref="LedgerFollowerOptions.MaxStaleness"/>.</exception>
     public ValueTask EnsureTrustAsync()
     {
-        if (_lastSeen is { } seen && seen.Elapsed(clock) <= FreshFor)
+        if (_lastSeen is { } seen && seen.Elapsed(clock) <= _freshFor)
             return default;
         return new ValueTask(RefreshAsync());
     }
@@ -108,8 +107,7 @@ public sealed class LedgerFollower(
                 if (!entry.Follows(_seen))
                 {
                     IsBroken = true;
-                    directory.Clear();
-                    changes.Restart(entry.Seq);
+                    Forget(entry.Seq);
                 }
 
                 if (KeyId.TryParse(entry.Subject, out var id))
@@ -194,9 +192,15 @@ public sealed class LedgerFollower(
         lock (_lock)
         {
             _seen = head;
-            changes.Restart(head.Seq);
-            directory.Clear();
+            Forget(head.Seq);
         }
+    }
+
+    // In this order: a read that runs meanwhile is no longer trusted by the time the cache is emptied, so it cannot be kept after it.
+    private void Forget(long before)
+    {
+        changes.Restart(before);
+        directory.Clear();
     }
 
     /// <summary>A moment by both clocks: a node that slept, or whose clock jumped, counts the larger of the two.</summary>

@@ -1,0 +1,82 @@
+using Mira.Application.Ledger;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+
+namespace Mira.Application.Tests;
+
+/// <summary>A ledger in memory that can be down, slow, or another one than before.</summary>
+internal sealed class FakeLedgerReader : ILedgerReader
+{
+    private readonly Lock _lock = new();
+    private readonly List<LedgerEvent> _events = [];
+    private Gate? _gate;
+    private int _reads;
+
+    public bool IsDown { get; set; }
+
+    /// <summary>How many pages were read.</summary>
+    public int Reads => Volatile.Read(ref _reads);
+
+    public EventFilter? LastFilter { get; private set; }
+
+    public IReadOnlyList<LedgerEvent> Events
+    {
+        get
+        {
+            lock (_lock)
+                return [.. _events];
+        }
+    }
+
+    public static LedgerEvent Next(LedgerPosition head, string? subject, string type = EventType.KeyUpdated) =>
+        LedgerEvent.Append(head, HeldKey.Start, new EventDraft(type, Actor.System, subject, null));
+
+    public LedgerEvent Append(KeyId? subject = null)
+    {
+        lock (_lock)
+        {
+            var appended = Next(_events.Count == 0 ? LedgerPosition.Start : _events[^1].Position, subject?.Value);
+            _events.Add(appended);
+            return appended;
+        }
+    }
+
+    /// <summary>A backup is restored: what came after this seq never happened.</summary>
+    public void RollBackTo(int seq)
+    {
+        lock (_lock)
+            _events.RemoveRange(seq, _events.Count - seq);
+    }
+
+    /// <summary>The next read stops once it has begun, until the gate is opened.</summary>
+    public Gate HoldNextRead() => _gate = new Gate();
+
+    public Task<LedgerPosition> GetHeadAsync(CancellationToken cancellationToken)
+    {
+        DemandUp();
+        lock (_lock)
+            return Task.FromResult(_events.Count == 0 ? LedgerPosition.Start : _events[^1].Position);
+    }
+
+    public async Task<IReadOnlyList<LedgerEvent>> ReadFromAsync(long seq, int limit, CancellationToken cancellationToken)
+    {
+        Interlocked.Increment(ref _reads);
+        if (Interlocked.Exchange(ref _gate, null) is { } gate)
+            await gate.PassAsync();
+        DemandUp();
+        lock (_lock)
+            return [.. _events.Where(entry => entry.Seq >= seq).Take(limit)];
+    }
+
+    public Task<IReadOnlyList<LedgerEvent>> FindAsync(EventFilter filter, CancellationToken cancellationToken)
+    {
+        LastFilter = filter;
+        return Task.FromResult<IReadOnlyList<LedgerEvent>>([.. Events.Reverse().Where(entry => !(entry.Seq >= filter.Before)).Take(filter.Limit)]);
+    }
+
+    private void DemandUp()
+    {
+        if (IsDown)
+            throw new StoreUnavailableException("down");
+    }
+}

@@ -1,0 +1,439 @@
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+
+namespace Mira.Application.Tests.Verification;
+
+public sealed class LedgerFollowerTests : IDisposable
+{
+    private static readonly TimeSpan Instant = TimeSpan.FromMilliseconds(1);
+
+    private FakeLedgerReader _ledger = null!;
+    private FakeKeyStore _store = null!;
+    private RecentChanges _changes = null!;
+    private KeyDirectory _directory = null!;
+    private TwoClocks _clock = null!;
+    private LedgerFollower _follower = null!;
+    private HeldKey _held = null!;
+
+    [SetUp]
+    public void SetUp()
+    {
+        _ledger = new FakeLedgerReader();
+        _store = new FakeKeyStore();
+        _changes = new RecentChanges();
+        _directory = new KeyDirectory(_store, _changes, new KeyDirectoryOptions { CacheSize = 100 });
+        _clock = new TwoClocks();
+        _follower = Follower(new LedgerFollowerOptions());
+        _held = new HeldKey();
+        _store.Put(_held);
+    }
+
+    [TearDown]
+    public void Dispose() => _follower.Dispose();
+
+    [Test]
+    public async Task It_starts_where_the_ledger_stands()
+    {
+        _ledger.Append();
+        var last = _ledger.Append();
+        Assert.That(_follower.IsReady, Is.False);
+        Assert.That(_follower.Staleness, Is.Null);
+
+        await _follower.StartAsync(CancellationToken.None);
+
+        Assert.That(_follower.Seen, Is.EqualTo(last.Position));
+        Assert.That(_follower.IsReady);
+        Assert.That(_follower.Staleness, Is.EqualTo(TimeSpan.Zero));
+        Assert.That(_changes.Trusts(_held.Id, 1), Is.False, "read before the start");
+        Assert.That(_changes.Trusts(_held.Id, 2));
+    }
+
+    [Test]
+    public async Task It_reads_on_from_what_it_saw_and_drops_the_keys_that_changed()
+    {
+        var other = new HeldKey();
+        _store.Put(other);
+        await StartAndWarmAsync(_held, other);
+        _ledger.Append();
+        var last = _ledger.Append(_held.Id);
+        _store.AsOf = last.Seq;
+
+        await _follower.CatchUpAsync();
+
+        Assert.That(_follower.Seen, Is.EqualTo(last.Position));
+        Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(last.Seq));
+        Assert.That((await _directory.FindAsync(other.Id)).AsOf, Is.Zero, "still the warm one");
+        Assert.That(_follower.IsBroken, Is.False);
+    }
+
+    [Test]
+    public async Task It_reads_as_many_pages_as_there_are()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        for (var i = 0; i < 2_500; i++)
+            _ledger.Append();
+
+        await _follower.CatchUpAsync();
+
+        Assert.That(_follower.Seen.Seq, Is.EqualTo(2_500));
+        Assert.That(_follower.IsBroken, Is.False);
+    }
+
+    [Test]
+    public async Task What_the_node_committed_itself_is_known_at_once()
+    {
+        await StartAndWarmAsync(_held);
+        LedgerEvent[] committed = [_ledger.Append(_held.Id), _ledger.Append()];
+        _store.AsOf = 2;
+
+        Assert.That(_follower.TryApply(committed));
+
+        Assert.That(_follower.Seen, Is.EqualTo(committed[1].Position));
+        Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(2));
+        Assert.That(_ledger.Reads, Is.Zero);
+    }
+
+    [Test]
+    public async Task Its_own_events_are_not_taken_before_those_of_others()
+    {
+        await StartAndWarmAsync(_held);
+        _ledger.Append();
+        var own = _ledger.Append(_held.Id);
+
+        Assert.That(_follower.TryApply([own]), Is.False);
+
+        Assert.That(_follower.Seen, Is.EqualTo(LedgerPosition.Start));
+        await _follower.CatchUpAsync();
+        Assert.That(_follower.Seen, Is.EqualTo(own.Position));
+        Assert.That(_follower.IsBroken, Is.False);
+    }
+
+    [Test]
+    public async Task Events_that_were_seen_already_change_nothing()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        LedgerEvent[] events = [_ledger.Append(), _ledger.Append(_held.Id)];
+        await _follower.CatchUpAsync();
+        _store.AsOf = 2;
+        await _directory.FindAsync(_held.Id);
+
+        Assert.That(_follower.TryApply(events));
+        Assert.That(_follower.TryApply([]));
+
+        Assert.That(_follower.Seen, Is.EqualTo(events[1].Position));
+        Assert.That(_directory.Figures.Entries, Is.EqualTo(1));
+        Assert.That(_follower.IsBroken, Is.False);
+    }
+
+    [Test]
+    public async Task An_event_that_does_not_follow_empties_the_cache_and_is_told()
+    {
+        await StartAndWarmAsync(_held);
+        var foreign = FakeLedgerReader.Next(new LedgerPosition(0, new string('f', 64)), null);
+
+        Assert.That(_follower.TryApply([foreign]));
+
+        Assert.That(_follower.IsBroken);
+        Assert.That(_directory.Figures.Entries, Is.Zero);
+        Assert.That(_follower.Seen, Is.EqualTo(foreign.Position), "goes on from there");
+        Assert.That(_changes.Trusts(_held.Id, 0), Is.False, "nothing from before is trusted");
+        Assert.That(_changes.Trusts(_held.Id, 1));
+    }
+
+    [Test]
+    public async Task An_event_that_was_edited_is_noticed()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        var honest = FakeLedgerReader.Next(LedgerPosition.Start, _held.Id.Value);
+
+        _follower.TryApply([honest with { Subject = KeyId.Generate().Value }]);
+
+        Assert.That(_follower.IsBroken);
+    }
+
+    [Test]
+    public async Task A_broken_ledger_stays_reported_when_it_goes_on_well()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _follower.ReportBroken();
+        _ledger.Append();
+
+        await _follower.CatchUpAsync();
+
+        Assert.That(_follower.IsBroken);
+    }
+
+    [TestCase(2)]
+    [TestCase(0)]
+    public async Task A_ledger_that_is_behind_what_was_seen_empties_the_cache_and_is_told(int restoredTo)
+    {
+        for (var i = 0; i < 5; i++)
+            _ledger.Append();
+        _store.AsOf = 5;
+        await StartAndWarmAsync(_held);
+
+        _ledger.RollBackTo(restoredTo);
+        await _follower.CatchUpAsync();
+
+        Assert.That(_follower.IsBroken);
+        Assert.That(_directory.Figures.Entries, Is.Zero);
+        Assert.That(_follower.Seen.Seq, Is.EqualTo(restoredTo));
+        Assert.That(_changes.Trusts(_held.Id, restoredTo));
+        Assert.That(_changes.Trusts(_held.Id, restoredTo - 1), Is.False);
+        Assert.That(_follower.IsReady, "it is that ledger that counts now");
+    }
+
+    [Test]
+    public async Task Another_event_at_a_seq_that_was_seen_empties_the_cache_and_is_told()
+    {
+        _ledger.Append();
+        _ledger.Append();
+        _store.AsOf = 2;
+        await StartAndWarmAsync(_held);
+
+        _ledger.RollBackTo(1);
+        _ledger.Append(_held.Id);
+        var last = _ledger.Append();
+        await _follower.CatchUpAsync();
+
+        Assert.That(_follower.IsBroken);
+        Assert.That(_directory.Figures.Entries, Is.Zero);
+        Assert.That(_follower.Seen, Is.EqualTo(last.Position));
+    }
+
+    /// <summary>
+    /// A read that runs while the cache is emptied may keep what it read a moment after, unless nothing from before is trusted by then.
+    /// The moment cannot be held, so it is met by trying often.
+    /// </summary>
+    [Test]
+    public async Task However_a_read_and_a_broken_ledger_meet_nothing_from_before_stays()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        using var stop = new CancellationTokenSource();
+        var reader = Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                _directory.Drop(_held.Id);
+                try
+                {
+                    await _directory.FindAsync(_held.Id);
+                }
+                catch (OverloadedException)
+                {
+                    // Broken three times while it was read.
+                }
+            }
+        });
+
+        for (var seq = 1L; seq <= 20_000; seq++)
+        {
+            var foreign = FakeLedgerReader.Next(new LedgerPosition(seq - 1, new string('f', 64)), null);
+            _store.AsOf = seq;
+            _follower.TryApply([foreign]);
+            Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(seq));
+        }
+
+        await stop.CancelAsync();
+        await reader;
+    }
+
+    [Test]
+    public async Task All_who_ask_while_a_query_runs_share_the_next_one()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        var gate = _ledger.HoldNextRead();
+        var first = _follower.CatchUpAsync();
+        await gate.Reached;
+
+        var late = _ledger.Append();
+        var waiting = Enumerable.Range(0, 20).Select(_ => _follower.CatchUpAsync()).ToArray();
+        Assert.That(waiting, Is.All.SameAs(waiting[0]));
+        Assert.That(waiting[0], Is.Not.SameAs(first), "theirs begins after they came");
+        Assert.That(_ledger.Reads, Is.EqualTo(1), "one at a time");
+
+        gate.Open();
+        await first;
+        await waiting[0];
+        Assert.That(_ledger.Reads, Is.EqualTo(2));
+        Assert.That(_follower.Seen, Is.EqualTo(late.Position));
+    }
+
+    [Test]
+    public async Task A_query_that_fails_is_not_given_to_who_asks_after_it()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _ledger.IsDown = true;
+        Assert.That(() => _follower.CatchUpAsync(), Throws.TypeOf<StoreUnavailableException>());
+
+        _ledger.IsDown = false;
+        var last = _ledger.Append();
+        await _follower.CatchUpAsync();
+
+        Assert.That(_follower.Seen, Is.EqualTo(last.Position));
+    }
+
+    [Test]
+    public async Task The_ledger_was_seen_when_the_query_was_sent_not_when_its_answer_came()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        var gate = _ledger.HoldNextRead();
+        var query = _follower.CatchUpAsync();
+        await gate.Reached;
+        _clock.PassSeconds(5);
+        gate.Open();
+        await query;
+
+        Assert.That(_follower.Staleness, Is.EqualTo(TimeSpan.FromSeconds(5)));
+    }
+
+    [Test]
+    public async Task A_ledger_seen_a_moment_ago_needs_no_query()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _clock.PassSeconds(2);
+
+        Assert.That(_follower.EnsureTrustAsync().AsTask().IsCompletedSuccessfully);
+        Assert.That(_ledger.Reads, Is.Zero);
+    }
+
+    [Test]
+    public async Task A_ledger_not_seen_for_two_seconds_is_asked_once()
+    {
+        await StartAndWarmAsync(_held);
+        _clock.Pass(TimeSpan.FromSeconds(2) + Instant);
+        _ledger.Append(_held.Id);
+
+        await _follower.EnsureTrustAsync();
+        Assert.That(_ledger.Reads, Is.EqualTo(1));
+        Assert.That(_directory.Figures.Entries, Is.Zero, "the change is known before anything is trusted");
+
+        await _follower.EnsureTrustAsync();
+        Assert.That(_ledger.Reads, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_node_that_was_never_started_asks_before_it_trusts()
+    {
+        await _follower.EnsureTrustAsync();
+
+        Assert.That(_ledger.Reads, Is.EqualTo(1));
+        Assert.That(_follower.IsReady);
+    }
+
+    [Test]
+    public async Task While_the_ledger_cannot_be_read_a_node_goes_on_and_tries_once_each_poll()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _ledger.IsDown = true;
+        _clock.PassSeconds(3);
+
+        await _follower.EnsureTrustAsync();
+        Assert.That(_ledger.Reads, Is.EqualTo(1));
+
+        _clock.Pass(TimeSpan.FromSeconds(1) - Instant);
+        await _follower.EnsureTrustAsync();
+        Assert.That(_ledger.Reads, Is.EqualTo(1), "nobody waits for another failure before the next poll");
+
+        _clock.Pass(Instant);
+        await _follower.EnsureTrustAsync();
+        Assert.That(_ledger.Reads, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_node_trusts_its_cache_up_to_the_maximum_and_not_a_moment_longer()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _ledger.IsDown = true;
+        _clock.PassSeconds(30);
+        Assert.That(_follower.IsReady);
+        await _follower.EnsureTrustAsync();
+
+        _clock.Pass(Instant);
+
+        Assert.That(_follower.IsReady, Is.False);
+        Assert.That(async () => await _follower.EnsureTrustAsync(), Throws.TypeOf<StoreUnavailableException>());
+        Assert.That(_ledger.Reads, Is.EqualTo(1), "refused without waiting for another failure");
+        _clock.PassSeconds(1);
+        Assert.That(async () => await _follower.EnsureTrustAsync(), Throws.TypeOf<StoreUnavailableException>());
+        Assert.That(_ledger.Reads, Is.EqualTo(2));
+    }
+
+    [TestCase(1)]
+    [TestCase(1.5)]
+    public async Task A_maximum_shorter_than_two_seconds_holds_as_well(double seconds)
+    {
+        _follower.Dispose();
+        _follower = Follower(new LedgerFollowerOptions { MaxStaleness = TimeSpan.FromSeconds(seconds) });
+        await _follower.StartAsync(CancellationToken.None);
+        _ledger.IsDown = true;
+        _clock.PassSeconds(seconds);
+        Assert.That(async () => await _follower.EnsureTrustAsync(), Throws.Nothing);
+
+        _clock.Pass(Instant);
+
+        Assert.That(async () => await _follower.EnsureTrustAsync(), Throws.TypeOf<StoreUnavailableException>());
+    }
+
+    [Test]
+    public async Task A_ledger_that_can_be_read_again_is_trusted_at_once()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _ledger.IsDown = true;
+        _clock.PassSeconds(60);
+        Assert.That(async () => await _follower.EnsureTrustAsync(), Throws.TypeOf<StoreUnavailableException>());
+
+        _ledger.IsDown = false;
+        _clock.PassSeconds(1);
+
+        Assert.That(async () => await _follower.EnsureTrustAsync(), Throws.Nothing);
+        Assert.That(_follower.IsReady);
+    }
+
+    [Test]
+    public async Task A_node_that_slept_does_not_serve_what_it_slept_through()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _ledger.IsDown = true;
+
+        _clock.SetWall(TimeSpan.FromHours(1));
+
+        Assert.That(_follower.IsReady, Is.False);
+        Assert.That(async () => await _follower.EnsureTrustAsync(), Throws.TypeOf<StoreUnavailableException>());
+    }
+
+    [Test]
+    public async Task A_wall_clock_set_back_gives_no_more_time()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _ledger.IsDown = true;
+
+        _clock.SetWall(TimeSpan.FromHours(-1));
+        Assert.That(_follower.IsReady);
+        _clock.Pass(TimeSpan.FromSeconds(30) + Instant);
+
+        Assert.That(async () => await _follower.EnsureTrustAsync(), Throws.TypeOf<StoreUnavailableException>());
+    }
+
+    [Test]
+    public async Task A_wall_clock_that_stands_still_gives_no_more_time()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _ledger.IsDown = true;
+
+        _clock.PassUnseenByWall(TimeSpan.FromSeconds(31));
+
+        Assert.That(_follower.IsReady, Is.False);
+    }
+
+    private LedgerFollower Follower(LedgerFollowerOptions options) => new(_ledger, _changes, _directory, options, _clock);
+
+    private async Task StartAndWarmAsync(params HeldKey[] keys)
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        foreach (var held in keys)
+            await _directory.FindAsync(held.Id);
+    }
+}
