@@ -25,15 +25,18 @@ public sealed class RequestRules(RequestDelegate next)
         if (request.Headers.Accept.Count == 0 || request.Headers.Accept is ["*/*"] or ["application/json"])
             return;
 
-        if (MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted) && !accepted.Any(AcceptsJson))
+        // The most specific range decides (RFC 9110, section 12.5.1).
+        if (MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted)
+            && accepted.Where(MatchesJson).MinBy(type => (type.MatchesAllTypes, type.MatchesAllSubTypes)) is null or { Quality: 0 })
+        {
             throw new ProblemException(ProblemKind.NotAcceptable);
+        }
     }
 
-    private static bool AcceptsJson(MediaTypeHeaderValue type) =>
-        type.Quality is not 0
-        && (type.MatchesAllTypes
-            || (type.Type.Equals("application", StringComparison.OrdinalIgnoreCase)
-                && (type.MatchesAllSubTypes || type.SubType.Equals("json", StringComparison.OrdinalIgnoreCase))));
+    private static bool MatchesJson(MediaTypeHeaderValue type) =>
+        type.MatchesAllTypes
+        || (type.Type.Equals("application", StringComparison.OrdinalIgnoreCase)
+            && (type.MatchesAllSubTypes || type.SubType.Equals("json", StringComparison.OrdinalIgnoreCase)));
 
     private static void DemandSingleParameters(HttpRequest request)
     {

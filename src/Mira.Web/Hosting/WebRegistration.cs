@@ -1,7 +1,9 @@
+using System.Text;
 using FluentValidation;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc.Formatters;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Mira.Application.Pipeline;
 using Mira.Application.Settings;
 using Mira.Web.Authentication;
@@ -25,7 +27,7 @@ public static class WebRegistration
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = StrictJsonInputFormatter.MaximumSize;
+            kestrel.Limits.MaxRequestBodySize = StrictJsonInputFormatter.MaximumSizeFramed;
         });
         services.Configure<HostOptions>(host => host.ShutdownTimeout = drain.Duration + DrainOptions.Rest);
         services.AddSingleton(drain);
@@ -75,8 +77,12 @@ public static class WebRegistration
             {
                 mvc.InputFormatters.Clear();
                 mvc.InputFormatters.Add(new StrictJsonInputFormatter(JsonSetup.Options));
-                mvc.OutputFormatters.RemoveType<StringOutputFormatter>();
-                mvc.OutputFormatters.RemoveType<HttpNoContentOutputFormatter>();
+                mvc.OutputFormatters.Clear();
+                mvc.OutputFormatters.Add(Utf8Json());
+                // Forms would be read before anybody asked for them.
+                mvc.ValueProviderFactories.RemoveType<FormValueProviderFactory>();
+                mvc.ValueProviderFactories.RemoveType<FormFileValueProviderFactory>();
+                mvc.ValueProviderFactories.RemoveType<JQueryFormValueProviderFactory>();
                 mvc.ModelValidatorProviders.Clear();
             })
             .ConfigureApiBehaviorOptions(api =>
@@ -88,5 +94,16 @@ public static class WebRegistration
             .AddJsonOptions(json => JsonSetup.Apply(json.JsonSerializerOptions));
         // The document describes the same JSON.
         services.ConfigureHttpJsonOptions(json => JsonSetup.Apply(json.SerializerOptions));
+    }
+
+    // The platform's own would also write UTF-16, and text/json, to who asks for them.
+    private static SystemTextJsonOutputFormatter Utf8Json()
+    {
+        var formatter = new SystemTextJsonOutputFormatter(JsonSetup.Options);
+        formatter.SupportedEncodings.Clear();
+        formatter.SupportedEncodings.Add(Encoding.UTF8);
+        formatter.SupportedMediaTypes.Clear();
+        formatter.SupportedMediaTypes.Add("application/json");
+        return formatter;
     }
 }

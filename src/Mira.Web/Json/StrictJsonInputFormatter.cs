@@ -12,8 +12,11 @@ namespace Mira.Web.Json;
 /// </summary>
 public sealed class StrictJsonInputFormatter(JsonSerializerOptions options) : IInputFormatter
 {
-    /// <summary>Bytes of a body; Kestrel stops reading there.</summary>
+    /// <summary>Bytes of a body.</summary>
     public const int MaximumSize = 64 * 1024;
+
+    /// <summary>Bytes of a body on the wire, where Kestrel stops reading: it counts the frames of chunks too, which at one byte each are five more.</summary>
+    public const int MaximumSizeFramed = 8 * MaximumSize;
 
     private static readonly string[] MediaTypes = ["application/json", MergePatch];
 
@@ -66,7 +69,7 @@ public sealed class StrictJsonInputFormatter(JsonSerializerOptions options) : II
 
         var isJson = MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
                      && MediaTypes.Any(accepted => type.MediaType.Equals(accepted, StringComparison.OrdinalIgnoreCase))
-                     && (type.MediaType != MergePatch || HttpMethods.IsPatch(request.Method))
+                     && (HttpMethods.IsPatch(request.Method) || !type.MediaType.Equals(MergePatch, StringComparison.OrdinalIgnoreCase))
                      && (!type.Charset.HasValue || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("\"utf-8\"", StringComparison.OrdinalIgnoreCase));
         if (!isJson || request.Headers.ContentEncoding.Count > 0)
             throw new ProblemException(ProblemKind.UnsupportedMediaType);
@@ -74,9 +77,32 @@ public sealed class StrictJsonInputFormatter(JsonSerializerOptions options) : II
 
     private static async Task<byte[]> ReadAllAsync(HttpContext context)
     {
+        if (context.Request.ContentLength > MaximumSize)
+            throw new ProblemException(ProblemKind.PayloadTooLarge);
+
         using var body = new MemoryStream();
-        await context.Request.Body.CopyToAsync(body, context.RequestAborted);
-        return body.Length > MaximumSize ? throw new ProblemException(ProblemKind.PayloadTooLarge) : body.ToArray();
+        var buffer = new byte[4 * 1024];
+        while (await ReadSomeAsync(context, buffer) is > 0 and var count)
+        {
+            body.Write(buffer, 0, count);
+            if (body.Length > MaximumSize)
+                throw new ProblemException(ProblemKind.PayloadTooLarge);
+        }
+
+        return body.ToArray();
+    }
+
+    private static async ValueTask<int> ReadSomeAsync(HttpContext context, byte[] buffer)
+    {
+        try
+        {
+            return await context.Request.Body.ReadAsync(buffer, context.RequestAborted);
+        }
+        catch (IOException exception) when (exception is not BadHttpRequestException)
+        {
+            // Kestrel's answer to a chunk whose size is no number it can hold.
+            throw new ProblemException(ProblemKind.MalformedRequest);
+        }
     }
 
     private static ProblemException Malformed(string detail) => new(new Problem(ProblemKind.MalformedJson, detail));
