@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using Mira.Client;
 
@@ -39,6 +41,18 @@ internal static class Calls
         var answered = response.Headers.Concat(response.Content.Headers)
             .ToDictionary(header => header.Key, header => string.Join(", ", header.Value), StringComparer.OrdinalIgnoreCase);
         return new Answer(response.StatusCode, await response.Content.ReadAsStringAsync(), answered);
+    }
+
+    /// <summary>Sends header lines as they are, which HttpClient would join, and gives back the whole answer as text.</summary>
+    public static async Task<string> SendLinesAsync(this Uri address, string method, string path, params string[] lines)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(address.Host, address.Port);
+        await using var stream = client.GetStream();
+        string[] request = [$"{method} {path} HTTP/1.1", $"Host: {address.Authority}", "Connection: close", .. lines, "", ""];
+        await stream.WriteAsync(Encoding.Latin1.GetBytes(string.Join("\r\n", request)));
+        using var reader = new StreamReader(stream);
+        return await reader.ReadToEndAsync();
     }
 
     public static Task<Answer> ValidateAsync(this HttpClient http) => http.CallAsync("GET", "/api/auth/validate");
