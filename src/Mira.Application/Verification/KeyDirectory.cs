@@ -30,9 +30,11 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
 {
     private const int ReadAttempts = 3;
 
+    private readonly Lock _keeping = new();
     private readonly ConcurrentLru<KeyId, KeyEntry> _known = new(options.CacheSize);
     private readonly ConcurrentLru<KeyId, KeyEntry> _unknown = new(options.CacheSize);
-    private readonly ConcurrentDictionary<KeyId, Task<KeyEntry>> _reads = new();
+    private readonly ConcurrentDictionary<KeyId, Task<(KeyEntry Entry, long Epoch)>> _reads = new();
+    private long _epoch;
     private long _hits;
     private long _misses;
     private int _runningReads;
@@ -52,14 +54,22 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
 
     public void Drop(KeyId id)
     {
-        _known.TryRemove(id);
-        _unknown.TryRemove(id);
+        lock (_keeping)
+        {
+            _known.TryRemove(id);
+            _unknown.TryRemove(id);
+        }
     }
 
+    /// <summary>Forgets all, and what is being read: the seq of another ledger says nothing about this one.</summary>
     public void Clear()
     {
-        _known.Clear();
-        _unknown.Clear();
+        lock (_keeping)
+        {
+            _epoch++;
+            _known.Clear();
+            _unknown.Clear();
+        }
     }
 
     private async Task<KeyEntry> ReadAsync(KeyId id)
@@ -67,30 +77,29 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         Interlocked.Increment(ref _misses);
         for (var attempt = 1; ; attempt++)
         {
-            var entry = await ShareReadAsync(id);
-            if (Keep(entry))
+            var (entry, epoch) = await ShareReadAsync(id);
+            if (Keep(entry, epoch))
                 return entry;
             if (attempt == ReadAttempts)
                 throw new OverloadedException("The key changes faster than it can be read.");
         }
     }
 
-    private bool Keep(KeyEntry entry)
+    // Checked and kept in one step: a change is known before it drops the entry, so it is either seen here or drops what was kept here, and
+    // nobody finds what is kept for a moment only.
+    private bool Keep(KeyEntry entry, long epoch)
     {
-        if (!changes.Trusts(entry.Id, entry.AsOf))
-            return false;
+        lock (_keeping)
+        {
+            if (epoch != _epoch || !changes.Trusts(entry.Id, entry.AsOf))
+                return false;
 
-        var cache = entry.Key is null ? _unknown : _known;
-        cache.AddOrUpdate(entry.Id, entry);
-
-        // A change that came between the two is known by now, or will drop the entry itself.
-        if (changes.Trusts(entry.Id, entry.AsOf))
+            (entry.Key is null ? _unknown : _known).AddOrUpdate(entry.Id, entry);
             return true;
-        cache.TryRemove(KeyValuePair.Create(entry.Id, entry));
-        return false;
+        }
     }
 
-    private Task<KeyEntry> ShareReadAsync(KeyId id)
+    private Task<(KeyEntry Entry, long Epoch)> ShareReadAsync(KeyId id)
     {
         if (_reads.TryGetValue(id, out var running))
             return running;
@@ -112,15 +121,16 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         return shared;
     }
 
-    private async Task<KeyEntry> ReadOnceAsync(KeyId id, Task start)
+    private async Task<(KeyEntry Entry, long Epoch)> ReadOnceAsync(KeyId id, Task start)
     {
         try
         {
             await start;
             try
             {
+                var epoch = Volatile.Read(ref _epoch);
                 // Nobody's cancellation: others may wait for the same read.
-                return await store.ReadAsync(id, CancellationToken.None);
+                return (await store.ReadAsync(id, CancellationToken.None), epoch);
             }
             finally
             {

@@ -1,0 +1,55 @@
+using Mira.Application.Ledger;
+using Mira.Domain.Keys;
+
+namespace Mira.Application.Tests;
+
+/// <summary>A ledger that keeps keys in memory and tells in which order things happened.</summary>
+internal sealed class FakeLedger : ILedger, ILedgerChange
+{
+    public DateTimeOffset Now { get; set; } = HeldKey.Start;
+
+    public Dictionary<KeyId, ApiKey> Keys { get; } = [];
+
+    public List<string> Steps { get; } = [];
+
+    public List<KeyEvent> SystemEvents { get; } = [];
+
+    public Dictionary<(string Caller, string Key), RememberedAnswer> Answers { get; } = [];
+
+    public int OtherAdmins { get; set; } = 1;
+
+    public void Put(HeldKey held) => Keys[held.Id] = held.Key;
+
+    public async Task<T> ChangeAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
+    {
+        var result = await change(this);
+        Steps.Add("commit");
+        return result;
+    }
+
+    public Task<ApiKey?> FindKeyAsync(KeyId id)
+    {
+        Steps.Add("key");
+        return Task.FromResult(Keys.GetValueOrDefault(id));
+    }
+
+    public Task<bool> HasKeysAsync() => Task.FromResult(Keys.Count > 0);
+
+    public Task<int> CountActiveAdminsAsync(KeyId except) => Task.FromResult(OtherAdmins);
+
+    public void Add(ApiKey key)
+    {
+        Steps.Add("add");
+        Keys.Add(key.Id, key);
+    }
+
+    public void Record(KeyEvent systemEvent) => SystemEvents.Add(systemEvent);
+
+    public Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
+    {
+        Steps.Add("answer");
+        return Task.FromResult(Answers.GetValueOrDefault((repeat.Caller, repeat.Key)));
+    }
+
+    public void Remember(Repeat repeat, string answer) => Answers.Add((repeat.Caller, repeat.Key), new RememberedAnswer(repeat.Fingerprint, answer));
+}
