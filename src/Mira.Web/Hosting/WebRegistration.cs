@@ -57,6 +57,7 @@ public static class WebRegistration
         var edge = app.Services.GetRequiredService<EdgeOptions>();
         app.UseMiddleware<CorrelationMiddleware>();
         app.UseMiddleware<ProblemMiddleware>();
+        app.UseMiddleware<ForwardPath>();
         if (edge.TrustedProxies.Count > 0)
             app.UseForwardedHeaders();
         if (edge.CorsEnabled)
