@@ -75,20 +75,8 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         }
     }
 
-    private bool Keep(KeyEntry entry)
-    {
-        if (!changes.Trusts(entry.Id, entry.AsOf))
-            return false;
-
-        var cache = entry.Key is null ? _unknown : _known;
-        cache.AddOrUpdate(entry.Id, entry);
-
-        // A change that came between the two is known by now, or will drop the entry itself.
-        if (changes.Trusts(entry.Id, entry.AsOf))
-            return true;
-        cache.TryRemove(KeyValuePair.Create(entry.Id, entry));
-        return false;
-    }
+    private bool Keep(KeyEntry entry) =>
+        changes.TryKeep(entry.Id, entry.AsOf, () => (entry.Key is null ? _unknown : _known).AddOrUpdate(entry.Id, entry));
 
     private Task<KeyEntry> ShareReadAsync(KeyId id)
     {

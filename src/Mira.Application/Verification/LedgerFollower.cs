@@ -108,8 +108,8 @@ public sealed class LedgerFollower(
                 if (!entry.Follows(_seen))
                 {
                     IsBroken = true;
-                    directory.Clear();
                     changes.Restart(entry.Seq);
+                    directory.Clear();
                 }
 
                 if (KeyId.TryParse(entry.Subject, out var id))

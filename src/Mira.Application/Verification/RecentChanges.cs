@@ -49,4 +49,19 @@ public sealed class RecentChanges(int capacity = RecentChanges.DefaultCapacity)
         lock (_lock)
             return asOf >= _floor && (!_newest.TryGetValue(id, out var newest) || newest <= asOf);
     }
+
+    /// <summary>
+    /// Keeps what was read, if it can be trusted, while no change can become known: one that comes after finds it there and drops it. Between
+    /// a question and a keeping of its own, somebody else would find what was dropped already.
+    /// </summary>
+    public bool TryKeep(KeyId id, long asOf, Action keep)
+    {
+        lock (_lock)
+        {
+            if (!Trusts(id, asOf))
+                return false;
+            keep();
+            return true;
+        }
+    }
 }
