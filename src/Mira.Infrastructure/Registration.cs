@@ -26,7 +26,7 @@ public static class Registration
         services.AddSingleton<ITokenFile, SafeFile>();
         services.AddSingleton<WriteGate>();
         services.AddSingleton<IUsageStore, SqlUsageStore>();
-        services.AddSingleton<ILedgerProbe, SqlLedgerProbe>();
+        services.AddSingleton<ILedgerHealth>(provider => provider.GetRequiredService<WriteGate>());
         services.AddScoped<ILedger, SqlLedger>();
 
         // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed.
@@ -35,6 +35,7 @@ public static class Registration
         services.AddHostedService<UsageFlush>();
         services.AddHostedService<FollowLoop>();
         services.AddHostedService<ChainCheck>();
+        services.AddHostedService<WriteProbe>();
         return services;
     }
 

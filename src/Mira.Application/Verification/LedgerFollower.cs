@@ -83,16 +83,23 @@ public sealed class LedgerFollower(
             return _nextQuery ??= Task.Run(QueryAsync);
     }
 
-    /// <summary>Takes events this node committed itself. False when others came before them: then catch up.</summary>
+    /// <summary>
+    /// Takes events this node committed itself: whatever they name is dropped before this returns. False when others came before them, which the
+    /// next look at the ledger brings.
+    /// </summary>
     public bool TryApply(IReadOnlyList<LedgerEvent> committed)
     {
         lock (_lock)
         {
-            if (committed.Count > 0 && committed[0].Seq > _seen.Seq + 1)
-                return false;
+            if (committed.Count == 0 || committed[0].Seq <= _seen.Seq + 1)
+            {
+                Apply(committed);
+                return true;
+            }
 
-            Apply(committed);
-            return true;
+            foreach (var entry in committed)
+                Drop(entry);
+            return false;
         }
     }
 
@@ -110,12 +117,7 @@ public sealed class LedgerFollower(
                     Forget(entry.Seq);
                 }
 
-                if (KeyId.TryParse(entry.Subject, out var id))
-                {
-                    changes.Add(entry.Seq, id);
-                    directory.Drop(id);
-                }
-
+                Drop(entry);
                 _seen = entry.Position;
             }
         }
@@ -194,6 +196,15 @@ public sealed class LedgerFollower(
             _seen = head;
             Forget(head.Seq);
         }
+    }
+
+    private void Drop(LedgerEvent entry)
+    {
+        if (!KeyId.TryParse(entry.Subject, out var id))
+            return;
+
+        changes.Add(entry.Seq, id);
+        directory.Drop(id);
     }
 
     // In this order: a read that runs meanwhile is no longer trusted by the time the cache is emptied, so it cannot be kept after it.

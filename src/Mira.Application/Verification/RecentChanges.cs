@@ -31,13 +31,13 @@ public sealed class RecentChanges(int capacity = RecentChanges.DefaultCapacity)
         lock (_lock)
         {
             _order.Enqueue((seq, id));
-            _newest[id] = seq;
+            _newest[id] = Math.Max(seq, _newest.GetValueOrDefault(id));
             if (_order.Count <= capacity)
                 return;
 
             // What is forgotten can no longer be checked for, so nothing older than it is trusted.
             var (forgotten, forgottenId) = _order.Dequeue();
-            _floor = forgotten;
+            _floor = Math.Max(forgotten, _floor);
             if (_newest[forgottenId] == forgotten)
                 _newest.Remove(forgottenId);
         }

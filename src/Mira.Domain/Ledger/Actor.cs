@@ -10,6 +10,17 @@ public sealed record Actor(string? KeyId, string? Name, string? Role, string? Ip
 
     public static Actor System { get; } = new(null, SystemName, null, null, null);
 
+    /// <summary>As the caller said it, at most 256 characters of it.</summary>
+    public string? UserAgent { get; } = Clip(UserAgent);
+
     /// <summary>What a key's <c>created_by</c> and <c>revoked_by</c> say.</summary>
     public string Author => KeyId ?? Name ?? SystemName;
+
+    // A character outside the basic plane is two units long, and never cut in the middle.
+    private static string? Clip(string? text) => text switch
+    {
+        null or "" => null,
+        { Length: <= MaximumUserAgentLength } => text,
+        _ => text[..(char.IsHighSurrogate(text[MaximumUserAgentLength - 1]) ? MaximumUserAgentLength - 1 : MaximumUserAgentLength)],
+    };
 }

@@ -12,6 +12,11 @@ public static class EventType
     public const string SystemStarted = "system.started";
     public const string SystemStopped = "system.stopped";
 
+    /// <summary>Every type an event can have, also those that this version does not write itself.</summary>
     public static IReadOnlyList<string> All { get; } =
-        [KeyCreated, KeyUpdated, KeyRotated, KeyRevoked, KeyDisabled, KeyEnabled, SystemStarted, SystemStopped];
+    [
+        KeyCreated, KeyUpdated, KeyRotated, KeyRevoked, KeyDisabled, KeyEnabled, SystemStarted, SystemStopped,
+        "auth.failed", "access.denied", "limit.exceeded", "audit.read", "integrity.violation", "audit.exported",
+        "webhook.accepted", "webhook.delivered", "webhook.failed",
+    ];
 }

@@ -40,6 +40,7 @@ public sealed class MiraDbContext(DbContextOptions<MiraDbContext> options) : DbC
             answers.ToTable("answers").HasKey(answer => new { answer.Caller, answer.Key });
             answers.HasIndex(answer => answer.At);
         });
+        modelBuilder.Entity<StoreProbe>().ToTable("probe").Property(probe => probe.Id).ValueGeneratedNever();
         UseSnakeCase(modelBuilder);
     }
 
@@ -153,6 +154,16 @@ public sealed class LedgerHead
     public string Hash { get; set; } = LedgerEvent.NoHash;
 
     public LedgerPosition Position => new(Seq, Hash);
+}
+
+/// <summary>The one row that is written to see whether the store can be.</summary>
+public sealed class StoreProbe
+{
+    public const int OnlyId = 1;
+
+    public int Id { get; set; } = OnlyId;
+
+    public DateTimeOffset At { get; set; }
 }
 
 /// <summary>An answer remembered for a repeat, without its token.</summary>

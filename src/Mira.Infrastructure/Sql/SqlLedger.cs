@@ -46,15 +46,10 @@ public sealed partial class SqlLedger(
 
         await database.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(CancellationToken.None);
-        await ShowAsync(events);
-        return result;
-    }
 
-    // Before the answer, so that no call after it is decided by what was there before.
-    private async Task ShowAsync(IReadOnlyList<LedgerEvent> events)
-    {
-        if (!follower.TryApply(events))
-            await follower.CatchUpAsync();
+        // Before the answer, so that no call after it is decided by what was there before.
+        follower.TryApply(events);
+        return result;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A key changed under the ledger's lock; attempt {Attempt} is made again")]

@@ -28,15 +28,10 @@ internal sealed class SqlLedgerChange(MiraDbContext database, DateTimeOffset now
     public async Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
     {
         var oldest = now - Repeat.KeptFor;
-        var stored = await database.Answers.SingleOrDefaultAsync(answer => answer.Caller == repeat.Caller && answer.Key == repeat.Key, cancellationToken);
-        if (stored is null)
-            return null;
-        if (stored.At > oldest)
-            return new RememberedAnswer(stored.Fingerprint, stored.Answer);
-
         await database.Answers.Where(answer => answer.At <= oldest).ExecuteDeleteAsync(cancellationToken);
-        database.Entry(stored).State = EntityState.Detached;
-        return null;
+        var stored = await database.Answers.AsNoTracking()
+            .SingleOrDefaultAsync(answer => answer.Caller == repeat.Caller && answer.Key == repeat.Key, cancellationToken);
+        return stored is null ? null : new RememberedAnswer(stored.Fingerprint, stored.Answer);
     }
 
     public void Remember(Repeat repeat, string answer) => database.Answers.Add(new StoredAnswer

@@ -8,7 +8,7 @@ namespace Mira.Infrastructure.Sql;
 /// Lets the writers of this process through one after another: the database takes one at a time anyway, and would make the others poll. It
 /// also knows whether the last write worked.
 /// </summary>
-public sealed class WriteGate(TimeProvider clock) : IDisposable
+public sealed class WriteGate(TimeProvider clock) : ILedgerHealth, IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
@@ -16,8 +16,8 @@ public sealed class WriteGate(TimeProvider clock) : IDisposable
     private long _failures;
     private long _lastSuccess = clock.GetTimestamp();
 
-    /// <summary>False from a write that failed until one that worked.</summary>
-    public bool IsOpen { get; private set; } = true;
+    /// <inheritdoc/>
+    public bool IsWritable { get; private set; } = true;
 
     public TimeSpan SinceSuccess => clock.GetElapsedTime(Interlocked.Read(ref _lastSuccess));
 
@@ -37,13 +37,13 @@ public sealed class WriteGate(TimeProvider clock) : IDisposable
 
             var result = await write();
             Interlocked.Exchange(ref _lastSuccess, clock.GetTimestamp());
-            IsOpen = true;
+            IsWritable = true;
             return result;
         }
         catch (Exception exception) when (Cause(exception) is { } cause)
         {
             Interlocked.Increment(ref _failures);
-            IsOpen = false;
+            IsWritable = false;
             throw new LedgerUnavailableException("The ledger cannot be written.", cause);
         }
         finally

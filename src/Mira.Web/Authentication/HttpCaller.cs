@@ -15,8 +15,7 @@ public sealed class HttpCaller(IHttpContextAccessor accessor) : ICaller
     private static Actor ActorOf(HttpContext context)
     {
         var address = ApiKeyAuthenticationHandler.AddressOf(context)?.ToString();
-        var agent = context.Request.Headers.UserAgent.ToString();
-        var userAgent = agent.Length == 0 ? null : agent[..Math.Min(agent.Length, Actor.MaximumUserAgentLength)];
+        var userAgent = context.Request.Headers.UserAgent.ToString();
         return context.User is ApiKeyPrincipal { Key: var key }
             ? new Actor(key.Id.Value, key.Name, key.Role.Name(), address, userAgent)
             : new Actor(null, null, null, address, userAgent);

@@ -13,10 +13,18 @@ internal static class ForwardDemand
     /// <exception cref="ProblemException">The key does not meet it, or it is no role or permission, which no key can meet.</exception>
     public static void DemandMet(HttpContext context, ApiKey key)
     {
-        var demand = Of(context);
-        if (demand is null || !key.Meets(demand))
-            throw new ProblemException(new Problem(ProblemKind.InsufficientPermission, demand is null ? "The requirement is not a role or permission." : null));
+        var demand = Of(context) ?? throw Refusal("The requirement is not a role or permission.");
+        if (demand.Permissions.FirstOrDefault(asked => !key.Permits(asked)) is { } missing)
+        {
+            context.Response.Headers.WWWAuthenticate = Challenges.InsufficientScope(missing);
+            throw Refusal($"This call needs the permission {missing}.");
+        }
+
+        if (!key.Meets(demand))
+            throw Refusal($"This call needs at least the role {demand.Role!.Value.Name()}.");
     }
+
+    private static ProblemException Refusal(string detail) => new(new Problem(ProblemKind.InsufficientPermission, detail));
 
     private static Demand? Of(HttpContext context)
     {

@@ -13,7 +13,7 @@ namespace Mira.Web.Controllers;
 [Route("health")]
 [AllowAnonymous]
 [Tags("Operation")]
-public sealed class HealthController(LedgerFollower follower, ILedgerProbe probe, Drain drain) : ControllerBase
+public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledger, Drain drain) : ControllerBase
 {
     /// <summary>Health</summary>
     /// <remarks>Details are shown to who holds `stats:read`.</remarks>
@@ -21,9 +21,9 @@ public sealed class HealthController(LedgerFollower follower, ILedgerProbe probe
     [ReadsCredentials]
     [ProducesResponseType<Health>(StatusCodes.Status200OK)]
     [ProducesResponseType<Health>(StatusCodes.Status503ServiceUnavailable)]
-    public async Task<IActionResult> Get(CancellationToken cancellationToken)
+    public IActionResult Get()
     {
-        var health = await LookAsync(cancellationToken);
+        var health = Look();
         return Answer(User.HasClaim(ApiKeyPrincipal.PermissionClaim, Permission.StatsRead) ? health : health with { Details = null });
     }
 
@@ -36,13 +36,12 @@ public sealed class HealthController(LedgerFollower follower, ILedgerProbe probe
     [HttpGet("ready", Name = "GetReadiness")]
     [ProducesResponseType<Health>(StatusCodes.Status200OK)]
     [ProducesResponseType<Health>(StatusCodes.Status503ServiceUnavailable)]
-    public async Task<IActionResult> Ready(CancellationToken cancellationToken) =>
-        Answer(await LookAsync(cancellationToken) with { Details = null });
+    public IActionResult Ready() => Answer(Look() with { Details = null });
 
-    private async Task<Health> LookAsync(CancellationToken cancellationToken)
+    private Health Look()
     {
         var ready = follower.IsReady && !drain.HasBegun;
-        var writable = await probe.CanWriteAsync(cancellationToken);
+        var writable = ledger.IsWritable;
         var status = (ready, writable && !follower.IsBroken) switch
         {
             (false, _) => Health.Unhealthy,

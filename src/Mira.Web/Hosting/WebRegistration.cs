@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc.Formatters;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
+using Microsoft.AspNetCore.Mvc.ModelBinding.Metadata;
 using Mira.Application.Pipeline;
 using Mira.Application.Settings;
 using Mira.Web.Authentication;
@@ -85,6 +86,7 @@ public static class WebRegistration
                 mvc.ValueProviderFactories.RemoveType<FormFileValueProviderFactory>();
                 mvc.ValueProviderFactories.RemoveType<JQueryFormValueProviderFactory>();
                 mvc.ModelValidatorProviders.Clear();
+                mvc.ModelMetadataDetailsProviders.Add(new EmptyStaysEmpty());
             })
             .ConfigureApiBehaviorOptions(api =>
             {
@@ -106,5 +108,11 @@ public static class WebRegistration
         formatter.SupportedMediaTypes.Clear();
         formatter.SupportedMediaTypes.Add("application/json");
         return formatter;
+    }
+
+    /// <summary>An empty parameter is a wrong value and no absent one: a script that forgot to set a variable must not get everything.</summary>
+    private sealed class EmptyStaysEmpty : IDisplayMetadataProvider
+    {
+        public void CreateDisplayMetadata(DisplayMetadataProviderContext context) => context.DisplayMetadata.ConvertEmptyStringToNull = false;
     }
 }

@@ -28,10 +28,12 @@ public sealed class StrictJsonInputFormatter(JsonSerializerOptions options) : II
     {
         var request = context.HttpContext.Request;
         var canHaveBody = context.HttpContext.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody ?? true;
-        if (canHaveBody || request.ContentType is not null)
+        if (request.ContentType is not null || request.ContentLength > 0)
             DemandJson(request, canHaveBody);
 
         var body = await ReadAllAsync(context.HttpContext);
+        if (body.Length > 0)
+            DemandJson(request, canHaveBody);
         context.HttpContext.Features.Set(new RequestBody(body));
         // Where a body is optional, null is none: that is what a typed client sends for it.
         if (body.Length == 0 || (context.TreatEmptyInputAsDefaultValue && body.AsSpan().SequenceEqual("null"u8)))

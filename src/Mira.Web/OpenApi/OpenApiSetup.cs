@@ -37,8 +37,15 @@ public static class OpenApiSetup
         options.AddSchemaTransformer(DescribeSchema);
     });
 
-    public static void MapMiraOpenApi(this WebApplication app) =>
-        app.MapOpenApi("/swagger/{documentName}/swagger.json").AllowAnonymous();
+    /// <summary>Serves the document, which is made once: making it costs as much as ten thousand verifications, and everybody may ask.</summary>
+    public static void MapMiraOpenApi(this WebApplication app)
+    {
+        var provider = app.Services.GetRequiredKeyedService<IOpenApiDocumentProvider>(DocumentName);
+        var document = new Lazy<Task<string>>(async () =>
+            await (await provider.GetOpenApiDocumentAsync()).SerializeAsJsonAsync(OpenApiSpecVersion.OpenApi3_0));
+        app.MapGet($"/swagger/{DocumentName}/swagger.json", async () => Results.Text(await document.Value, "application/json"))
+            .AllowAnonymous().ExcludeFromDescription();
+    }
 
     private static Task DescribeDocument(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)
     {

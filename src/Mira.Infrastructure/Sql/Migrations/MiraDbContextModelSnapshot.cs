@@ -237,6 +237,21 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("ledger_head", (string)null);
                 });
 
+            modelBuilder.Entity("Mira.Infrastructure.Sql.StoreProbe", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("probe", (string)null);
+                });
+
             modelBuilder.Entity("Mira.Infrastructure.Sql.StoredAnswer", b =>
                 {
                     b.Property<string>("Caller")

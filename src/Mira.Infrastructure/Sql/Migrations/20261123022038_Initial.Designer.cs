@@ -9,7 +9,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace Mira.Infrastructure.Sql
 {
     [DbContext(typeof(MiraDbContext))]
-    [Migration("20261123012132_Initial")]
+    [Migration("20261123022038_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -238,6 +238,21 @@ namespace Mira.Infrastructure.Sql
                     b.HasKey("Id");
 
                     b.ToTable("ledger_head", (string)null);
+                });
+
+            modelBuilder.Entity("Mira.Infrastructure.Sql.StoreProbe", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("probe", (string)null);
                 });
 
             modelBuilder.Entity("Mira.Infrastructure.Sql.StoredAnswer", b =>

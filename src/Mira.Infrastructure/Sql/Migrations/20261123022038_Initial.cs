@@ -89,6 +89,18 @@ namespace Mira.Infrastructure.Sql
                 });
 
             migrationBuilder.CreateTable(
+                name: "probe",
+                columns: table => new
+                {
+                    id = table.Column<int>(type: "INTEGER", nullable: false),
+                    at = table.Column<long>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_probe", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "secrets",
                 columns: table => new
                 {
@@ -165,6 +177,9 @@ namespace Mira.Infrastructure.Sql
 
             migrationBuilder.DropTable(
                 name: "ledger_head");
+
+            migrationBuilder.DropTable(
+                name: "probe");
 
             migrationBuilder.DropTable(
                 name: "secrets");

@@ -1,0 +1,8 @@
+namespace Mira.Application.Ledger;
+
+/// <summary>Tells how recording changes went last, without waiting for anything.</summary>
+public interface ILedgerHealth
+{
+    /// <summary>False from a write that failed until one that worked; writes are tried every two seconds, also when nobody changes anything.</summary>
+    bool IsWritable { get; }
+}

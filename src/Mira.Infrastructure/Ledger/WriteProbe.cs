@@ -1,0 +1,54 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Ledger;
+
+/// <summary>Writes a time every two seconds, unless something else was written meanwhile: a full disk or a foreign lock is known before the next change meets it.</summary>
+public sealed partial class WriteProbe(IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, clock);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            if (!gate.IsWritable || gate.SinceSuccess >= Interval)
+                await ProbeAsync(stoppingToken);
+        }
+    }
+
+    private async Task ProbeAsync(CancellationToken cancellationToken)
+    {
+        var wasWritable = gate.IsWritable;
+        try
+        {
+            await gate.RunAsync(() => WriteAsync(cancellationToken), cancellationToken);
+            if (!wasWritable)
+                LogWritable();
+        }
+        catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
+        {
+            if (wasWritable)
+                LogUnwritable(exception.InnerException?.Message ?? exception.Message);
+        }
+    }
+
+    // A value that is new each time: the database does not write what is there already.
+    private async Task<int> WriteAsync(CancellationToken cancellationToken)
+    {
+        var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        return await database.Database.ExecuteSqlAsync(
+            $"INSERT INTO probe (id, at) VALUES ({StoreProbe.OnlyId}, {now}) ON CONFLICT (id) DO UPDATE SET at = excluded.at", cancellationToken);
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Changes cannot be recorded: {Cause}")]
+    private partial void LogUnwritable(string cause);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Changes can be recorded again")]
+    private partial void LogWritable();
+}
