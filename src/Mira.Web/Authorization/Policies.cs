@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Authorization.Policy;
-using Microsoft.AspNetCore.Mvc.Controllers;
 using Mira.Domain.Keys;
 using Mira.Web.Authentication;
 using Mira.Web.Problems;
@@ -50,7 +49,8 @@ public sealed class RequirementHandler : IAuthorizationHandler
             {
                 PermissionRequirement asked => context.User.HasClaim(ApiKeyPrincipal.PermissionClaim, asked.Permission),
                 CurrentSecretRequirement => !context.User.HasClaim(claim => claim.Type == ApiKeyPrincipal.SupersededClaim),
-                NoEndpointRequirement => (context.Resource as HttpContext)?.GetEndpoint()?.Metadata.GetMetadata<ControllerActionDescriptor>() is null,
+                // Routing has endpoints of its own that say 405 or 415; they are not mapped, and have no route.
+                NoEndpointRequirement => context.Resource is HttpContext http && http.GetEndpoint() is not RouteEndpoint,
                 _ => false,
             };
             if (isMet)

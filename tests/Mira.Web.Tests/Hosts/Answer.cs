@@ -12,7 +12,8 @@ internal sealed record Answer(HttpStatusCode Status, string Text, IReadOnlyDicti
     public JsonElement Json => JsonSerializer.Deserialize<JsonElement>(Text);
 
     /// <summary>The problem's code; null when this is no problem.</summary>
-    public string? Code => Text.StartsWith('{') && Json.TryGetProperty("code", out var code) ? code.GetString() : null;
+    public string? Code =>
+        Header("Content-Type")?.StartsWith("application/problem+json", StringComparison.Ordinal) == true ? Field("code") : null;
 
     /// <summary>Status and code in one, so that one assertion shows both.</summary>
     public string Verdict => Code is null ? $"{(int)Status}" : $"{(int)Status} {Code}";

@@ -1,0 +1,281 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Mira.Application.Keys;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Infrastructure.Sql;
+using Mira.Web.Tests.Hosts;
+
+namespace Mira.Web.Tests;
+
+/// <summary>What an earlier system was measured to do wrong, one test for each fault that can be had by now.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
+internal sealed class KnownFaultsTests : SharedHost
+{
+    [Test]
+    public async Task Rotation_killed_the_old_key_at_once()
+    {
+        var made = await CreateAsync();
+        var rotated = await Admin.RotateKeyAsync(made.Key_id);
+        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("200"));
+        Assert.That(await VerdictOnAsync(rotated.Api_key), Is.EqualTo("200"));
+    }
+
+    [Test]
+    public async Task Eight_concurrent_rotations_left_eight_live_successors()
+    {
+        var made = await CreateAsync();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => AdminHttp.CallAsync("POST", $"/api/keys/{made.Key_id}/rotate")));
+        var successors = answers.Where(answer => answer.Verdict == "201").Select(answer => answer.Field("api_key")).ToList();
+        Assert.That(successors, Has.Count.EqualTo(2));
+        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Secrets, Has.Count.EqualTo(3));
+        Assert.That((await Admin.ListKeysAsync(q: made.Key_id)).Keys, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task Rotating_a_revoked_key_brought_it_back_to_life()
+    {
+        var made = await CreateAsync();
+        await Admin.RevokeKeyAsync(made.Key_id);
+        Assert.That(await Admin.RotateKeyAsync(made.Key_id).RefusalAsync(), Is.EqualTo("409 key_not_active"));
+        Assert.That(await Admin.RotateKeyAsync(made.Key_id, body: new Client.RotateKey { Expiry_days = 5, Grace_minutes = 0 }).RefusalAsync(), Is.EqualTo("409 key_not_active"));
+        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Status, Is.EqualTo("revoked"));
+        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("401 key_revoked"));
+    }
+
+    [Test]
+    public async Task Revocation_was_undone_by_writing_back_a_stale_copy()
+    {
+        var made = await CreateAsync();
+        Assert.That(KeyId.TryParse(made.Key_id, out var id), Is.True);
+        await using var database = await Host.Services.GetRequiredService<IDbContextFactory<MiraDbContext>>().CreateDbContextAsync();
+        var stale = await database.Keys.Include(key => key.Secrets).SingleAsync(key => key.Id == id);
+        await Admin.RevokeKeyAsync(made.Key_id);
+
+        stale.Update(new KeyUpdate { Name = "stale" }, 1, Now);
+        Assert.That(() => database.SaveChangesAsync(), Throws.InstanceOf<DbUpdateConcurrencyException>());
+        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Status, Is.EqualTo("revoked"));
+    }
+
+    [Test]
+    public async Task Recording_the_last_use_wrote_the_whole_record()
+    {
+        using var folder = new TestFolder();
+        string token;
+        await using (var mira = MiraHost.Start(holdClock: true, folder))
+        {
+            token = await mira.NewKeyAsync("viewer");
+            var id = MiraHost.IdOf(token);
+            Assert.That((await mira.Http(token).ValidateAsync()).Verdict, Is.EqualTo("200"));
+
+            // The use is noted and not yet written; the host writes it at the latest when it stops.
+            await mira.Client().UpdateKeyAsync(id, new Client.UpdateKey { Name = "renamed" });
+            await mira.Client().RevokeKeyAsync(id);
+        }
+
+        await using var after = MiraHost.Start(holdClock: true, folder);
+        var view = await after.Client().GetKeyAsync(MiraHost.IdOf(token));
+        Assert.That(view.Last_used_at, Is.Not.Null);
+        Assert.That((view.Status, view.Name, view.Version), Is.EqualTo(("revoked", "renamed", 3)));
+        Assert.That((await after.Http(token).ValidateAsync()).Verdict, Is.EqualTo("401 key_revoked"));
+    }
+
+    [Test]
+    public async Task Every_key_was_gone_after_a_restart()
+    {
+        using var folder = new TestFolder();
+        string token, before;
+        await using (var mira = MiraHost.Start(holdClock: true, folder))
+        {
+            token = await mira.NewKeyAsync("operator", key => (key.Owner, key.Metadata) = ("team", new Dictionary<string, string> { ["k"] = "v" }));
+            before = (await mira.Http(mira.Admin).CallAsync("GET", $"/api/keys/{MiraHost.IdOf(token)}")).Text;
+        }
+
+        await using var after = MiraHost.Start(holdClock: true, folder);
+        Assert.That((await after.Http(token).ValidateAsync()).Verdict, Is.EqualTo("200"));
+        Assert.That((await after.Http(after.Admin).CallAsync("GET", $"/api/keys/{MiraHost.IdOf(token)}")).Text, Is.EqualTo(before));
+    }
+
+    [Test]
+    public async Task Broken_JSON_or_a_documented_call_without_a_body_gave_a_500()
+    {
+        var id = (await CreateAsync()).Key_id;
+        (string Method, string Path)[] calls =
+            [("POST", "/api/keys"), ("PATCH", $"/api/keys/{id}"), ("POST", $"/api/keys/{id}/rotate"), ("POST", "/api/keys/verify")];
+        string?[] bodies =
+        [
+            null, "", " ", "{", "}", "[", "null", "true", "1", "\"", "{}", "[]", "{\"name\":}", "{\"name\":\"\\ud800\"}", "\u0000", "\ufeff{}", "{\"a\":1e999}",
+            new string('[', 10_000), "{\"metadata\":{\"a\":{\"b\":{}}}}", "{\"permissions\":[[]]}",
+        ];
+
+        foreach (var (method, path) in calls)
+        {
+            foreach (var body in bodies)
+            {
+                var answer = await AdminHttp.CallAsync(method, path, body);
+                Assert.That((int)answer.Status, Is.LessThan(500), $"{method} {path} {body}");
+            }
+
+            if (!path.EndsWith("/rotate", StringComparison.Ordinal))
+                Assert.That((await AdminHttp.CallAsync(method, path)).Verdict, Is.EqualTo("400 malformed_json"), $"{method} {path} without a body");
+        }
+    }
+
+    [Test]
+    public async Task A_negative_expiry_made_a_key_that_never_expires()
+    {
+        foreach (var days in new[] { -1, 0, int.MinValue })
+        {
+            Assert.That(await CreateAsync(days: days).RefusalAsync(), Is.EqualTo("400 validation_failed"));
+            var made = await CreateAsync();
+            Assert.That(await Admin.RotateKeyAsync(made.Key_id, body: new Client.RotateKey { Expiry_days = days }).RefusalAsync(), Is.EqualTo("400 validation_failed"));
+        }
+    }
+
+    [Test]
+    public async Task Verification_read_every_key()
+    {
+        var store = new CountedStore();
+        await using var mira = MiraHost.Start(configure: services =>
+        {
+            services.AddSingleton<SqlKeyStore>();
+            services.Replace(ServiceDescriptor.Singleton<IKeyStore>(provider => store.Around(provider.GetRequiredService<SqlKeyStore>())));
+        });
+        var token = await mira.NewKeyAsync("viewer");
+        await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => mira.NewKeyAsync("viewer")));
+        var http = mira.Http(token);
+
+        store.Reads = 0;
+        Assert.That((await http.ValidateAsync()).Verdict, Is.EqualTo("200"));
+        Assert.That((store.Reads, store.Searches), Is.EqualTo((1, 0)), "cold");
+        for (var i = 0; i < 20; i++)
+            await http.ValidateAsync();
+        Assert.That((store.Reads, store.Searches), Is.EqualTo((1, 0)), "warm");
+    }
+
+    [Test]
+    public async Task Reading_one_key_scanned_all_of_them()
+    {
+        // Before the host: EF Core remembers for a while that nobody listens.
+        using var statements = new Statements();
+        await using var mira = MiraHost.Start();
+        Assert.That(KeyId.TryParse(MiraHost.IdOf(await mira.NewKeyAsync("viewer")), out var id), Is.True);
+        await mira.Services.GetRequiredService<IKeyStore>().ReadAsync(id, CancellationToken.None);
+        var sql = statements.Single(id.Value);
+
+        await using var database = new SqliteConnection($"Data Source={Path.Combine(mira.Folder.Data, "mira.db")};Mode=ReadOnly;Pooling=False");
+        await database.OpenAsync();
+        await using var explain = database.CreateCommand();
+        explain.CommandText = $"EXPLAIN QUERY PLAN {sql}";
+        explain.Parameters.AddWithValue("@id", id.Value);
+        var plan = new List<string>();
+        await using (var rows = await explain.ExecuteReaderAsync())
+        {
+            while (await rows.ReadAsync())
+                plan.Add(rows.GetString(3));
+        }
+
+        foreach (var alias in Regex.Matches(sql, "\"(keys|secrets)\" AS \"(?<alias>\\w+)\"").Select(table => table.Groups["alias"].Value))
+            Assert.That(plan, Has.Some.StartsWith($"SEARCH {alias} USING INDEX").And.None.Match($@"\ASCAN {alias}( |\z)"), string.Join("; ", plan));
+    }
+
+    [Test]
+    public async Task The_advertised_environment_variables_did_not_work()
+    {
+        using var folder = new TestFolder();
+        await using var mira = MiraProcess.Start(
+            folder, ("API_KEY_DEFAULT_EXPIRY_DAYS", "7"), ("API_KEY_ROTATION_GRACE_MINUTES", "5"), ("LOG_LEVEL", "WARN"), ("LOG_FORMAT", "text"),
+            ("CORS_ENABLED", "true"), ("CORS_ORIGINS", "https://console.example.com"));
+        await mira.WaitUntilReadyAsync();
+        using var http = mira.Http(folder.Admin);
+        var admin = new Client.MiraClient(http);
+
+        var made = await admin.CreateKeyAsync(new Client.IssueKey { Name = "a", Role = "viewer" });
+        Assert.That(made.Expires_at - made.Created_at, Is.EqualTo(TimeSpan.FromDays(7)));
+        var rotated = await admin.RotateKeyAsync(made.Key_id);
+        Assert.That(rotated.Previous_valid_until - (await admin.GetKeyAsync(made.Key_id)).Rotated_at, Is.EqualTo(TimeSpan.FromMinutes(5)));
+        var crossing = await http.CallAsync("GET", "/api/keys", headers: ("Origin", "https://console.example.com"));
+        Assert.That(crossing.Header("Access-Control-Allow-Origin"), Is.EqualTo("https://console.example.com"));
+        Assert.That(File.Exists(Path.Combine(folder.Data, "mira.db")), Is.True);
+        Assert.That(mira.Output, Does.Not.Contain("info").And.Not.Contain("{"));
+    }
+
+    /// <summary>Counts what the service asks of its store.</summary>
+    private sealed class CountedStore : IKeyStore
+    {
+        private IKeyStore _inner = null!;
+        private int _reads;
+        private int _searches;
+
+        public int Reads
+        {
+            get => _reads;
+            set => _reads = value;
+        }
+
+        public int Searches => _searches;
+
+        public CountedStore Around(IKeyStore inner)
+        {
+            _inner = inner;
+            return this;
+        }
+
+        public Task<KeyEntry> ReadAsync(KeyId id, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _reads);
+            return _inner.ReadAsync(id, cancellationToken);
+        }
+
+        public Task<IReadOnlyList<(ApiKey Key, long Seq)>> FindAsync(KeyFilter filter, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _searches);
+            return _inner.FindAsync(filter, cancellationToken);
+        }
+    }
+
+    /// <summary>The statements that EF Core runs in this process while this is there.</summary>
+    private sealed class Statements : IObserver<DiagnosticListener>, IObserver<KeyValuePair<string, object?>>, IDisposable
+    {
+        private readonly List<IDisposable> _subscriptions = [];
+        private readonly List<(string Sql, string Parameter)> _seen = [];
+
+        public Statements() => _subscriptions.Add(DiagnosticListener.AllListeners.Subscribe(this));
+
+        /// <summary>The one with this parameter, whose name becomes @id.</summary>
+        public string Single(string parameter)
+        {
+            lock (_seen)
+                return _seen.Single(statement => statement.Parameter == parameter).Sql;
+        }
+
+        public void OnNext(DiagnosticListener value)
+        {
+            if (value.Name == DbLoggerCategory.Name)
+                _subscriptions.Add(value.Subscribe(this));
+        }
+
+        public void OnNext(KeyValuePair<string, object?> value)
+        {
+            if (value.Value is not CommandExecutedEventData { Command: { Parameters.Count: 1 } command })
+                return;
+            lock (_seen)
+                _seen.Add((command.CommandText.Replace(command.Parameters[0].ParameterName, "@id", StringComparison.Ordinal), command.Parameters[0].Value as string ?? ""));
+        }
+
+        public void OnCompleted()
+        {
+        }
+
+        public void OnError(Exception error)
+        {
+        }
+
+        public void Dispose() => _subscriptions.ForEach(subscription => subscription.Dispose());
+    }
+}
