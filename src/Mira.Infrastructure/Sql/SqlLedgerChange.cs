@@ -29,9 +29,10 @@ internal sealed class SqlLedgerChange(MiraDbContext database, DateTimeOffset now
     {
         var oldest = now - Repeat.KeptFor;
         await database.Answers.Where(answer => answer.At <= oldest).ExecuteDeleteAsync(cancellationToken);
-        var stored = await database.Answers.AsNoTracking()
-            .SingleOrDefaultAsync(answer => answer.Caller == repeat.Caller && answer.Key == repeat.Key, cancellationToken);
-        return stored is null ? null : new RememberedAnswer(stored.Fingerprint, stored.Answer);
+        return await database.Answers
+            .Where(answer => answer.Caller == repeat.Caller && answer.Key == repeat.Key)
+            .Select(answer => new RememberedAnswer(answer.Fingerprint, answer.Answer))
+            .SingleOrDefaultAsync(cancellationToken);
     }
 
     public void Remember(Repeat repeat, string answer) => database.Answers.Add(new StoredAnswer
