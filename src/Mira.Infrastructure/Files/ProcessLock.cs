@@ -15,12 +15,13 @@ public sealed class ProcessLock : IDisposable
     /// <exception cref="SettingException">Another process still holds it after <paramref name="patience"/>.</exception>
     public static async Task<ProcessLock> TakeAsync(string path, TimeSpan patience, CancellationToken cancellationToken)
     {
-        SafeFile.Touch(path);
         var started = TimeProvider.System.GetTimestamp();
         while (true)
         {
             try
             {
+                // Inside, because making it sure to be there opens it, which the other process's lock refuses too.
+                SafeFile.Touch(path);
                 return new ProcessLock(new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None));
             }
             catch (IOException exception)
