@@ -99,6 +99,8 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     var settings = new SettingReader(path => builder.Configuration[path]);
     var folder = DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), AppContext.BaseDirectory);
     var peppers = Peppers.Load(settings, folder);
+    // The lines are the answer, and nothing else may be among them.
+    builder.Logging.ClearProviders();
     builder.Services.AddMiraStore(folder, peppers);
     await using var app = builder.Build();
     var counts = await app.Services.GetRequiredService<SqliteStore>().CountLiveSecretsAsync(DateTimeOffset.UtcNow, cancellationToken);
