@@ -66,7 +66,8 @@ internal sealed class VerbTests
 
         // It waits for the lock, and works once the service has ended.
         mira.Signal("TERM");
-        Assert.That((await making).ExitCode, Is.Zero);
+        var made = await making;
+        Assert.That(made.ExitCode, Is.Zero, made.Error);
     }
 
     [Test]
