@@ -15,7 +15,8 @@ try
     if (args is not [{ Length: > 0 } verb, ..] || verb[0] == '-')
     {
         await using var app = await BuildAsync(args);
-        await app.RunAsync();
+        await StartAsync(app);
+        await app.WaitForShutdownAsync();
         return 0;
     }
 
@@ -25,11 +26,6 @@ catch (SettingException exception)
 {
     // One line, and nothing of what lies behind it.
     await Console.Error.WriteLineAsync($"mira: {exception.Message}");
-    return 1;
-}
-catch (IOException exception) when (exception.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
-{
-    await Console.Error.WriteLineAsync("mira: ASPNETCORE_URLS: the address is in use");
     return 1;
 }
 
@@ -57,6 +53,7 @@ static async Task<WebApplication> BuildAsync(string[] args)
     builder.Services.AddSingleton(LedgerFollowerOptions.Read(settings));
     builder.Services.AddMiraApplication(settings.Text("AUTOMAPPER_LICENSE_KEY", "Mira:AutoMapperLicenseKey"));
 
+    ServedAddresses.Demand(settings);
     settings.Choice("MIRA_STORE", "Mira:Store", "sqlite", "sqlite");
     var folder = DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), AppContext.BaseDirectory);
     folder.Prepare();
@@ -76,6 +73,20 @@ static async Task<WebApplication> BuildAsync(string[] args)
     }
 }
 
+static async Task StartAsync(WebApplication app)
+{
+    try
+    {
+        await app.StartAsync();
+    }
+    catch (Exception exception)
+    {
+        // What had started already is told to end.
+        await app.StopAsync();
+        throw ServedAddresses.Refusal(exception) ?? exception;
+    }
+}
+
 static async Task CreateAdminAsync(string name, string? file, CancellationToken cancellationToken)
 {
     await using var app = await BuildAsync([]);
@@ -89,6 +100,8 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     var settings = new SettingReader(path => builder.Configuration[path]);
     var folder = DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), AppContext.BaseDirectory);
     var peppers = Peppers.Load(settings, folder, mayMake: false);
+    // The lines are the answer, and nothing else may be among them.
+    builder.Logging.ClearProviders();
     builder.Services.AddMiraStore(folder, peppers);
     await using var app = builder.Build();
     var counts = await app.Services.GetRequiredService<SqliteStore>().CountLiveSecretsAsync(TimeProvider.System.GetUtcNow(), cancellationToken);

@@ -87,7 +87,8 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
             .SelectMany(key => key.Secrets)
             .Where(secret => (secret.ValidUntil == null || secret.ValidUntil > now) && (secret.ExpiresAt == null || secret.ExpiresAt > now))
             .GroupBy(secret => secret.PepperId)
-            .ToDictionaryAsync(group => group.Key, group => group.Count(), cancellationToken);
+            .Select(group => new { PepperId = group.Key, Count = group.Count() })
+            .ToDictionaryAsync(group => group.PepperId, group => group.Count, cancellationToken);
     }
 
     private static async Task CheckIntegrityAsync(MiraDbContext database, CancellationToken cancellationToken)

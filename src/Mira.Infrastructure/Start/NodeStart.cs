@@ -25,6 +25,7 @@ public sealed partial class NodeStart(
 
     private readonly Lock _lock = new();
     private Task? _stop;
+    private bool _isRecorded;
 
     /// <summary>Opens the store and takes up the ledger where it ends; enough for the offline verbs.</summary>
     /// <exception cref="SettingException">The store or its peppers are not usable.</exception>
@@ -42,13 +43,14 @@ public sealed partial class NodeStart(
         await using var scope = scopes.CreateAsyncScope();
         await MakeFirstAdminAsync(scope.ServiceProvider.GetRequiredService<IMediator>(), cancellationToken);
         await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
+        _isRecorded = true;
     }
 
     // A host can be told to stop by two sides at once; it stops once, and both wait for that.
     public Task StoppedAsync(CancellationToken cancellationToken)
     {
         lock (_lock)
-            return _stop ??= RecordStopAsync();
+            return _stop ??= _isRecorded ? RecordStopAsync() : Task.CompletedTask;
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -11,6 +11,7 @@ public sealed class Drain(DrainOptions options, TimeProvider clock) : IHostedLif
 {
     private readonly CancellationTokenSource _hurry = new();
     private PosixSignalRegistration? _interrupt;
+    private bool _hasServed;
 
     public bool HasBegun { get; private set; }
 
@@ -23,10 +24,15 @@ public sealed class Drain(DrainOptions options, TimeProvider clock) : IHostedLif
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         HasBegun = true;
-        await Task.Delay(options.Duration, clock, _hurry.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_hasServed)
+            await Task.Delay(options.Duration, clock, _hurry.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        _hasServed = true;
+        return Task.CompletedTask;
+    }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -31,7 +31,8 @@ public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOri
     /// <summary>Only these proxies are believed; the platform would believe loopback too.</summary>
     public void Apply(ForwardedHeadersOptions options)
     {
-        options.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
+        // Without a list the platform would believe everyone, once ASPNETCORE_FORWARDEDHEADERS_ENABLED has switched it on.
+        options.ForwardedHeaders = TrustedProxies.Count == 0 ? ForwardedHeaders.None : ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
         options.ForwardLimit = null;
         options.KnownProxies.Clear();
         options.KnownIPNetworks.Clear();

@@ -10,7 +10,7 @@ internal sealed class MiraProcess : IAsyncDisposable
 {
     private static readonly string Binary = Path.Combine(AppContext.BaseDirectory, "Mira.Web.dll");
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
 
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _error = new();
@@ -47,27 +47,31 @@ internal sealed class MiraProcess : IAsyncDisposable
         return (process.Process.ExitCode, process.Output, process.Error);
     }
 
-    public async Task WaitUntilReadyAsync()
+    public Task WaitUntilReadyAsync() => WaitForAsync(async () =>
+        Process.HasExited ? throw new InvalidOperationException($"The process ended: {Output}{Error}") : await IsReadyAsync());
+
+    public async Task<bool> IsReadyAsync()
     {
         using var client = new HttpClient { BaseAddress = Address };
+        try
+        {
+            using var answer = await client.GetAsync("/health/ready");
+            return answer.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            // Not listening yet.
+            return false;
+        }
+    }
+
+    /// <summary>Asks again and again, for as long as a test can be patient.</summary>
+    public static async Task WaitForAsync(Func<Task<bool>> condition)
+    {
         using var patience = new CancellationTokenSource(Patience);
         using var pace = new PeriodicTimer(Pace);
-        while (await pace.WaitForNextTickAsync(patience.Token))
-        {
-            if (Process.HasExited)
-                throw new InvalidOperationException($"The process ended: {Output}{Error}");
-
-            try
-            {
-                using var answer = await client.GetAsync("/health/ready", patience.Token);
-                if (answer.IsSuccessStatusCode)
-                    return;
-            }
-            catch (HttpRequestException)
-            {
-                // Not listening yet.
-            }
-        }
+        while (!await condition())
+            await pace.WaitForNextTickAsync(patience.Token);
     }
 
     public HttpClient Http(string? token = null)
