@@ -46,12 +46,12 @@ public sealed class ProcessLockTests : IDisposable
     {
         using var first = await TakeAsync(TimeSpan.Zero);
         using var stop = new CancellationTokenSource();
-        var second = ProcessLock.TakeAsync(_path, TimeSpan.FromSeconds(20), stop.Token);
+        var second = ProcessLock.TakeAsync(_path, TimeSpan.FromSeconds(20), TimeProvider.System, stop.Token);
 
         await stop.CancelAsync();
 
         Assert.That(async () => await second, Throws.InstanceOf<OperationCanceledException>());
     }
 
-    private Task<ProcessLock> TakeAsync(TimeSpan patience) => ProcessLock.TakeAsync(_path, patience, CancellationToken.None);
+    private Task<ProcessLock> TakeAsync(TimeSpan patience) => ProcessLock.TakeAsync(_path, patience, TimeProvider.System, CancellationToken.None);
 }

@@ -1,6 +1,5 @@
 using Mira.Application.Ledger;
 using Mira.Domain.Keys;
-using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
@@ -66,33 +65,6 @@ public sealed class SqlLedgerReaderTests : IDisposable
 
         Assert.That(await FindAsync(All with { From = justAfter }), Is.EqualTo(new[] { 6, 5, 4, 3 }));
         Assert.That(await FindAsync(All with { To = justAfter }), Is.EqualTo(new[] { 2, 1 }));
-    }
-
-    [Test]
-    public async Task The_probe_writes_when_nothing_was_written_for_a_while_and_changes_nothing()
-    {
-        var probe = new SqlLedgerProbe(_store, _store.Gate);
-        var before = await _store.DumpAsync();
-        var commands = _store.Watch.Count;
-        Assert.That(await probe.CanWriteAsync(CancellationToken.None));
-        Assert.That(_store.Watch.Count, Is.EqualTo(commands), "a change was written a moment ago");
-
-        _store.Clock.Advance(TimeSpan.FromSeconds(2));
-        Assert.That(await probe.CanWriteAsync(CancellationToken.None));
-        Assert.That(_store.Watch.Count, Is.EqualTo(commands + 1));
-        Assert.That(await _store.DumpAsync(), Is.EqualTo(before));
-    }
-
-    [Test]
-    public async Task The_probe_tells_when_nothing_can_be_written_and_when_it_can_again()
-    {
-        var probe = new SqlLedgerProbe(_store, _store.Gate);
-        _store.Clock.Advance(TimeSpan.FromSeconds(2));
-        _store.Watch.Fails = _ => true;
-        Assert.That(await probe.CanWriteAsync(CancellationToken.None), Is.False);
-
-        _store.Watch.Fails = null;
-        Assert.That(await probe.CanWriteAsync(CancellationToken.None));
     }
 
     private async Task<IEnumerable<long>> FindAsync(EventFilter filter) =>

@@ -178,7 +178,7 @@ public sealed class SqlLedgerTests : IDisposable
             Throws.TypeOf<LastAdminException>());
 
         Assert.That(await _store.DumpAsync(), Is.EqualTo(before));
-        Assert.That(_store.Gate.IsOpen, "the database has nothing to do with it");
+        Assert.That(_store.Gate.IsWritable, "the database has nothing to do with it");
     }
 
     [Test]
@@ -233,10 +233,10 @@ public sealed class SqlLedgerTests : IDisposable
         Assert.That(() => _store.AddAsync(new HeldKey()), Throws.TypeOf<LedgerUnavailableException>());
 
         Assert.That(TimeProvider.System.GetElapsedTime(started), Is.LessThan(TimeSpan.FromSeconds(8)));
-        Assert.That(_store.Gate.IsOpen, Is.False);
+        Assert.That(_store.Gate.IsWritable, Is.False);
         await transaction.RollbackAsync();
         await _store.AddAsync(new HeldKey());
-        Assert.That(_store.Gate.IsOpen);
+        Assert.That(_store.Gate.IsWritable);
     }
 
     [Test]

@@ -58,11 +58,11 @@ public sealed class WriteGateTests : IDisposable
         foreach (var waited in waiting)
             Assert.That(async () => await waited, Throws.TypeOf<LedgerUnavailableException>());
         Assert.That(tried, Is.Zero);
-        Assert.That(_gate.IsOpen, Is.False);
+        Assert.That(_gate.IsWritable, Is.False);
 
         await RunAsync(() => tried++);
         Assert.That(tried, Is.EqualTo(1));
-        Assert.That(_gate.IsOpen);
+        Assert.That(_gate.IsWritable);
     }
 
     [Test]
@@ -81,7 +81,7 @@ public sealed class WriteGateTests : IDisposable
 
         Assert.That(async () => await refused, Throws.TypeOf<InvalidOperationException>());
         Assert.That(async () => await waiting, Throws.Nothing);
-        Assert.That(_gate.IsOpen);
+        Assert.That(_gate.IsWritable);
     }
 
     [Test]
