@@ -1,0 +1,88 @@
+using Microsoft.Extensions.Logging;
+using Mira.Domain.Keys;
+using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Tests.Sql;
+
+namespace Mira.Infrastructure.Tests.Ledger;
+
+public sealed class ChainCheckTests : IDisposable
+{
+    private Store _store = null!;
+    private Messages<ChainCheck> _log = null!;
+
+    [SetUp]
+    public async Task SetUp()
+    {
+        _store = await Store.OpenAsync();
+        _log = new Messages<ChainCheck>();
+        var held = new HeldKey();
+        await _store.AddAsync(held);
+        for (var i = 0; i < 5; i++)
+            await _store.ChangeAsync(held.Id, key => key.Update(new KeyUpdate { Name = $"{i}" }, 1, HeldKey.Start));
+    }
+
+    [TearDown]
+    public void Dispose() => _store.Dispose();
+
+    [Test]
+    public async Task A_whole_chain_is_nothing_to_tell()
+    {
+        await CheckAsync();
+
+        Assert.That(_store.Follower.IsBroken, Is.False);
+        Assert.That(_log.Lines, Is.Empty);
+    }
+
+    [TestCase("UPDATE ledger SET at = at + 1 WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger SET at = 9000000000000000000 WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger SET type = 'key.revoked' WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger SET actor_key_id = 'mira_key_000000000001' WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger SET subject = 'mira_key_000000000001' WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger SET subject = NULL WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger SET body = replace(body, 'success', 'failure') WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger SET body = 'no event' WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger SET previous_hash = hash WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger SET hash = previous_hash WHERE seq = 3", 3)]
+    [TestCase("DELETE FROM ledger WHERE seq = 3", 3)]
+    [TestCase("DELETE FROM ledger WHERE seq = 1", 1)]
+    [TestCase("DELETE FROM ledger WHERE seq >= 5", 5)]
+    [TestCase("DELETE FROM ledger", 1)]
+    [TestCase("UPDATE ledger SET seq = -1 WHERE seq = 3; UPDATE ledger SET seq = 3 WHERE seq = 4; UPDATE ledger SET seq = 4 WHERE seq = -1", 3)]
+    [TestCase("UPDATE ledger SET seq = seq + 10 WHERE seq = 6", 6)]
+    public async Task Whatever_was_done_to_an_event_is_found(string edit, int at)
+    {
+        await using (var connection = _store.Connect())
+        await using (var command = connection.CreateCommand())
+        {
+#pragma warning disable CA2100 // Written above.
+            command.CommandText = edit;
+#pragma warning restore CA2100
+            await command.ExecuteNonQueryAsync();
+        }
+
+        await CheckAsync();
+
+        Assert.That(_store.Follower.IsBroken);
+        Assert.That(_log.Lines, Has.Count.EqualTo(1));
+        Assert.That(_log.Lines[0].Level, Is.EqualTo(LogLevel.Critical));
+        Assert.That(_log.Lines[0].Text, Does.Contain($"at {at}:"));
+    }
+
+    [Test]
+    public async Task A_check_that_cannot_go_on_says_how_far_it_came_and_accuses_nobody()
+    {
+        _store.Watch.Fails = _ => true;
+
+        await CheckAsync();
+
+        Assert.That(_store.Follower.IsBroken, Is.False);
+        Assert.That(_log.Lines.Single().Level, Is.EqualTo(LogLevel.Error));
+    }
+
+    private async Task CheckAsync()
+    {
+        using var check = new ChainCheck(_store.Reader, _store.Follower, _log);
+        await check.StartAsync(CancellationToken.None);
+        await check.ExecuteTask!;
+    }
+}

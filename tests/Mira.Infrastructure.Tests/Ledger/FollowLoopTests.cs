@@ -1,0 +1,76 @@
+using Microsoft.Extensions.Logging;
+using Mira.Application.Verification;
+using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Tests.Sql;
+
+namespace Mira.Infrastructure.Tests.Ledger;
+
+public sealed class FollowLoopTests : IDisposable
+{
+    private static readonly LedgerFollowerOptions Options = new();
+
+    private Store _store = null!;
+    private Messages<FollowLoop> _log = null!;
+    private FollowLoop _loop = null!;
+
+    [SetUp]
+    public async Task SetUp()
+    {
+        _store = await Store.OpenAsync();
+        _log = new Messages<FollowLoop>();
+        _loop = new FollowLoop(_store.Follower, Options, _store.Clock, _log);
+        await _loop.StartAsync(CancellationToken.None);
+        await _store.Clock.Begun;
+    }
+
+    [TearDown]
+    public void Dispose()
+    {
+        _loop.Dispose();
+        _store.Dispose();
+    }
+
+    [Test]
+    public async Task A_ledger_that_is_rolled_back_is_told_once_at_the_next_poll()
+    {
+        await _store.AddAsync(new HeldKey());
+        await _store.AddAsync(new HeldKey());
+        await _store.AskAsync("DELETE FROM ledger WHERE seq = 2; UPDATE ledger_head SET seq = 1, hash = (SELECT hash FROM ledger WHERE seq = 1)");
+
+        _store.Clock.Advance(Options.PollInterval);
+        var (level, text) = await _log.NextAsync();
+
+        Assert.That(level, Is.EqualTo(LogLevel.Critical));
+        Assert.That(text, Does.Contain("stands at 1"));
+        Assert.That(_store.Follower.IsBroken);
+        await StopAsync();
+        Assert.That(_log.Lines, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_last_event_that_was_made_anew_with_its_hash_is_found()
+    {
+        await _store.AddAsync(new HeldKey());
+        await _store.AskAsync("UPDATE ledger SET hash = upper(hash) WHERE seq = 1");
+
+        _store.Clock.Advance(Options.PollInterval);
+
+        Assert.That((await _log.NextAsync()).Level, Is.EqualTo(LogLevel.Critical));
+        await StopAsync();
+    }
+
+    [Test]
+    public async Task A_ledger_that_cannot_be_read_is_told_and_tried_again()
+    {
+        _store.Watch.Fails = _ => true;
+        _store.Clock.Advance(Options.PollInterval);
+        Assert.That((await _log.NextAsync()).Level, Is.EqualTo(LogLevel.Error));
+
+        _store.Clock.Advance(Options.PollInterval);
+        Assert.That((await _log.NextAsync()).Level, Is.EqualTo(LogLevel.Error));
+        Assert.That(_store.Follower.IsBroken, Is.False);
+        await StopAsync();
+    }
+
+    private Task StopAsync() => _loop.StopAsync(CancellationToken.None);
+}

@@ -1,0 +1,37 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Mira.Application.Pipeline;
+using Mira.Application.Verification;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Tests.Sql;
+
+/// <summary>A second node on the same database, with a cache and a gate of its own.</summary>
+internal sealed class OtherNode : IDisposable
+{
+    private readonly WriteGate _gate;
+    private readonly LedgerFollower _follower;
+    private readonly SqlLedger _ledger;
+
+    public OtherNode(Store store)
+    {
+        var changes = new RecentChanges();
+        var directory = new KeyDirectory(store.Keys, changes, new KeyDirectoryOptions { CacheSize = 100 });
+        _gate = new WriteGate(store.Clock);
+        _follower = new LedgerFollower(store.Reader, changes, directory, new LedgerFollowerOptions(), store.Clock);
+        _ledger = new SqlLedger(store, _gate, _follower, new AuditScope(), store.Clock, NullLogger<SqlLedger>.Instance);
+    }
+
+    public Task AddAsync(HeldKey held) => _ledger.ChangeAsync(
+        change =>
+        {
+            change.Add(held.Key);
+            return Task.FromResult(true);
+        },
+        CancellationToken.None);
+
+    public void Dispose()
+    {
+        _follower.Dispose();
+        _gate.Dispose();
+    }
+}

@@ -1,0 +1,100 @@
+using Mira.Application.Ledger;
+using Mira.Domain.Keys;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Tests.Sql;
+
+public sealed class SqlLedgerReaderTests : IDisposable
+{
+    private static readonly EventFilter All = new(null, null, null, null, null, null, 100);
+
+    private Store _store = null!;
+    private HeldKey _held = null!;
+
+    [SetUp]
+    public async Task SetUp()
+    {
+        _store = await Store.OpenAsync();
+        _held = new HeldKey();
+        await _store.AddAsync(_held);
+        for (var i = 2; i <= 5; i++)
+        {
+            _store.Clock.Advance(TimeSpan.FromSeconds(1));
+            await _store.ChangeAsync(_held.Id, key => key.Update(new KeyUpdate { Name = $"{i}" }, 1, HeldKey.Start));
+        }
+
+        await _store.AddAsync(new HeldKey());
+    }
+
+    [TearDown]
+    public void Dispose() => _store.Dispose();
+
+    [Test]
+    public async Task Events_are_read_on_from_a_seq_oldest_first()
+    {
+        var page = await _store.Reader.ReadFromAsync(3, 2, CancellationToken.None);
+
+        Assert.That(page.Select(entry => entry.Seq), Is.EqualTo(new[] { 3, 4 }));
+    }
+
+    [Test]
+    public async Task Events_are_found_newest_first_and_before_a_seq()
+    {
+        Assert.That(await FindAsync(All), Is.EqualTo(new[] { 6, 5, 4, 3, 2, 1 }));
+        Assert.That(await FindAsync(All with { Before = 4, Limit = 2 }), Is.EqualTo(new[] { 3, 2 }));
+    }
+
+    [Test]
+    public async Task Events_are_found_by_type_subject_and_actor()
+    {
+        Assert.That(await FindAsync(All with { Type = "key.created" }), Is.EqualTo(new[] { 6, 1 }));
+        Assert.That(await FindAsync(All with { Subject = _held.Id.Value }), Is.EqualTo(new[] { 5, 4, 3, 2, 1 }));
+        Assert.That(await FindAsync(All with { Subject = _held.Id.Value, Type = "key.created" }), Is.EqualTo(new[] { 1 }));
+        Assert.That(await FindAsync(All with { ActorKeyId = "mira_key_000000000001" }), Is.Empty);
+    }
+
+    [Test]
+    public async Task From_is_inclusive_and_to_is_not()
+    {
+        Assert.That(await FindAsync(All with { From = HeldKey.Start.AddSeconds(1), To = HeldKey.Start.AddSeconds(3) }), Is.EqualTo(new[] { 3, 2 }));
+    }
+
+    [Test]
+    public async Task A_time_between_two_milliseconds_means_what_it_says()
+    {
+        var justAfter = HeldKey.Start.AddSeconds(1).AddTicks(1);
+
+        Assert.That(await FindAsync(All with { From = justAfter }), Is.EqualTo(new[] { 6, 5, 4, 3 }));
+        Assert.That(await FindAsync(All with { To = justAfter }), Is.EqualTo(new[] { 2, 1 }));
+    }
+
+    [Test]
+    public async Task The_probe_writes_when_nothing_was_written_for_a_while_and_changes_nothing()
+    {
+        var probe = new SqlLedgerProbe(_store, _store.Gate);
+        var before = await _store.DumpAsync();
+        var commands = _store.Watch.Count;
+        Assert.That(await probe.CanWriteAsync(CancellationToken.None));
+        Assert.That(_store.Watch.Count, Is.EqualTo(commands), "a change was written a moment ago");
+
+        _store.Clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.That(await probe.CanWriteAsync(CancellationToken.None));
+        Assert.That(_store.Watch.Count, Is.EqualTo(commands + 1));
+        Assert.That(await _store.DumpAsync(), Is.EqualTo(before));
+    }
+
+    [Test]
+    public async Task The_probe_tells_when_nothing_can_be_written_and_when_it_can_again()
+    {
+        var probe = new SqlLedgerProbe(_store, _store.Gate);
+        _store.Clock.Advance(TimeSpan.FromSeconds(2));
+        _store.Watch.Fails = _ => true;
+        Assert.That(await probe.CanWriteAsync(CancellationToken.None), Is.False);
+
+        _store.Watch.Fails = null;
+        Assert.That(await probe.CanWriteAsync(CancellationToken.None));
+    }
+
+    private async Task<IEnumerable<long>> FindAsync(EventFilter filter) =>
+        (await _store.Reader.FindAsync(filter, CancellationToken.None)).Select(entry => entry.Seq);
+}

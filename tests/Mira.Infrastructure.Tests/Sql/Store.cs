@@ -1,0 +1,219 @@
+using System.Data.Common;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mira.Application.Ledger;
+using Mira.Application.Pipeline;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Infrastructure.Files;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Tests.Sql;
+
+/// <summary>The embedded store as a node has it, on a real file, with a hand on every command.</summary>
+internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
+{
+    // Migrated once for all tests.
+    private static readonly Lazy<Task<byte[]>> Template = new(async () =>
+    {
+        using var store = new Store();
+        await store.Sqlite.OpenAsync(CancellationToken.None);
+        await store.AskAsync("PRAGMA wal_checkpoint(TRUNCATE)");
+        return await File.ReadAllBytesAsync(store.Folder.Database);
+    });
+
+    private readonly TestFolder _folder = new();
+    private readonly DbContextOptions<MiraDbContext> _options;
+
+    private Store()
+    {
+        Folder = DataFolder.At(_folder.Make("data"), _folder.Make("app"));
+        var options = new DbContextOptionsBuilder<MiraDbContext>();
+        SqliteStore.Configure(options, Folder);
+        _options = options.AddInterceptors(Watch, Saves).Options;
+        Sqlite = new SqliteStore(this, Folder);
+        Keys = new SqlKeyStore(this);
+        Reader = new SqlLedgerReader(this);
+        Changes = new RecentChanges();
+        Directory = new KeyDirectory(Keys, Changes, new KeyDirectoryOptions { CacheSize = 100 });
+        Follower = new LedgerFollower(Reader, Changes, Directory, new LedgerFollowerOptions(), Clock);
+        Gate = new WriteGate(Clock);
+        Ledger = new SqlLedger(this, Gate, Follower, Scope, Clock, NullLogger<SqlLedger>.Instance);
+        Usage = new SqlUsageStore(this, Gate, Directory);
+    }
+
+    public DataFolder Folder { get; }
+
+    public CommandWatch Watch { get; } = new();
+
+    public SaveWatch Saves { get; } = new();
+
+    public LoopClock Clock { get; } = new();
+
+    public AuditScope Scope { get; } = new();
+
+    public SqliteStore Sqlite { get; }
+
+    public SqlKeyStore Keys { get; }
+
+    public SqlLedgerReader Reader { get; }
+
+    public RecentChanges Changes { get; }
+
+    public KeyDirectory Directory { get; }
+
+    public LedgerFollower Follower { get; }
+
+    public WriteGate Gate { get; }
+
+    public SqlLedger Ledger { get; }
+
+    public SqlUsageStore Usage { get; }
+
+    public static async Task<Store> OpenAsync()
+    {
+        var store = new Store();
+        await File.WriteAllBytesAsync(store.Folder.Database, await Template.Value);
+        await store.Follower.StartAsync(CancellationToken.None);
+        return store;
+    }
+
+    /// <summary>A store whose file nobody has opened yet.</summary>
+    public static Store Closed() => new();
+
+    public MiraDbContext CreateDbContext() => new(_options);
+
+    /// <summary>Another process: a connection that knows nothing of this one.</summary>
+    public SqliteConnection Connect()
+    {
+        var connection = new SqliteConnection($"Data Source={Folder.Database};Pooling=False");
+        connection.Open();
+        return connection;
+    }
+
+    public Task AddAsync(params HeldKey[] keys) => AddAsync(keys.Select(held => held.Key).ToArray());
+
+    public Task AddAsync(params ApiKey[] keys) => ChangeAsync(change =>
+    {
+        foreach (var key in keys)
+            change.Add(key);
+        return Task.CompletedTask;
+    });
+
+    public Task ChangeAsync(KeyId id, Action<ApiKey> verb) => ChangeAsync(async change => verb((await change.FindKeyAsync(id))!));
+
+    public Task ChangeAsync(Func<ILedgerChange, Task> work) => Ledger.ChangeAsync(
+        async change =>
+        {
+            await work(change);
+            return true;
+        },
+        CancellationToken.None);
+
+    public async Task<ApiKey?> ReadAsync(KeyId id) => (await Keys.ReadAsync(id, CancellationToken.None)).Key;
+
+    public Task<LedgerPosition> HeadAsync() => Reader.GetHeadAsync(CancellationToken.None);
+
+    public Task<IReadOnlyList<LedgerEvent>> EventsAsync() => Reader.ReadFromAsync(1, 10_000, CancellationToken.None);
+
+    public async Task<string> DumpAsync()
+    {
+        await using var connection = Connect();
+        var lines = new List<string>();
+        foreach (var table in new[] { "keys", "secrets", "ledger", "ledger_head", "answers" })
+        {
+            await using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // The names are the ones above.
+            command.CommandText = $"SELECT * FROM {table} ORDER BY 1, 2";
+#pragma warning restore CA2100
+            await using var rows = await command.ExecuteReaderAsync();
+            while (await rows.ReadAsync())
+                lines.Add(table + ": " + string.Join('|', Enumerable.Range(0, rows.FieldCount).Select(i => rows.GetValue(i) is byte[] bytes ? Convert.ToHexString(bytes) : rows.GetValue(i))));
+        }
+
+        return string.Join('\n', lines);
+    }
+
+    public async Task<long> AskAsync(string sql)
+    {
+        await using var connection = Connect();
+        await using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // Written in the tests.
+        command.CommandText = sql;
+#pragma warning restore CA2100
+        return await command.ExecuteScalarAsync() is long value ? value : 0;
+    }
+
+    public void Dispose()
+    {
+        Follower.Dispose();
+        Gate.Dispose();
+        SqliteConnection.ClearAllPools();
+        _folder.Dispose();
+    }
+}
+
+/// <summary>Counts commands, and fails the one that a test names.</summary>
+internal sealed class CommandWatch : DbCommandInterceptor
+{
+    private int _count;
+
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Said of each command before it runs; true fails it as a full disk would.</summary>
+    public Func<string, bool>? Fails { get; set; }
+
+    public override InterceptionResult<DbDataReader> ReaderExecuting(DbCommand command, CommandEventData eventData, InterceptionResult<DbDataReader> result)
+    {
+        See(command);
+        return result;
+    }
+
+    public override ValueTask<InterceptionResult<DbDataReader>> ReaderExecutingAsync(
+        DbCommand command, CommandEventData eventData, InterceptionResult<DbDataReader> result, CancellationToken cancellationToken = default)
+    {
+        See(command);
+        return ValueTask.FromResult(result);
+    }
+
+    public override ValueTask<InterceptionResult<int>> NonQueryExecutingAsync(
+        DbCommand command, CommandEventData eventData, InterceptionResult<int> result, CancellationToken cancellationToken = default)
+    {
+        See(command);
+        return ValueTask.FromResult(result);
+    }
+
+    private void See(DbCommand command)
+    {
+        Interlocked.Increment(ref _count);
+        if (Fails?.Invoke(command.CommandText) == true)
+            throw new SqliteException("disk full", 13);
+    }
+}
+
+/// <summary>Holds or fails the commit, and does something right before the rows are written.</summary>
+internal sealed class SaveWatch : DbTransactionInterceptor, ISaveChangesInterceptor
+{
+    public bool FailsCommit { get; set; }
+
+    public Func<MiraDbContext, Task>? BeforeSave { get; set; }
+
+    public override ValueTask<InterceptionResult> TransactionCommittingAsync(
+        DbTransaction transaction, TransactionEventData eventData, InterceptionResult result, CancellationToken cancellationToken = default) =>
+        FailsCommit ? throw new SqliteException("disk full", 13) : ValueTask.FromResult(result);
+
+    public async ValueTask<InterceptionResult<int>> SavingChangesAsync(
+        DbContextEventData eventData, InterceptionResult<int> result, CancellationToken cancellationToken = default)
+    {
+        if (BeforeSave is { } work && eventData.Context is MiraDbContext database)
+        {
+            BeforeSave = null;
+            await work(database);
+        }
+
+        return result;
+    }
+}
