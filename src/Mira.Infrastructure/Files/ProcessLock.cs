@@ -15,15 +15,22 @@ public sealed class ProcessLock : IDisposable
     /// <exception cref="SettingException">Another process still holds it after <paramref name="patience"/>.</exception>
     public static async Task<ProcessLock> TakeAsync(string path, TimeSpan patience, TimeProvider clock, CancellationToken cancellationToken)
     {
-        SafeFile.Touch(path);
+        // Made and locked in one step: opening it for anything else fails while another process holds it.
+        var options = new FileStreamOptions
+        {
+            Mode = FileMode.OpenOrCreate,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.None,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        };
         var started = clock.GetTimestamp();
         while (true)
         {
             try
             {
-                return new ProcessLock(new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None));
+                return new ProcessLock(new FileStream(path, options));
             }
-            catch (IOException exception)
+            catch (IOException exception) when (exception is not DirectoryNotFoundException)
             {
                 if (clock.GetElapsedTime(started) > patience)
                     throw new SettingException(DataFolder.Setting, "another process is using this data folder", exception);
