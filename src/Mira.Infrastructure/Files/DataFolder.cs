@@ -76,7 +76,10 @@ public sealed class DataFolder
         foreach (var part in path[resolved.Length..].Split(System.IO.Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries))
         {
             var next = System.IO.Path.Combine(resolved, part);
-            resolved = Directory.Exists(next) ? Directory.ResolveLinkTarget(next, returnFinalTarget: true)?.FullName ?? next : next;
+            // The way to where a link points may lead over other links. A circle of them does not exist, so this ends.
+            resolved = Directory.Exists(next) && Directory.ResolveLinkTarget(next, returnFinalTarget: true) is { } target
+                ? ResolveLinks(target.FullName)
+                : next;
         }
 
         return resolved;
