@@ -33,14 +33,18 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
             events = events.Where(entry => entry.Subject == subject);
         if (filter.ActorKeyId is { } actor)
             events = events.Where(entry => entry.ActorKeyId == actor);
-        if (filter.From is { } from)
+        if (Round(filter.From) is { } from)
             events = events.Where(entry => entry.At >= from);
-        if (filter.To is { } to)
+        if (Round(filter.To) is { } to)
             events = events.Where(entry => entry.At < to);
         if (filter.Before is { } before)
             events = events.Where(entry => entry.Seq < before);
         return events;
     }
+
+    // Events lie at whole milliseconds, so a time between two of them means the later one, as a first and as a last.
+    private static DateTimeOffset? Round(DateTimeOffset? time) =>
+        time > DateTimeOffset.MaxValue.AddMilliseconds(-1) ? time : time is { } between ? Rfc3339.Truncate(between.AddTicks(TimeSpan.TicksPerMillisecond - 1)) : null;
 
     private async Task<T> ReadAsync<T>(Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken)
     {
