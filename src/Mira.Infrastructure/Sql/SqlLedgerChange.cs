@@ -28,15 +28,11 @@ internal sealed class SqlLedgerChange(MiraDbContext database, DateTimeOffset now
     public async Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
     {
         var oldest = now - Repeat.KeptFor;
-        var stored = await database.Answers.SingleOrDefaultAsync(answer => answer.Caller == repeat.Caller && answer.Key == repeat.Key, cancellationToken);
-        if (stored is null)
-            return null;
-        if (stored.At > oldest)
-            return new RememberedAnswer(stored.Fingerprint, stored.Answer);
-
         await database.Answers.Where(answer => answer.At <= oldest).ExecuteDeleteAsync(cancellationToken);
-        database.Entry(stored).State = EntityState.Detached;
-        return null;
+        return await database.Answers
+            .Where(answer => answer.Caller == repeat.Caller && answer.Key == repeat.Key)
+            .Select(answer => new RememberedAnswer(answer.Fingerprint, answer.Answer))
+            .SingleOrDefaultAsync(cancellationToken);
     }
 
     public void Remember(Repeat repeat, string answer) => database.Answers.Add(new StoredAnswer
