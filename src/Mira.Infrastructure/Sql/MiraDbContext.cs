@@ -1,3 +1,4 @@
+using System.Linq.Expressions;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.ChangeTracking;
@@ -50,8 +51,9 @@ public sealed class MiraDbContext(DbContextOptions<MiraDbContext> options) : DbC
             .Ignore(key => key.LapsesAt).Ignore(key => key.RotatingUntil);
         keys.Property(key => key.Version).IsConcurrencyToken();
         keys.Property(key => key.Role).HasConversion(role => role.Name(), name => ReadRole(name));
-        AsJson(keys, key => key.FreePermissions, strings => [.. strings]);
-        AsJson(keys, key => key.Metadata, pairs => pairs);
+        // Compared as the domain compares: what is no change to it must not be written without an event.
+        AsJson(keys, key => key.FreePermissions, strings => [.. strings], (left, right) => left!.SequenceEqual(right!), strings => strings.Count);
+        AsJson(keys, key => key.Metadata, pairs => pairs, (left, right) => Metadata.AreEqual(left!, right!), pairs => pairs.Count);
         keys.Property(key => key.AllowedIps).HasConversion(
             ranges => Serialize(ranges.Select(range => range.ToString())),
             text => Deserialize<string[]>(text).Select(ReadRange).ToArray(),
@@ -89,12 +91,13 @@ public sealed class MiraDbContext(DbContextOptions<MiraDbContext> options) : DbC
         events.HasIndex(entry => new { entry.At, entry.Seq });
     }
 
-    private static void AsJson<T>(EntityTypeBuilder<ApiKey> keys, System.Linq.Expressions.Expression<Func<ApiKey, T>> property, Func<T, T> copy)
+    private static void AsJson<T>(
+        EntityTypeBuilder<ApiKey> keys, Expression<Func<ApiKey, T>> property, Func<T, T> copy, Expression<Func<T?, T?, bool>> areEqual, Expression<Func<T, int>> hash)
         where T : class =>
         keys.Property(property).HasConversion(
             value => Serialize(value),
             text => copy(Deserialize<T>(text)),
-            new ValueComparer<T>((left, right) => Serialize(left) == Serialize(right), value => Serialize(value).GetHashCode(StringComparison.Ordinal), value => value));
+            new ValueComparer<T>(areEqual, hash, value => value));
 
     private static string Serialize<T>(T value) => JsonSerializer.Serialize(value);
 
@@ -112,8 +115,14 @@ public sealed class MiraDbContext(DbContextOptions<MiraDbContext> options) : DbC
             property.SetColumnName(JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name));
     }
 
+    // A number that no time has is read as the furthest one, so that the check of the chain finds it instead of ending at it.
     private sealed class MillisecondsConverter() : ValueConverter<DateTimeOffset, long>(
-        time => time.ToUnixTimeMilliseconds(), milliseconds => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds));
+        time => time.ToUnixTimeMilliseconds(),
+        milliseconds => DateTimeOffset.FromUnixTimeMilliseconds(Math.Clamp(milliseconds, Earliest, Latest)))
+    {
+        private static readonly long Earliest = DateTimeOffset.MinValue.ToUnixTimeMilliseconds();
+        private static readonly long Latest = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
+    }
 
     private sealed class KeyIdConverter() : ValueConverter<KeyId, string>(id => id.Value, text => ReadKeyId(text))
     {
