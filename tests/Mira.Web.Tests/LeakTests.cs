@@ -68,9 +68,9 @@ internal sealed class LeakTests
     }
 
     /// <summary>Every kind of call, with good and bad tokens wherever somebody might put one. Answers that hand a token out are checked for handing out that one alone.</summary>
-    private static async Task<List<Answer>> UseAsync(Func<string?, HttpClient> client, string adminToken, LeakDetector detector)
+    private static async Task<List<Reply>> UseAsync(Func<string?, HttpClient> client, string adminToken, LeakDetector detector)
     {
-        var answers = new List<Answer>();
+        var answers = new List<Reply>();
         var admin = client(adminToken);
         var viewer = await HandOutAsync("/api/keys", """{"name":"v","role":"viewer"}""", "first");
         var id = MiraHost.IdOf(viewer);
@@ -150,7 +150,7 @@ internal sealed class LeakTests
     }
 
     /// <summary>Digests are no more for showing than tokens; with the answers of what shows keys, now that they are known.</summary>
-    private static async Task<List<Answer>> DigestsAsync(MiraHost mira, LeakDetector detector)
+    private static async Task<List<Reply>> DigestsAsync(MiraHost mira, LeakDetector detector)
     {
         await using var database = await mira.Services.GetRequiredService<IDbContextFactory<MiraDbContext>>().CreateDbContextAsync();
         var digests = (await database.Secrets.AsNoTracking().ToListAsync()).Select(secret => secret.Digest.ToArray()).ToList();
@@ -164,11 +164,11 @@ internal sealed class LeakTests
         }
 
         var admin = mira.Http(mira.Admin);
-        var shown = new List<Answer>();
+        var shown = new List<Reply>();
         foreach (var path in new[] { "/api/keys", "/api/audit?limit=200", $"/api/keys/{MiraHost.IdOf(mira.Admin)}" })
             shown.Add(await admin.CallAsync("GET", path));
         return shown;
     }
 
-    private static string Whole(Answer answer) => $"{string.Join("\n", answer.Headers.Select(header => $"{header.Key}: {header.Value}"))}\n\n{answer.Text}";
+    private static string Whole(Reply answer) => $"{string.Join("\n", answer.Headers.Select(header => $"{header.Key}: {header.Value}"))}\n\n{answer.Text}";
 }

@@ -148,7 +148,7 @@ internal sealed class CreateRuleTests : SharedHost
         Assert.That((await Admin.ListKeysAsync(q: name)).Keys, Is.Empty);
     }
 
-    private Task<Answer> CreateWithAsync(string field, string value)
+    private Task<Reply> CreateWithAsync(string field, string value)
     {
         var body = new Dictionary<string, string> { ["name"] = Text("a"), ["role"] = Text("viewer"), [field] = value };
         return AdminHttp.CallAsync("POST", "/api/keys", $"{{{string.Join(",", body.Select(pair => $"\"{pair.Key}\":{pair.Value}"))}}}");

@@ -135,7 +135,7 @@ internal sealed class IdempotencyTests : SharedHost
     public async Task It_is_kept_over_a_restart()
     {
         using var folder = new TestFolder();
-        Answer created, rotated;
+        Reply created, rotated;
         string id;
         await using (var before = MiraHost.Start(holdClock: true, folder))
         {
@@ -216,7 +216,7 @@ internal sealed class IdempotencyTests : SharedHost
         Assert.That((await RotateAsync(id, third, null, ("If-Match", "\"4\""))).Verdict, Is.EqualTo("201"));
     }
 
-    private static void ExpectReplay(Answer first, Answer second)
+    private static void ExpectReplay(Reply first, Reply second)
     {
         Assert.That(second.Verdict, Is.EqualTo("201"));
         Assert.That(second.Header(Replayed), Is.EqualTo("true"));
@@ -225,8 +225,8 @@ internal sealed class IdempotencyTests : SharedHost
         Assert.That(first.Header("Location"), Is.Not.Null);
     }
 
-    private Task<Answer> CreateAsync(string repeat, string body) => AdminHttp.CallAsync("POST", "/api/keys", body, headers: ("Idempotency-Key", repeat));
+    private Task<Reply> CreateAsync(string repeat, string body) => AdminHttp.CallAsync("POST", "/api/keys", body, headers: ("Idempotency-Key", repeat));
 
-    private Task<Answer> RotateAsync(string id, string repeat, string? body = null, params (string, string)[] headers) =>
+    private Task<Reply> RotateAsync(string id, string repeat, string? body = null, params (string, string)[] headers) =>
         AdminHttp.CallAsync("POST", $"/api/keys/{id}/rotate", body, headers: [("Idempotency-Key", repeat), .. headers]);
 }

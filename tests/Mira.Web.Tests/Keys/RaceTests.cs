@@ -107,7 +107,7 @@ internal sealed class RaceTests : SharedHost
         Assert.That((await EventsOfAsync(id))[0].Type, Is.EqualTo("key.revoked"));
     }
 
-    private static async Task<Answer[]> AtOnceAsync(int count, Func<int, Task<Answer>> call)
+    private static async Task<Reply[]> AtOnceAsync(int count, Func<int, Task<Reply>> call)
     {
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var all = Task.WhenAll(Enumerable.Range(0, count).Select(async number =>

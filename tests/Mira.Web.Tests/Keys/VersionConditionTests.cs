@@ -89,7 +89,7 @@ internal sealed class VersionConditionTests : SharedHost
         return id;
     }
 
-    private Task<Answer> ChangeAsync(string change, string id, params string[] tags)
+    private Task<Reply> ChangeAsync(string change, string id, params string[] tags)
     {
         var headers = tags.Select(tag => ("If-Match", tag)).ToArray();
         return change switch

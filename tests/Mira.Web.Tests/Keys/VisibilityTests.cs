@@ -71,7 +71,7 @@ internal sealed class VisibilityTests : SharedHost
         Assert.That(none.Verdict, Is.EqualTo("404 key_not_found"));
         Assert.That(WithoutTrace(hidden), Is.EqualTo(WithoutTrace(none)));
 
-        static string WithoutTrace(Answer answer) => answer.Text.Replace(answer.Field("trace_id")!, "", StringComparison.Ordinal);
+        static string WithoutTrace(Reply answer) => answer.Text.Replace(answer.Field("trace_id")!, "", StringComparison.Ordinal);
     }
 
     [TestCase("mira_key_00000000000")]

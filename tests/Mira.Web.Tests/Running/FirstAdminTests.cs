@@ -67,7 +67,7 @@ internal sealed class FirstAdminTests
         var first = await FirstReadyAsync(one, two);
         var second = first == one ? two : one;
         Assert.That(second.Process.HasExited, Is.False, "it waits");
-        await Assert.ThrowsAsync<SettingException>(() => ProcessLock.TakeAsync(Path.Combine(folder.Data, "mira.lock"), TimeSpan.Zero, CancellationToken.None));
+        await Assert.ThrowsAsync<SettingException>(() => ProcessLock.TakeAsync(Path.Combine(folder.Data, "mira.lock"), TimeSpan.Zero, TimeProvider.System, CancellationToken.None));
 
         first.Signal("INT");
         await first.Process.WaitForExitAsync();
@@ -82,13 +82,13 @@ internal sealed class FirstAdminTests
     {
         using var folder = new TestFolder();
         var file = Path.Combine(folder.Path, "lock");
-        using (await ProcessLock.TakeAsync(file, TimeSpan.Zero, CancellationToken.None))
+        using (await ProcessLock.TakeAsync(file, TimeSpan.Zero, TimeProvider.System, CancellationToken.None))
         {
-            var refusal = await Assert.ThrowsAsync<SettingException>(() => ProcessLock.TakeAsync(file, TimeSpan.FromMilliseconds(300), CancellationToken.None));
+            var refusal = await Assert.ThrowsAsync<SettingException>(() => ProcessLock.TakeAsync(file, TimeSpan.FromMilliseconds(300), TimeProvider.System, CancellationToken.None));
             Assert.That(refusal?.Message, Does.StartWith("MIRA_DATA_DIR: another process"));
         }
 
-        using var free = await ProcessLock.TakeAsync(file, TimeSpan.Zero, CancellationToken.None);
+        using var free = await ProcessLock.TakeAsync(file, TimeSpan.Zero, TimeProvider.System, CancellationToken.None);
         Assert.That(free.IsReleased, Is.False);
     }
 

@@ -6,8 +6,8 @@ using Mira.Client;
 
 namespace Mira.Web.Tests.Hosts;
 
-/// <summary>An HTTP answer, read whole.</summary>
-internal sealed record Answer(HttpStatusCode Status, string Text, IReadOnlyDictionary<string, string> Headers)
+/// <summary>An answer over HTTP, read whole, with its verdict in one word or two.</summary>
+internal sealed record Reply(HttpStatusCode Status, string Text, IReadOnlyDictionary<string, string> Headers)
 {
     public JsonElement Json => JsonSerializer.Deserialize<JsonElement>(Text);
 
@@ -28,7 +28,7 @@ internal sealed record Answer(HttpStatusCode Status, string Text, IReadOnlyDicti
 
 internal static class Calls
 {
-    public static async Task<Answer> CallAsync(
+    public static async Task<Reply> CallAsync(
         this HttpClient http, string method, string path, string? body = null, string mediaType = "application/json",
         params (string Name, string Value)[] headers)
     {
@@ -41,7 +41,7 @@ internal static class Calls
         using var response = await http.SendAsync(request);
         var answered = response.Headers.Concat(response.Content.Headers)
             .ToDictionary(header => header.Key, header => string.Join(", ", header.Value), StringComparer.OrdinalIgnoreCase);
-        return new Answer(response.StatusCode, await response.Content.ReadAsStringAsync(), answered);
+        return new Reply(response.StatusCode, await response.Content.ReadAsStringAsync(), answered);
     }
 
     /// <summary>Sends header lines as they are, which HttpClient would join, and gives back the whole answer as text.</summary>
@@ -56,7 +56,7 @@ internal static class Calls
         return await reader.ReadToEndAsync();
     }
 
-    public static Task<Answer> ValidateAsync(this HttpClient http) => http.CallAsync("GET", "/api/auth/validate");
+    public static Task<Reply> ValidateAsync(this HttpClient http) => http.CallAsync("GET", "/api/auth/validate");
 
     /// <summary>Status and code of a typed call that must be refused.</summary>
     public static async Task<string> RefusalAsync(this Task call)
