@@ -22,6 +22,8 @@ hang_limit=4m
 
 # Nothing here may ask, phone home or leave a process behind that holds this script's output open.
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1 DEBIAN_FRONTEND=noninteractive
+# A machine that is busy may take its time to start a test host.
+export VSTEST_CONNECTION_TIMEOUT=300
 export HOME="${HOME:-$(echo ~)}"
 exec </dev/null
 

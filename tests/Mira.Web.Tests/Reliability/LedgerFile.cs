@@ -126,9 +126,7 @@ internal sealed class LedgerFile(TestFolder folder)
     private static SqliteCommand Command(SqliteConnection database, string sql, params (string Name, object Value)[] values)
     {
         var command = database.CreateCommand();
-#pragma warning disable CA2100 // Every text is written in this folder.
         command.CommandText = sql;
-#pragma warning restore CA2100
         foreach (var (name, value) in values)
             command.Parameters.AddWithValue(name, value);
         return command;
