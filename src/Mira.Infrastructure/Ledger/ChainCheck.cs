@@ -7,13 +7,18 @@ using Mira.Domain.Ledger;
 namespace Mira.Infrastructure.Ledger;
 
 /// <summary>Checks the whole chain once after the start, beside the traffic: what was edited while the service was down shows in health and log.</summary>
-public sealed partial class ChainCheck(ILedgerReader ledger, LedgerFollower follower, ILogger<ChainCheck> log) : BackgroundService
+public sealed partial class ChainCheck(
+    ILedgerReader ledger, LedgerFollower follower, IHostApplicationLifetime lifetime, ILogger<ChainCheck> log) : BackgroundService
 {
     private const int PageSize = 1_000;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await Task.Yield();
+        // A long ledger must not keep the service from becoming ready.
+        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = lifetime.ApplicationStarted.Register(started.SetResult);
+        await started.Task.WaitAsync(stoppingToken);
+
         var last = LedgerPosition.Start;
         var end = follower.Seen.Seq;
         try

@@ -9,6 +9,7 @@ internal sealed class CrashTests
 {
     private const int Holders = 6;
     private const int MostChanges = 60;
+    private const int ReportEvery = 50;
 
     [Test]
     [Category("Soak")]
@@ -30,6 +31,8 @@ internal sealed class CrashTests
 
                 await WriteUntilKilledAsync(mira, folder, crowd, random);
                 figures.Kills++;
+                if (figures.Kills % ReportEvery == 0)
+                    figures.Print(crowd, ledger);
             }
 
             await using var last = await figures.StartAsync(folder);

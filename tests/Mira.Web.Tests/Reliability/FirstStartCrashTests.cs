@@ -9,6 +9,8 @@ namespace Mira.Web.Tests.Reliability;
 /// </summary>
 internal sealed class FirstStartCrashTests
 {
+    private const int ReportEvery = 25;
+
     /// <summary>What a first start leaves in the folder on its way; kills come soon after each.</summary>
     private static readonly string[] Traces = ["data", "data/mira.lock", "data/pepper", "data/mira.db", "data/mira.db-wal", "data/mira.db-shm", "admin-key"];
 
@@ -27,9 +29,13 @@ internal sealed class FirstStartCrashTests
             withoutFile += File.Exists(folder.AdminFile) ? 0 : 1;
             folders++;
             await DemandOneAdminAsync(folder);
+            if (folders % ReportEvery == 0)
+                Print();
         }
 
-        Soak.Print($"kills {kills} in {folders} first starts, {withoutFile} of them before there was a token");
+        Print();
+
+        void Print() => Soak.Print($"kills {kills} in {folders} folders, in {withoutFile} of them before there was a token; every next start worked");
     }
 
     private static async Task KillWhileStartingAsync(TestFolder folder, Random random)

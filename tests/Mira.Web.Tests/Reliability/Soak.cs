@@ -15,6 +15,8 @@ internal static class Soak
 
     private static readonly int Kills = Asked ?? DefaultKills;
 
+    public static bool IsAsked => Asked is not null;
+
     /// <summary>A third of all kills come during a first start, the others during writes.</summary>
     public static int KillsInFirstStart => Kills / 3;
 
