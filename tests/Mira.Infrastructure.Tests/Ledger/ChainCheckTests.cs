@@ -54,9 +54,7 @@ public sealed class ChainCheckTests : IDisposable
         await using (var connection = _store.Connect())
         await using (var command = connection.CreateCommand())
         {
-#pragma warning disable CA2100 // Written above.
             command.CommandText = edit;
-#pragma warning restore CA2100
             await command.ExecuteNonQueryAsync();
         }
 

@@ -5,7 +5,6 @@ namespace Mira.Infrastructure.Tests.Sql;
 /// <summary>Keys that lived at random, the same for the same seed, and moments at which something happens to them.</summary>
 internal sealed class RandomLives(int seed)
 {
-#pragma warning disable CA5394 // Nothing secret is drawn; the same seed gives the same lives.
     private static readonly int[] Graces = [0, 1, 60, 1_440, 43_200];
 
     private readonly Random _random = new(seed);
@@ -63,5 +62,4 @@ internal sealed class RandomLives(int seed)
                 break;
         }
     }
-#pragma warning restore CA5394
 }

@@ -270,64 +270,10 @@ public sealed class SqlLedgerTests : IDisposable
         await _store.ChangeAsync(async change => Assert.That(await change.HasKeysAsync()));
     }
 
-    [Test]
-    public async Task A_remembered_answer_is_found_for_a_day()
-    {
-        await _store.ChangeAsync(Everything);
-
-        _store.Clock.Advance(Repeat.KeptFor - TimeSpan.FromMilliseconds(1));
-        Assert.That(await FindAsync(), Is.EqualTo(new RememberedAnswer("ab", "{}")));
-        Assert.That(await FindAsync(Repeat with { Caller = "mira_key_000000000002" }), Is.Null);
-        Assert.That(await FindAsync(Repeat with { Key = "twice" }), Is.Null);
-
-        _store.Clock.Advance(TimeSpan.FromMilliseconds(1));
-        Assert.That(await FindAsync(), Is.Null);
-    }
-
-    [Test]
-    public async Task An_idempotency_key_can_be_used_anew_after_a_day()
-    {
-        await _store.ChangeAsync(Everything);
-        _store.Clock.Advance(Repeat.KeptFor);
-
-        await _store.ChangeAsync(async change =>
-        {
-            Assert.That(await change.FindAnswerAsync(Repeat), Is.Null);
-            change.Add(new HeldKey().Key);
-            change.Remember(Repeat with { Fingerprint = "cd" }, "{}");
-        });
-
-        Assert.That(await FindAsync(), Is.EqualTo(new RememberedAnswer("cd", "{}")));
-    }
-
-    [Test]
-    public async Task Answers_that_are_too_old_go_with_the_next_one_that_is_remembered()
-    {
-        await _store.ChangeAsync(Everything);
-        _store.Clock.Advance(Repeat.KeptFor);
-
-        await _store.ChangeAsync(async change =>
-        {
-            var other = Repeat with { Key = "another" };
-            Assert.That(await change.FindAnswerAsync(other), Is.Null);
-            change.Add(new HeldKey().Key);
-            change.Remember(other, "{}");
-        });
-
-        Assert.That(await _store.AskAsync("SELECT count(*) FROM answers"), Is.EqualTo(1));
-    }
-
     private static Task Everything(ILedgerChange change)
     {
         change.Add(new HeldKey().Key);
         change.Remember(Repeat, "{}");
         return Task.CompletedTask;
-    }
-
-    private async Task<RememberedAnswer?> FindAsync(Repeat? repeat = null)
-    {
-        RememberedAnswer? found = null;
-        await _store.ChangeAsync(async change => found = await change.FindAnswerAsync(repeat ?? Repeat));
-        return found;
     }
 }

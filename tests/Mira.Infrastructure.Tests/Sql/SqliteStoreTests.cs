@@ -179,9 +179,7 @@ public sealed class SqliteStoreTests : IDisposable
     private static async Task<string?> AskAsync(DbContext database, string pragma)
     {
         await using var command = database.Database.GetDbConnection().CreateCommand();
-#pragma warning disable CA2100 // The names are the ones above.
         command.CommandText = $"PRAGMA {pragma}";
-#pragma warning restore CA2100
         return (await command.ExecuteScalarAsync())?.ToString();
     }
 }

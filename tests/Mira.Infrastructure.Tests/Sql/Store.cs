@@ -126,9 +126,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
         foreach (var table in new[] { "keys", "secrets", "ledger", "ledger_head", "answers" })
         {
             await using var command = connection.CreateCommand();
-#pragma warning disable CA2100 // The names are the ones above.
             command.CommandText = $"SELECT * FROM {table} ORDER BY 1, 2";
-#pragma warning restore CA2100
             await using var rows = await command.ExecuteReaderAsync();
             while (await rows.ReadAsync())
                 lines.Add(table + ": " + string.Join('|', Enumerable.Range(0, rows.FieldCount).Select(i => rows.GetValue(i) is byte[] bytes ? Convert.ToHexString(bytes) : rows.GetValue(i))));
@@ -141,9 +139,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     {
         await using var connection = Connect();
         await using var command = connection.CreateCommand();
-#pragma warning disable CA2100 // Written in the tests.
         command.CommandText = sql;
-#pragma warning restore CA2100
         return await command.ExecuteScalarAsync() is long value ? value : 0;
     }
 
