@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace Mira.Web.Tests.Http;
 
 /// <summary>An answer as it came, over whichever client: status, headers and the whole body.</summary>
-internal sealed record Answer(int Status, IReadOnlyList<(string Name, string Value)> Headers, string Body)
+internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Value)> Headers, string Body)
 {
     private static readonly string[] ProblemProperties = ["type", "title", "status", "detail", "code", "trace_id"];
     private static readonly string[] Internals = ["System.", "Microsoft.", "Mira.", "   at ", "/work", "/tmp", "/src/", "SELECT", "SQLite", "Exception"];
@@ -13,11 +13,11 @@ internal sealed record Answer(int Status, IReadOnlyList<(string Name, string Val
 
     public string? Code => Json.GetProperty("code").GetString();
 
-    public static async Task<Answer> OfAsync(Task<HttpResponseMessage> sending)
+    public static async Task<Reply> OfAsync(Task<HttpResponseMessage> sending)
     {
         using var message = await sending;
         var headers = Flatten(message.Headers.NonValidated).Concat(Flatten(message.Content.Headers.NonValidated));
-        return new Answer((int)message.StatusCode, [.. headers], await message.Content.ReadAsStringAsync());
+        return new Reply((int)message.StatusCode, [.. headers], await message.Content.ReadAsStringAsync());
     }
 
     /// <summary>Null when it is not there.</summary>
@@ -31,7 +31,7 @@ internal sealed record Answer(int Status, IReadOnlyList<(string Name, string Val
     public IEnumerable<string> Properties() => Json.EnumerateObject().Select(property => property.Name);
 
     /// <summary>Demands the one form that every error has.</summary>
-    public Answer ShouldBeProblem(int status, string code)
+    public Reply ShouldBeProblem(int status, string code)
     {
         Assert.That(Status, Is.EqualTo(status), Body);
         Assert.That(Header("Content-Type"), Is.EqualTo("application/problem+json"));
@@ -49,7 +49,7 @@ internal sealed record Answer(int Status, IReadOnlyList<(string Name, string Val
     }
 
     /// <summary>Demands what every answer bears, and what none does.</summary>
-    public Answer ShouldHaveCommonHeaders()
+    public Reply ShouldHaveCommonHeaders()
     {
         Assert.That(Header("X-Correlation-ID"), Does.Match("^[A-Za-z0-9._-]{1,64}$"));
         Assert.That(Header("X-Content-Type-Options"), Is.EqualTo("nosniff"));
