@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Mira.Domain.Keys;
 using Mira.Infrastructure.Ledger;
@@ -79,8 +80,19 @@ public sealed class ChainCheckTests : IDisposable
 
     private async Task CheckAsync()
     {
-        using var check = new ChainCheck(_store.Reader, _store.Follower, _log);
+        using var check = new ChainCheck(_store.Reader, _store.Follower, new StartedHost(), _log);
         await check.StartAsync(CancellationToken.None);
         await check.ExecuteTask!;
+    }
+
+    private sealed class StartedHost : IHostApplicationLifetime
+    {
+        public CancellationToken ApplicationStarted => new(canceled: true);
+
+        public CancellationToken ApplicationStopping => CancellationToken.None;
+
+        public CancellationToken ApplicationStopped => CancellationToken.None;
+
+        public void StopApplication() => throw new NotSupportedException();
     }
 }
