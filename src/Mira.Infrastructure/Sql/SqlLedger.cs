@@ -47,10 +47,29 @@ public sealed partial class SqlLedger(
         await database.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(CancellationToken.None);
 
-        // Before the answer, so that no call after it is decided by what was there before.
-        follower.TryApply(events);
+        await ShowAsync(events);
         return result;
     }
+
+    // Before the answer, so that no call after it is decided by what was there before. What others committed in between is read too, but the
+    // change has happened: nothing that fails from here on may take its answer back.
+    private async Task ShowAsync(IReadOnlyList<LedgerEvent> events)
+    {
+        if (follower.TryApply(events))
+            return;
+
+        try
+        {
+            await follower.CatchUpAsync();
+        }
+        catch (StoreUnavailableException exception)
+        {
+            LogBehind(exception.InnerException?.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "What other nodes committed before this change is not known yet: {Cause}")]
+    private partial void LogBehind(string? cause);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A key changed under the ledger's lock; attempt {Attempt} is made again")]
     private partial void LogRetry(Exception exception, int attempt);

@@ -44,7 +44,7 @@ internal sealed class AddressTests : SharedHostTests
         (await SendAsync("GET", "/api/auth/validate", token)).ShouldBeProblem(401, "key_revoked");
     }
 
-    internal static void Judge(Reply answer, bool opens)
+    internal static void Judge(WireAnswer answer, bool opens)
     {
         if (opens)
             Assert.That(answer.Status, Is.EqualTo(200), answer.Body);

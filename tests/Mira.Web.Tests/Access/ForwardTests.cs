@@ -192,7 +192,7 @@ internal sealed class ForwardTests : SharedHostTests
         }
     }
 
-    private static void Judge(Reply answer, int status, string? code = null)
+    private static void Judge(WireAnswer answer, int status, string? code = null)
     {
         if (status == 200)
         {

@@ -95,7 +95,7 @@ internal sealed class KeyStateTests
     }
 
     /// <summary>Demands that the token is refused with this code, or works.</summary>
-    private static async Task<Reply> ExpectAsync(MiraHost mira, string token, string? code)
+    private static async Task<WireAnswer> ExpectAsync(MiraHost mira, string token, string? code)
     {
         var answer = await GetAsync(mira, token, "/api/auth/validate");
         if (code is null)
@@ -112,12 +112,12 @@ internal sealed class KeyStateTests
     private static async Task<string> RotateAsync(MiraHost mira, string id, string body) =>
         (await SendAsync(mira, "POST", $"/api/keys/{id}/rotate", body)).Json.GetProperty("api_key").GetString()!;
 
-    private static Task<Reply> GetAsync(MiraHost mira, string token, string path) => Reply.OfAsync(mira.Http(token).GetAsync(path));
+    private static Task<WireAnswer> GetAsync(MiraHost mira, string token, string path) => WireAnswer.OfAsync(mira.Http(token).GetAsync(path));
 
-    private static async Task<Reply> SendAsync(MiraHost mira, string method, string path, string? body, string? token = null)
+    private static async Task<WireAnswer> SendAsync(MiraHost mira, string method, string path, string? body, string? token = null)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = body is null ? null : MiraHost.Json(body) };
-        return await Reply.OfAsync(mira.Http(token ?? mira.Admin).SendAsync(request));
+        return await WireAnswer.OfAsync(mira.Http(token ?? mira.Admin).SendAsync(request));
     }
 
     private static KeyId IdOf(string text) => KeyId.TryParse(text, out var id) ? id : throw new FormatException();

@@ -54,10 +54,10 @@ internal sealed class TrustedProxyTests : SharedHostTests
         await using var other = MiraHost.Start(settings: ("MIRA_TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.2"));
         var token = await other.NewKeyAsync("viewer", key => key.Allowed_ips = [Client]);
         using var request = new HttpRequestMessage(HttpMethod.Get, "/api/auth/validate") { Headers = { { "X-Forwarded-For", Client } } };
-        AddressTests.Judge(await Reply.OfAsync(other.Http(token).SendAsync(request)), opens: false);
+        AddressTests.Judge(await WireAnswer.OfAsync(other.Http(token).SendAsync(request)), opens: false);
     }
 
-    private Task<Reply> CallAsync(string token, string? forwarded) => forwarded is null
+    private Task<WireAnswer> CallAsync(string token, string? forwarded) => forwarded is null
         ? SendAsync("GET", "/api/auth/validate", token)
         : SendAsync("GET", "/api/auth/validate", token, null, ("X-Forwarded-For", forwarded));
 }

@@ -202,7 +202,7 @@ internal sealed class VerifyTests : SharedHostTests
         }
     }
 
-    private static JsonElement Judge(Reply answer, string code, string token)
+    private static JsonElement Judge(WireAnswer answer, string code, string token)
     {
         Assert.That(answer.Status, Is.EqualTo(200), answer.Body);
         Assert.That(answer.Properties(), Is.EqualTo(All), answer.Body);
@@ -212,8 +212,8 @@ internal sealed class VerifyTests : SharedHostTests
         return answer.Json;
     }
 
-    private Task<Reply> VerifyAsync(string token, string more = "", string? caller = null) =>
+    private Task<WireAnswer> VerifyAsync(string token, string more = "", string? caller = null) =>
         PostAsync("/api/keys/verify", $"{{\"api_key\":\"{token}\"{more}}}", caller ?? _caller);
 
-    private Task<Reply> RevokeAsync(string token) => SendAsync("DELETE", $"/api/keys/{MiraHost.IdOf(token)}");
+    private Task<WireAnswer> RevokeAsync(string token) => SendAsync("DELETE", $"/api/keys/{MiraHost.IdOf(token)}");
 }

@@ -88,7 +88,7 @@ internal sealed class BodySizeTests : SharedHostTests
 
     private static string Padded(int size) => ValidKey.PadRight(size);
 
-    private static void Judge(Reply answer, int status)
+    private static void Judge(WireAnswer answer, int status)
     {
         Assert.That(answer.Status, Is.EqualTo(status), answer.Body);
         if (status == 413)

@@ -90,7 +90,7 @@ internal sealed class CorsTests
         Assert.That((await SendAsync(mira, "OPTIONS", "/api/keys", null, mira.Admin)).Status, Is.EqualTo(405));
     }
 
-    private static async Task<Reply> SendAsync(
+    private static async Task<WireAnswer> SendAsync(
         MiraHost mira, string method, string path, string? origin, string? token = null, bool isPreflight = false)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
@@ -102,9 +102,9 @@ internal sealed class CorsTests
             request.Headers.Add("Access-Control-Request-Headers", "x-api-key,idempotency-key");
         }
 
-        return await Reply.OfAsync(mira.Http(token).SendAsync(request));
+        return await WireAnswer.OfAsync(mira.Http(token).SendAsync(request));
     }
 
-    private static IEnumerable<string> CorsHeaders(Reply answer) =>
+    private static IEnumerable<string> CorsHeaders(WireAnswer answer) =>
         answer.Headers.Select(header => header.Name).Where(name => name.StartsWith("Access-Control", StringComparison.OrdinalIgnoreCase));
 }

@@ -28,7 +28,7 @@ internal sealed class RawHttp : IDisposable
 
     /// <summary>Sends one request on a connection of its own.</summary>
     /// <param name="head">Request line and headers, without the empty line.</param>
-    public static async Task<Reply> SendAsync(Uri address, IEnumerable<string> head, ReadOnlyMemory<byte> body = default)
+    public static async Task<WireAnswer> SendAsync(Uri address, IEnumerable<string> head, ReadOnlyMemory<byte> body = default)
     {
         using var connection = await ConnectAsync(address);
         await connection.WriteAsync(Head(head));
@@ -65,7 +65,7 @@ internal sealed class RawHttp : IDisposable
 
     /// <summary>Reads one answer; status 0 when the connection ends without one.</summary>
     /// <exception cref="OperationCanceledException">Nothing came for this long.</exception>
-    public async Task<Reply> ReadAsync(TimeSpan? patience = null)
+    public async Task<WireAnswer> ReadAsync(TimeSpan? patience = null)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(_patience.Token);
         if (patience is { } given)
@@ -75,12 +75,12 @@ internal sealed class RawHttp : IDisposable
         while ((end = Text().IndexOf("\r\n\r\n", StringComparison.Ordinal)) < 0)
         {
             if (!await ReceiveAsync(limit.Token))
-                return new Reply(0, [], Text());
+                return new WireAnswer(0, [], Text());
         }
 
         var lines = Text()[..end].Split("\r\n");
         var headers = lines[1..].Select(line => line.Split(": ", 2)).Select(pair => (pair[0], pair.ElementAtOrDefault(1) ?? "")).ToList();
-        var answer = new Reply(int.Parse(lines[0].Split(' ')[1], CultureInfo.InvariantCulture), headers, "");
+        var answer = new WireAnswer(int.Parse(lines[0].Split(' ')[1], CultureInfo.InvariantCulture), headers, "");
         _received.RemoveRange(0, end + 4);
         var length = answer.Header("Content-Length") is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : (int?)null;
         while (length is null ? answer.Header("Transfer-Encoding") is null || !Text().EndsWith("0\r\n\r\n", StringComparison.Ordinal) : _received.Count < length)

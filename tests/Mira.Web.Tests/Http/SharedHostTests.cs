@@ -26,12 +26,12 @@ internal abstract class SharedHostTests
     }
 
     /// <summary>Sends one request; the first admin's, when no token is given.</summary>
-    protected Task<Reply> SendAsync(
+    protected Task<WireAnswer> SendAsync(
         string method, string path, string? token = null, HttpContent? content = null, params (string Name, string Value)[] headers) =>
         SendAnyAsync(method, path, [("Authorization", $"Bearer {token ?? Mira.Admin}"), .. headers], content);
 
     /// <summary>Sends one request that bears no credential but those among its headers.</summary>
-    protected async Task<Reply> SendAnyAsync(
+    protected async Task<WireAnswer> SendAnyAsync(
         string method, string path, IEnumerable<(string Name, string Value)>? headers = null, HttpContent? content = null)
     {
         using var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = Mira.Address };
@@ -42,16 +42,16 @@ internal abstract class SharedHostTests
                 request.Content!.Headers.TryAddWithoutValidation(name, value);
         }
 
-        return await Reply.OfAsync(client.SendAsync(request));
+        return await WireAnswer.OfAsync(client.SendAsync(request));
     }
 
-    protected Task<Reply> PostAsync(string path, string json, string? token = null) =>
+    protected Task<WireAnswer> PostAsync(string path, string json, string? token = null) =>
         SendAsync("POST", path, token, MiraHost.Json(json));
 
-    protected Task<Reply> PatchAsync(string token, string json) =>
+    protected Task<WireAnswer> PatchAsync(string token, string json) =>
         SendAsync("PATCH", $"/api/keys/{MiraHost.IdOf(token)}", content: MiraHost.Json(json));
 
-    protected Task<Reply> SendRawAsync(string head, string body = "") =>
+    protected Task<WireAnswer> SendRawAsync(string head, string body = "") =>
         RawHttp.SendAsync(Mira.Address, head.ReplaceLineEndings("\n").Split('\n'), Encoding.UTF8.GetBytes(body));
 
     protected async Task<int> CountKeysAsync() => (await SendAsync("GET", "/api/keys?limit=200")).Json.GetProperty("keys").GetArrayLength();

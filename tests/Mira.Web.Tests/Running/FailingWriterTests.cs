@@ -75,12 +75,12 @@ internal sealed class FailingWriterTests
         return connection;
     }
 
-    private static Task<Reply> CallAsync(MiraHost mira, string method, string path, string? body = null) => CallAsync(mira, method, path, mira.Admin, body);
+    private static Task<WireAnswer> CallAsync(MiraHost mira, string method, string path, string? body = null) => CallAsync(mira, method, path, mira.Admin, body);
 
-    private static async Task<Reply> CallAsync(MiraHost mira, string method, string path, string? token, string? body = null)
+    private static async Task<WireAnswer> CallAsync(MiraHost mira, string method, string path, string? token, string? body = null)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = body is null ? null : MiraHost.Json(body) };
-        return await Reply.OfAsync(mira.Http(token).SendAsync(request));
+        return await WireAnswer.OfAsync(mira.Http(token).SendAsync(request));
     }
 
     private static IEnumerable<string?> NamesOf(string list) =>

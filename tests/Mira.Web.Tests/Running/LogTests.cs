@@ -68,10 +68,10 @@ internal sealed class LogTests
         await using var mira = MiraProcess.Start(folder, ("ASPNETCORE_FORWARDEDHEADERS_ENABLED", "true"));
         await mira.WaitUntilReadyAsync();
         using var admin = mira.Http(folder.Admin);
-        var made = await Reply.OfAsync(admin.PostAsync("/api/keys", MiraHost.Json("""{"name":"a","role":"viewer","allowed_ips":["203.0.113.7"]}""")));
+        var made = await WireAnswer.OfAsync(admin.PostAsync("/api/keys", MiraHost.Json("""{"name":"a","role":"viewer","allowed_ips":["203.0.113.7"]}""")));
         using var client = mira.Http(made.Json.GetProperty("api_key").GetString());
         client.DefaultRequestHeaders.Add("X-Forwarded-For", "203.0.113.7");
-        (await Reply.OfAsync(client.GetAsync("/api/auth/validate"))).ShouldBeProblem(403, "ip_not_allowed");
+        (await WireAnswer.OfAsync(client.GetAsync("/api/auth/validate"))).ShouldBeProblem(403, "ip_not_allowed");
     }
 
     private static async Task CallAsync(MiraProcess mira, string token)

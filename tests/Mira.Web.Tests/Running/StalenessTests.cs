@@ -75,7 +75,7 @@ internal sealed class StalenessTests
         Assert.That(own.ShouldBeProblem(503, "store_unavailable").Header("Retry-After"), Does.Match("^[1-9][0-9]*$"));
     }
 
-    private static Task<Reply> CallAsync(MiraHost mira, string? token, string path) => Reply.OfAsync(mira.Http(token).GetAsync(path));
+    private static Task<WireAnswer> CallAsync(MiraHost mira, string? token, string path) => WireAnswer.OfAsync(mira.Http(token).GetAsync(path));
 
     /// <summary>The real ledger, until it is broken.</summary>
     private sealed class Switch

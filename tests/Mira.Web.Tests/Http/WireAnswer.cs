@@ -4,11 +4,7 @@ using System.Text.Json;
 namespace Mira.Web.Tests.Http;
 
 /// <summary>An answer as it came, over whichever client: status, headers and the whole body.</summary>
-<<<<<<<< HEAD:tests/Mira.Web.Tests/Http/Reply.cs
-internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Value)> Headers, string Body)
-========
-internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Value)> Headers, string Body)
->>>>>>>> bbd391c096b744446ea39d9a19072f60cb6eefb2:tests/Mira.Web.Tests/Http/Reply.cs
+internal sealed record WireAnswer(int Status, IReadOnlyList<(string Name, string Value)> Headers, string Body)
 {
     private static readonly string[] ProblemProperties = ["type", "title", "status", "detail", "code", "trace_id"];
     private static readonly string[] Internals = ["System.", "Microsoft.", "Mira.", "   at ", "/work", "/tmp", "/src/", "SELECT", "SQLite", "Exception"];
@@ -17,19 +13,11 @@ internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Valu
 
     public string? Code => Json.GetProperty("code").GetString();
 
-<<<<<<<< HEAD:tests/Mira.Web.Tests/Http/Reply.cs
-    public static async Task<Reply> OfAsync(Task<HttpResponseMessage> sending)
+    public static async Task<WireAnswer> OfAsync(Task<HttpResponseMessage> sending)
     {
         using var message = await sending;
         var headers = Flatten(message.Headers.NonValidated).Concat(Flatten(message.Content.Headers.NonValidated));
-        return new Reply((int)message.StatusCode, [.. headers], await message.Content.ReadAsStringAsync());
-========
-    public static async Task<Reply> OfAsync(Task<HttpResponseMessage> sending)
-    {
-        using var message = await sending;
-        var headers = Flatten(message.Headers.NonValidated).Concat(Flatten(message.Content.Headers.NonValidated));
-        return new Reply((int)message.StatusCode, [.. headers], await message.Content.ReadAsStringAsync());
->>>>>>>> bbd391c096b744446ea39d9a19072f60cb6eefb2:tests/Mira.Web.Tests/Http/Reply.cs
+        return new WireAnswer((int)message.StatusCode, [.. headers], await message.Content.ReadAsStringAsync());
     }
 
     /// <summary>Null when it is not there.</summary>
@@ -43,11 +31,7 @@ internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Valu
     public IEnumerable<string> Properties() => Json.EnumerateObject().Select(property => property.Name);
 
     /// <summary>Demands the one form that every error has.</summary>
-<<<<<<<< HEAD:tests/Mira.Web.Tests/Http/Reply.cs
-    public Reply ShouldBeProblem(int status, string code)
-========
-    public Reply ShouldBeProblem(int status, string code)
->>>>>>>> bbd391c096b744446ea39d9a19072f60cb6eefb2:tests/Mira.Web.Tests/Http/Reply.cs
+    public WireAnswer ShouldBeProblem(int status, string code)
     {
         Assert.That(Status, Is.EqualTo(status), Body);
         Assert.That(Header("Content-Type"), Is.EqualTo("application/problem+json"));
@@ -65,11 +49,7 @@ internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Valu
     }
 
     /// <summary>Demands what every answer bears, and what none does.</summary>
-<<<<<<<< HEAD:tests/Mira.Web.Tests/Http/Reply.cs
-    public Reply ShouldHaveCommonHeaders()
-========
-    public Reply ShouldHaveCommonHeaders()
->>>>>>>> bbd391c096b744446ea39d9a19072f60cb6eefb2:tests/Mira.Web.Tests/Http/Reply.cs
+    public WireAnswer ShouldHaveCommonHeaders()
     {
         Assert.That(Header("X-Correlation-ID"), Does.Match("^[A-Za-z0-9._-]{1,64}$"));
         Assert.That(Header("X-Content-Type-Options"), Is.EqualTo("nosniff"));
