@@ -6,7 +6,8 @@ internal sealed class Gate
     private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public Task Reached => _reached.Task;
+    /// <summary>Ends with an exception when nothing comes, so that a test fails and does not hang.</summary>
+    public Task Reached => _reached.Task.WaitAsync(TimeSpan.FromSeconds(20));
 
     public Task PassAsync()
     {

@@ -11,7 +11,10 @@ public class PipelineTests
 {
     private static readonly Repeat First = new("mira_key_000000000001", "once", "ab");
 
-    private readonly RunningRepeats _running = new();
+    private RunningRepeats _running = null!;
+
+    [SetUp]
+    public void SetUp() => _running = new RunningRepeats();
 
     [Test]
     public async Task A_second_request_is_refused_while_the_first_runs_and_taken_after_it()
