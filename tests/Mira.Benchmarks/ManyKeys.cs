@@ -83,9 +83,7 @@ internal static class ManyKeys
     private static SqliteCommand Prepare(SqliteConnection connection, string sql, int parameters)
     {
         var command = connection.CreateCommand();
-#pragma warning disable CA2100 // Every text stands above.
         command.CommandText = sql;
-#pragma warning restore CA2100
         for (var number = 1; number <= parameters; number++)
             command.Parameters.Add(new SqliteParameter { ParameterName = $"${number}" });
         command.Prepare();

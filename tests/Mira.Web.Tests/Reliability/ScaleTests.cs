@@ -117,9 +117,7 @@ internal sealed class ScaleTests
         using var database = new SqliteConnection($"Data Source={Path.Combine(_folder.Data, "mira.db")};Mode=ReadOnly;Pooling=False");
         database.Open();
         using var command = database.CreateCommand();
-#pragma warning disable CA2100 // The service's own statement.
         command.CommandText = $"EXPLAIN QUERY PLAN {statement.Sql}";
-#pragma warning restore CA2100
         foreach (var (name, value) in statement.Parameters)
             command.Parameters.AddWithValue(name, value);
         using var rows = command.ExecuteReader();

@@ -39,7 +39,7 @@ internal sealed class FailingWriterTests
             Assert.That((ready.Status, ready.Json.GetProperty("status").GetString()), Is.EqualTo((200, "degraded")));
         }
 
-        Assert.That((await CallAsync(mira, "GET", "/health")).Json.GetProperty("status").GetString(), Is.EqualTo("healthy"));
+        await MiraProcess.WaitForAsync(async () => (await CallAsync(mira, "GET", "/health")).Json.GetProperty("status").GetString() == "healthy");
         var rotated = await mira.Client().RotateKeyAsync(id);
         Assert.That(rotated.Version, Is.EqualTo(2));
         await mira.Client().CreateKeyAsync(new IssueKey { Name = "after", Role = "viewer" });
