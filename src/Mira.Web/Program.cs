@@ -12,7 +12,7 @@ using Mira.Web.Verbs;
 // Composes the service and runs it, or one of its verbs. Nothing else names Infrastructure.
 try
 {
-    if (args is not [{ Length: > 0 } verb, ..] || verb[0] == '-')
+    if (args is not [{ Length: > 0 } verb, ..] || (verb[0] == '-' && verb is not ("--help" or "-h" or "-?" or "--version")))
     {
         await using var app = await BuildAsync(args);
         await StartAsync(app);
@@ -21,6 +21,11 @@ try
     }
 
     return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync));
+}
+catch (OperationCanceledException)
+{
+    // Told to stop before it had started.
+    return 0;
 }
 catch (SettingException exception)
 {

@@ -8,9 +8,15 @@ public sealed record VersionCondition(IReadOnlyCollection<int>? Versions)
 {
     public static VersionCondition Any { get; } = new((IReadOnlyCollection<int>?)null);
 
+    /// <summary>What a caller said cannot be understood; a mistake only where the condition counts.</summary>
+    public static VersionCondition Unreadable { get; } = new([]);
+
     /// <exception cref="VersionMismatchException">The key has another version.</exception>
+    /// <exception cref="UnreadableConditionException">The condition is <see cref="Unreadable"/>.</exception>
     public void Demand(int version)
     {
+        if (ReferenceEquals(this, Unreadable))
+            throw new UnreadableConditionException();
         if (Versions is not null && !Versions.Contains(version))
             throw new VersionMismatchException(version);
     }
@@ -18,6 +24,9 @@ public sealed record VersionCondition(IReadOnlyCollection<int>? Versions)
 
 public sealed class VersionMismatchException(int version)
     : Exception($"The key has been changed since: its version is {version} now.");
+
+public sealed class UnreadableConditionException()
+    : Exception("If-Match must be * or a list of tags like \"7\".");
 
 public sealed class UnknownKeyException()
     : Exception("There is no key with this id.");

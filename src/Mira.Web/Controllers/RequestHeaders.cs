@@ -20,14 +20,13 @@ internal static class RequestHeaders
     private static readonly SearchValues<char> IdempotencyCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 
-    /// <exception cref="ProblemException">It is no list of tags.</exception>
     public static VersionCondition IfMatch(HttpRequest request)
     {
         var header = request.Headers.IfMatch;
         if (header.Count == 0)
             return VersionCondition.Any;
         if (!EntityTagHeaderValue.TryParseStrictList(header, out var tags))
-            throw new ProblemException(new Problem(ProblemKind.InvalidParameter, "If-Match must be * or a list of tags like \"7\"."));
+            return VersionCondition.Unreadable;
         if (tags.Any(tag => tag == EntityTagHeaderValue.Any))
             return VersionCondition.Any;
 

@@ -42,7 +42,7 @@ public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOri
 
     private static string ReadOrigin(string text) =>
         text == "*" || (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.PathAndQuery == "/" && uri.UserInfo.Length == 0 && !text.Contains('#'))
-            ? text.TrimEnd('/')
+            ? text == "*" ? text : new Uri(text).GetLeftPart(UriPartial.Authority)
             : throw new SettingException(Origins, "each item must be * or an origin like https://console.example.com");
 
     private static System.Net.IPNetwork ReadNetwork(string text)

@@ -20,6 +20,7 @@ public static class ProblemTable
         KeyNotActiveException => new Problem(ProblemKind.KeyNotActive, exception.Message),
         TooManyLiveSecretsException => new Problem(ProblemKind.TooManyLiveSecrets, exception.Message),
         LastAdminException => new Problem(ProblemKind.LastAdmin, exception.Message),
+        UnreadableConditionException => new Problem(ProblemKind.InvalidParameter, exception.Message),
         VersionMismatchException => new Problem(ProblemKind.VersionMismatch, exception.Message),
         IdempotencyMismatchException => new Problem(ProblemKind.IdempotencyMismatch, exception.Message),
         IdempotencyInProgressException => new Problem(ProblemKind.IdempotencyInProgress, exception.Message),

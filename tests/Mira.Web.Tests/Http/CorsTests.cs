@@ -36,7 +36,7 @@ internal sealed class CorsTests
     [Test]
     public async Task Listed_origins_may_and_no_others()
     {
-        await using var mira = MiraHost.Start(settings: [("CORS_ENABLED", "true"), ("CORS_ORIGINS", $"{Console}, http://localhost:3000/")]);
+        await using var mira = MiraHost.Start(settings: [("CORS_ENABLED", "true"), ("CORS_ORIGINS", $"{Console}:443, http://localhost:3000/")]);
         foreach (var origin in new[] { Console, "http://localhost:3000" })
         {
             var preflight = await SendAsync(mira, "OPTIONS", "/api/keys", origin, isPreflight: true);

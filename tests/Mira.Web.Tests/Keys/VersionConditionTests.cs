@@ -72,6 +72,7 @@ internal sealed class VersionConditionTests : SharedHost
         var id = await SecondVersionAsync();
         await Admin.RevokeKeyAsync(id);
         Assert.That((await ChangeAsync("DELETE", id, "\"1\"")).Verdict, Is.EqualTo("200"));
+        Assert.That((await ChangeAsync("DELETE", id, "no tag")).Verdict, Is.EqualTo("200"));
     }
 
     [Test]

@@ -54,6 +54,17 @@ internal sealed class VerbTests
         ExpectRefusal(await MiraProcess.RunAsync(folder, arguments), said);
     }
 
+    [TestCase("--help")]
+    [TestCase("--version")]
+    public async Task Who_asks_for_help_starts_nothing(string asked)
+    {
+        using var folder = new TestFolder();
+        var answer = await MiraProcess.RunAsync(folder, [asked]);
+        Assert.That((answer.ExitCode, answer.Error), Is.EqualTo((0, "")));
+        Assert.That(answer.Output, Is.Not.Empty);
+        Assert.That(Directory.Exists(folder.Data), Is.False);
+    }
+
     [Test]
     public async Task An_admin_is_not_made_beside_a_process_that_serves()
     {
