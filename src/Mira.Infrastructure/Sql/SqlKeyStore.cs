@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
@@ -66,18 +65,8 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts) : IKe
         return keys;
     }
 
-    private async Task<T> ReadAsync<T>(Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-            return await read(database);
-        }
-        catch (DbException exception)
-        {
-            throw new StoreUnavailableException("The key store cannot be read.", exception);
-        }
-    }
+    private Task<T> ReadAsync<T>(Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken) =>
+        contexts.ReadAsync("The key store cannot be read.", read, cancellationToken);
 
     private sealed record KeyRow(long AsOf, ApiKey? Key);
 }

@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Ledger;
 using Mira.Domain.Ledger;
@@ -46,16 +45,6 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
     private static DateTimeOffset? Round(DateTimeOffset? time) =>
         time > DateTimeOffset.MaxValue.AddMilliseconds(-1) ? time : time is { } between ? Rfc3339.Truncate(between.AddTicks(TimeSpan.TicksPerMillisecond - 1)) : null;
 
-    private async Task<T> ReadAsync<T>(Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-            return await read(database);
-        }
-        catch (DbException exception)
-        {
-            throw new StoreUnavailableException("The ledger cannot be read.", exception);
-        }
-    }
+    private Task<T> ReadAsync<T>(Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken) =>
+        contexts.ReadAsync("The ledger cannot be read.", read, cancellationToken);
 }

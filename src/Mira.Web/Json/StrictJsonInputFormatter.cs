@@ -28,11 +28,13 @@ public sealed class StrictJsonInputFormatter(JsonSerializerOptions options) : II
     {
         var request = context.HttpContext.Request;
         var canHaveBody = context.HttpContext.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody ?? true;
-        if (request.ContentType is not null || request.ContentLength > 0)
+        var isAnnounced = request.ContentType is not null || request.ContentLength > 0;
+        if (isAnnounced)
             DemandJson(request, canHaveBody);
 
+        // Chunks without a type may turn out to be no body at all.
         var body = await ReadAllAsync(context.HttpContext);
-        if (body.Length > 0)
+        if (!isAnnounced && body.Length > 0)
             DemandJson(request, canHaveBody);
         context.HttpContext.Features.Set(new RequestBody(body));
         // Where a body is optional, null is none: that is what a typed client sends for it.
