@@ -1,7 +1,6 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
+using Mira.TestServers;
 
 namespace Mira.Web.Tests.Hosts;
 
@@ -32,7 +31,7 @@ internal sealed class MiraProcess : IAsyncDisposable
     /// <summary>Starts serving on a free loopback port, and returns at once.</summary>
     public static MiraProcess Start(TestFolder folder, params (string Name, string Value)[] settings)
     {
-        var address = new Uri($"http://127.0.0.1:{FreePort()}");
+        var address = new Uri($"http://127.0.0.1:{FreePort.Find()}");
         return Run(address, [], folder, settings);
     }
 
@@ -40,7 +39,7 @@ internal sealed class MiraProcess : IAsyncDisposable
     public static async Task<(int ExitCode, string Output, string Error)> RunAsync(
         TestFolder folder, string[] arguments, params (string Name, string Value)[] settings)
     {
-        await using var process = Run(new Uri($"http://127.0.0.1:{FreePort()}"), arguments, folder, settings);
+        await using var process = Run(new Uri($"http://127.0.0.1:{FreePort.Find()}"), arguments, folder, settings);
         using var patience = new CancellationTokenSource(Patience);
         await process.Process.WaitForExitAsync(patience.Token);
         process.Process.WaitForExit();
@@ -116,13 +115,6 @@ internal sealed class MiraProcess : IAsyncDisposable
         process.Process.BeginOutputReadLine();
         process.Process.BeginErrorReadLine();
         return process;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private static void Append(StringBuilder text, string? line)
