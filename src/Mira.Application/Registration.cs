@@ -4,6 +4,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Limits;
 using Mira.Application.Pipeline;
 using Mira.Application.Verification;
 
@@ -44,6 +45,10 @@ public static class Registration
         services.AddSingleton<LedgerFollower>();
         services.AddSingleton<UsageLog>();
         services.AddSingleton<Verifier>();
+        services.AddSingleton<Inquiry>();
+        services.AddSingleton<FailureLimiter>();
+        services.AddSingleton(provider => new RateLimiter(
+            provider.GetRequiredService<LimitOptions>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<ISharedLimits>()));
         return services;
     }
 

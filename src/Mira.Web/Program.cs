@@ -1,5 +1,6 @@
 using Mira.Application;
 using Mira.Application.Keys;
+using Mira.Application.Limits;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Infrastructure;
@@ -56,6 +57,7 @@ static async Task<WebApplication> BuildAsync(string[] args)
     builder.Services.AddSingleton(KeyDefaults.Read(settings));
     builder.Services.AddSingleton(KeyDirectoryOptions.Read(settings));
     builder.Services.AddSingleton(LedgerFollowerOptions.Read(settings));
+    builder.Services.AddSingleton(LimitOptions.Read(settings));
     builder.Services.AddMiraApplication(settings.Text("AUTOMAPPER_LICENSE_KEY", "Mira:AutoMapperLicenseKey"));
 
     ServedAddresses.Demand(settings);

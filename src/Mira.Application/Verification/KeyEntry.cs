@@ -1,3 +1,4 @@
+using Mira.Application.Limits;
 using Mira.Domain.Keys;
 
 namespace Mira.Application.Verification;
@@ -17,6 +18,9 @@ public sealed class KeyEntry(KeyId id, ApiKey? key, long asOf)
     public ApiKey? Key { get; } = key;
 
     public long AsOf { get; } = asOf;
+
+    /// <summary>The key's meter, found once; it outlives this entry, because a change of the key must not refill its limit.</summary>
+    internal KeyMeter? Meter { get; set; }
 
     /// <summary>What is kept for one secret of this entry between calls; made at its first use.</summary>
     public SecretUse UseOf(Secret secret)

@@ -55,13 +55,15 @@ public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, Pe
         var use = entry.UseOf(secret);
         if (verdict.IsValid)
             usage.Record(use, token, now);
-        return new Verification(verdict, key, use, now);
+        return new Verification(verdict, entry, use, now);
     }
 }
 
-/// <summary>A verdict, and whose it is: the key and its secret are there exactly when the secret was proved.</summary>
+/// <summary>A verdict, and whose it is: the entry with its key and the secret are there exactly when the secret was proved.</summary>
 /// <param name="At">The moment it was decided for.</param>
-public readonly record struct Verification(Verdict Verdict, ApiKey? Key, SecretUse? Use, DateTimeOffset At)
+public readonly record struct Verification(Verdict Verdict, KeyEntry? Entry, SecretUse? Use, DateTimeOffset At)
 {
+    public ApiKey? Key => Entry?.Key;
+
     public static Verification Refused => new(Verdict.Invalid, null, null, default);
 }

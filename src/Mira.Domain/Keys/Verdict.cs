@@ -13,6 +13,9 @@ public enum VerdictCode
     KeyDisabled,
     IpNotAllowed,
     InsufficientPermission,
+
+    /// <summary>It may be used, but has been used as often as it may for now.</summary>
+    RateLimited,
 }
 
 /// <summary>What a key may do now. The secret is set exactly when the caller proved it, also when the answer is a refusal.</summary>
@@ -35,6 +38,7 @@ public static class VerdictCodes
     private static readonly string[] Names =
     [
         "valid", "invalid_key", "key_revoked", "key_rotated_out", "key_expired", "key_disabled", "ip_not_allowed", "insufficient_permission",
+        "rate_limited",
     ];
 
     public static string Name(this VerdictCode code) => Names[(int)code];

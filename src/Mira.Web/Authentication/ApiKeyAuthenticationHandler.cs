@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
 using Mira.Application.Ledger;
+using Mira.Application.Limits;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
@@ -16,13 +17,13 @@ namespace Mira.Web.Authentication;
 /// answered here: that is the challenge, once something needs a caller. No message holds a token, because the base class logs them.
 /// </summary>
 public sealed class ApiKeyAuthenticationHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Verifier verifier)
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Verifier verifier, FailureLimiter failures)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "ApiKey";
     public const string SupersededHeader = "Mira-Key-Superseded";
 
-    private ProblemKind _refusal = ProblemKind.MissingCredentials;
+    private Problem _refusal = ProblemKind.MissingCredentials;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
@@ -46,15 +47,21 @@ public sealed class ApiKeyAuthenticationHandler(
             return AuthenticateResult.NoResult();
         }
 
-        return verification.Verdict.IsValid ? Accept(verification) : Refuse(KindOf(verification.Verdict.Code));
+        if (verification.Verdict.IsValid)
+            return Accept(verification);
+
+        var isFailure = verification.Verdict.Code == VerdictCode.InvalidKey && !isPublic;
+        return isFailure && failures.Note(AddressOf(Context)) is > 0 and var wait
+            ? Refuse(new Problem(ProblemKind.TooManyFailures, RetryAfter: wait))
+            : Refuse(KindOf(verification.Verdict.Code));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
-        if (_refusal.Status == StatusCodes.Status401Unauthorized)
+        if (_refusal.Kind.Status == StatusCodes.Status401Unauthorized)
         {
             Response.Headers.WWWAuthenticate =
-                _refusal == ProblemKind.MissingCredentials ? Challenges.Missing : Challenges.InvalidToken;
+                _refusal.Kind == ProblemKind.MissingCredentials ? Challenges.Missing : Challenges.InvalidToken;
         }
 
         return ProblemAnswer.WriteAsync(Context, _refusal);
@@ -67,16 +74,16 @@ public sealed class ApiKeyAuthenticationHandler(
     private AuthenticateResult Accept(Verification verification)
     {
         var use = verification.Use!;
-        use.Principal ??= new ApiKeyPrincipal(verification.Key!, use.Secret);
+        use.Principal ??= new ApiKeyPrincipal(verification.Entry!, use.Secret);
         if (use.Secret.IsSuperseded)
             Response.Headers[SupersededHeader] = Rfc3339.Format(use.Secret.Deadline!.Value);
         return AuthenticateResult.Success(new AuthenticationTicket(use.Principal, SchemeName));
     }
 
-    private AuthenticateResult Refuse(ProblemKind refusal)
+    private AuthenticateResult Refuse(Problem refusal)
     {
         _refusal = refusal;
-        return AuthenticateResult.Fail(refusal.Code);
+        return AuthenticateResult.Fail(refusal.Kind.Code);
     }
 
     private static ProblemKind KindOf(VerdictCode code) => code switch

@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using Mira.Application.Verification;
 using Mira.Domain.Keys;
 
 namespace Mira.Web.Authentication;
@@ -12,20 +13,26 @@ public sealed class ApiKeyPrincipal : ClaimsPrincipal
 
     private static readonly ClaimsIdentity[] RoleIdentities = [.. Roles.All.Select(RoleIdentity)];
 
-    public ApiKeyPrincipal(ApiKey key, Secret secret)
-        : base([KeyIdentity(key, secret), RoleIdentities[(int)key.Role]])
+    /// <param name="entry">Of a key that exists.</param>
+    public ApiKeyPrincipal(KeyEntry entry, Secret secret)
+        : base([KeyIdentity(entry.Key!, secret), RoleIdentities[(int)entry.Key!.Role]])
     {
-        Key = key;
+        Entry = entry;
         Secret = secret;
-        Viewpoint = new Viewpoint(key.Id, key.Role, key.Owner);
+        Viewpoint = new Viewpoint(Key.Id, Key.Role, Key.Owner);
     }
 
+    public KeyEntry Entry { get; }
+
     /// <summary>The key as it was when this was made; a change of the key makes another principal.</summary>
-    public ApiKey Key { get; }
+    public ApiKey Key => Entry.Key!;
 
     public Secret Secret { get; }
 
     public Viewpoint Viewpoint { get; }
+
+    /// <summary>What <c>RateLimit-Policy</c> says to this caller; made at its first call.</summary>
+    internal string? LimitPolicy { get; set; }
 
     /// <exception cref="InvalidOperationException">The endpoint was reached without authentication.</exception>
     public static ApiKeyPrincipal Of(HttpContext context) =>

@@ -1,8 +1,10 @@
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
+using Mira.Application.Limits;
 using Mira.Domain.Keys;
 using Mira.Web.Authentication;
 using Mira.Web.Authorization;
+using Mira.Web.Limits;
 
 namespace Mira.Web.Controllers;
 
@@ -10,7 +12,7 @@ namespace Mira.Web.Controllers;
 [ApiController]
 [Route("api/auth")]
 [Tags("Verification")]
-public sealed class AuthController(TimeProvider clock) : ControllerBase
+public sealed class AuthController(RateLimiter limiter, TimeProvider clock) : ControllerBase
 {
     /// <summary>Validate the key presented</summary>
     [HttpGet("validate", Name = "ValidateKey")]
@@ -20,8 +22,10 @@ public sealed class AuthController(TimeProvider clock) : ControllerBase
     {
         var caller = ApiKeyPrincipal.Of(HttpContext);
         var key = caller.Key;
+        var now = clock.GetUtcNow();
         return Ok(new ValidatedKey(
-            true, key.Id.Value, key.Name, key.Role.Name(), key.Permissions, caller.Secret.ExpiresAt, key.StatusAt(clock.GetUtcNow()).Name(), null));
+            true, key.Id.Value, key.Name, key.Role.Name(), key.Permissions, caller.Secret.ExpiresAt, key.StatusAt(now).Name(),
+            RateLimitMiddleware.StateOf(HttpContext) is { } state ? RateLimitView.Of(state, now) : null));
     }
 
     /// <summary>Decide for a proxy</summary>
@@ -33,11 +37,14 @@ public sealed class AuthController(TimeProvider clock) : ControllerBase
     [Route("forward/{**rest}", Name = "ForwardAuth")]
     [Authorize(Policies.AnyKey)]
     [ForwardAuth]
+    [ChargesItself]
     [ApiExplorerSettings(IgnoreApi = true)]
-    public IActionResult Forward()
+    public async Task<IActionResult> Forward()
     {
-        var key = ApiKeyPrincipal.Of(HttpContext).Key;
+        var caller = ApiKeyPrincipal.Of(HttpContext);
+        var key = caller.Key;
         ForwardDemand.DemandMet(HttpContext, key);
+        await RateLimitMiddleware.ChargeAsync(HttpContext, limiter);
         var headers = Response.Headers;
         headers["X-Mira-Key-Id"] = key.Id.Value;
         headers["X-Mira-Key-Name"] = Uri.EscapeDataString(key.Name);
@@ -58,4 +65,7 @@ public sealed record ValidatedKey(
 /// <param name="Limit">Calls a minute.</param>
 /// <param name="Remaining">Calls left now.</param>
 /// <param name="ResetAt">When the oldest counted call leaves the window.</param>
-public sealed record RateLimitView(int Limit, int Remaining, DateTimeOffset ResetAt);
+public sealed record RateLimitView(int Limit, int Remaining, DateTimeOffset ResetAt)
+{
+    internal static RateLimitView Of(LimitState state, DateTimeOffset now) => new(state.Limit, state.Remaining, now.AddSeconds(state.ResetSeconds));
+}

@@ -2,8 +2,10 @@ using System.Net;
 using FluentValidation;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
+using Mira.Application.Limits;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
+using Mira.Web.Limits;
 
 namespace Mira.Web.Controllers;
 
@@ -11,18 +13,20 @@ namespace Mira.Web.Controllers;
 [ApiController]
 [Route("api/keys/verify")]
 [Tags("Verification")]
-public sealed class VerificationController(Verifier verifier, IValidator<VerifyKey> validator) : ControllerBase
+public sealed class VerificationController(
+    Inquiry inquiry, RateLimiter limiter, IValidator<VerifyKey> validator, TimeProvider clock) : ControllerBase
 {
     /// <summary>Verify a key</summary>
     /// <remarks>Answers 200 for every decision; `code` says which. Everything else is there only when the secret was right.</remarks>
     [HttpPost(Name = "VerifyKey")]
     [Authorize(Permission.KeysVerify)]
+    [ChargesItself]
     [ProducesResponseType<VerifiedKey>(StatusCodes.Status200OK)]
     public async Task<IActionResult> Verify([FromBody] VerifyKey body)
     {
         await validator.ValidateAndThrowAsync(body);
-        var verification = await verifier.VerifyAsync(body.ApiKey, body.Address);
-        return Ok(VerifiedKey.Of(verification, body.Demand));
+        RateLimitMiddleware.Show(HttpContext, limiter);
+        return Ok(VerifiedKey.Of(await inquiry.DecideAsync(body.ApiKey, body.Address, body.Demand, body.Cost ?? 1), clock.GetUtcNow()));
     }
 }
 
@@ -75,14 +79,13 @@ public sealed record VerifiedKey(
     IReadOnlyList<string>? Permissions = null, IReadOnlyDictionary<string, string>? Metadata = null, DateTimeOffset? ExpiresAt = null,
     RateLimitView? RateLimit = null)
 {
-    internal static VerifiedKey Of(Verification verification, Demand demand)
+    internal static VerifiedKey Of(Decision decision, DateTimeOffset now)
     {
-        if (verification.Key is not { } key)
-            return new VerifiedKey(false, verification.Verdict.Code.Name());
+        if (decision.Verification.Key is not { } key)
+            return new VerifiedKey(false, decision.Code.Name());
 
-        var code = verification.Verdict.IsValid && !key.Meets(demand) ? VerdictCode.InsufficientPermission : verification.Verdict.Code;
         return new VerifiedKey(
-            code == VerdictCode.Valid, code.Name(), key.Id.Value, key.Name, key.Role.Name(), key.Owner, key.Permissions, key.Metadata,
-            verification.Verdict.Secret!.ExpiresAt);
+            decision.Code == VerdictCode.Valid, decision.Code.Name(), key.Id.Value, key.Name, key.Role.Name(), key.Owner, key.Permissions, key.Metadata,
+            decision.Verification.Verdict.Secret!.ExpiresAt, decision.Limit is { } limit ? RateLimitView.Of(limit, now) : null);
     }
 }

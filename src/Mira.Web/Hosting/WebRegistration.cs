@@ -11,6 +11,7 @@ using Mira.Web.Authentication;
 using Mira.Web.Authorization;
 using Mira.Web.Controllers;
 using Mira.Web.Json;
+using Mira.Web.Limits;
 using Mira.Web.OpenApi;
 using Mira.Web.Problems;
 
@@ -35,6 +36,7 @@ public static class WebRegistration
         services.AddSingleton<Drain>();
         services.AddHostedService(provider => provider.GetRequiredService<Drain>());
         services.AddSingleton(edge);
+        services.AddSingleton(LoadGuardOptions.Read(settings));
         services.AddCors(cors => cors.AddDefaultPolicy(edge.Apply));
         services.Configure<ForwardedHeadersOptions>(edge.Apply);
 
@@ -58,6 +60,7 @@ public static class WebRegistration
         var edge = app.Services.GetRequiredService<EdgeOptions>();
         app.UseMiddleware<CorrelationMiddleware>();
         app.UseMiddleware<ProblemMiddleware>();
+        app.UseMiddleware<LoadGuard>();
         app.UseMiddleware<ForwardPath>();
         if (edge.TrustedProxies.Count > 0)
             app.UseForwardedHeaders();
@@ -66,6 +69,7 @@ public static class WebRegistration
         app.UseMiraSwagger();
         app.UseRouting();
         app.UseAuthentication();
+        app.UseMiddleware<RateLimitMiddleware>();
         app.UseAuthorization();
         app.UseMiddleware<RequestRules>();
         app.MapControllers();

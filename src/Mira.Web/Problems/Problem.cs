@@ -34,6 +34,8 @@ public sealed record ProblemKind(int Status, string Code, string Title)
     public static readonly ProblemKind PayloadTooLarge = new(413, "payload_too_large", "The body is too large.");
     public static readonly ProblemKind UnsupportedMediaType = new(415, "unsupported_media_type", "The body must be JSON in UTF-8.");
     public static readonly ProblemKind IdempotencyMismatch = new(422, "idempotency_mismatch", "The Idempotency-Key was used for another request.");
+    public static readonly ProblemKind RateLimited = new(429, "rate_limited", "The API key has made too many calls in the last minute.");
+    public static readonly ProblemKind TooManyFailures = new(429, "too_many_failures", "Too many invalid API keys came from this address.");
     public static readonly ProblemKind InternalError = new(500, "internal_error", "Something went wrong here.");
     public static readonly ProblemKind StoreUnavailable = new(503, "store_unavailable", "The key store cannot be reached.");
     public static readonly ProblemKind AuditUnavailable = new(503, "audit_unavailable", "The change could not be recorded, so it did not happen.");
@@ -42,7 +44,7 @@ public sealed record ProblemKind(int Status, string Code, string Title)
 
 /// <summary>One error, ready to be answered.</summary>
 /// <param name="Errors">Field → messages, on 400.</param>
-/// <param name="RetryAfter">Seconds, on 503.</param>
+/// <param name="RetryAfter">Seconds, on 429 and 503.</param>
 public sealed record Problem(
     ProblemKind Kind, string? Detail = null, IReadOnlyDictionary<string, string[]>? Errors = null, int? RetryAfter = null)
 {

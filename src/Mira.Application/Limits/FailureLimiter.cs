@@ -1,0 +1,55 @@
+using System.Net;
+using System.Net.Sockets;
+using BitFaster.Caching.Lru;
+
+namespace Mira.Application.Limits;
+
+/// <summary>
+/// Counts invalid keys by the address they come from, so that nobody tries many. It changes what a failure is told and nothing else: a good key
+/// from the same address is never asked about here.
+/// </summary>
+public sealed class FailureLimiter(LimitOptions options, TimeProvider clock)
+{
+    /// <summary>Addresses remembered; the least recently seen are forgotten.</summary>
+    private const int Capacity = 20_000;
+
+    private const int SubnetBytes = 8;
+
+    private readonly ConcurrentLru<Source, Window> _sources = new(Capacity);
+    private readonly long _start = clock.GetTimestamp();
+
+    /// <summary>Counts a failure. Past the limit it is not counted, and the seconds until one may be made again are returned instead of 0.</summary>
+    public int Note(IPAddress? address)
+    {
+        if (!options.Enabled)
+            return 0;
+
+        var window = _sources.GetOrAdd(Source.Of(address), static _ => new Window());
+        lock (window)
+        {
+            var now = (uint)(clock.GetElapsedTime(_start).Ticks / TimeSpan.TicksPerMillisecond);
+            window.MoveTo(now);
+            if (window.Total >= options.Failures)
+                return Math.Max(1, (window.UntilRelease(now) + 999) / 1_000);
+
+            window.Add(now, 1);
+            return 0;
+        }
+    }
+
+    /// <summary>An IPv4 address, or the /64 that one subscriber of IPv6 has.</summary>
+    private readonly record struct Source(ulong Bits, bool IsSubnet)
+    {
+        public static Source Of(IPAddress? address)
+        {
+            if (address is null)
+                return default;
+
+            Span<byte> bytes = stackalloc byte[16];
+            address.TryWriteBytes(bytes, out _);
+            return address.AddressFamily == AddressFamily.InterNetwork
+                ? new Source(BitConverter.ToUInt32(bytes), false)
+                : new Source(BitConverter.ToUInt64(bytes[..SubnetBytes]), true);
+        }
+    }
+}

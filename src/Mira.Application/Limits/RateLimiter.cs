@@ -1,0 +1,199 @@
+using System.Collections.Concurrent;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+
+namespace Mira.Application.Limits;
+
+/// <summary>
+/// Admits calls of keys: in any 60 seconds no more than the key's limit, over all nodes while the shared windows answer, else per node. A refused
+/// call is not counted.
+/// </summary>
+/// <remarks>
+/// Keys with a limit below <see cref="LeasedFrom"/> take each call's tokens from the shared window, so that small limits are exact. Others take
+/// up to a thousandth of the limit at once and spend it within a second. What is admitted here is counted here too: when the shared windows are
+/// gone this node goes on from there, and what it knows to be too much is refused without asking.
+/// </remarks>
+public sealed class RateLimiter : IDisposable
+{
+    /// <summary>Limits from here on are leased, in milliseconds of life and thousandths of the limit.</summary>
+    public const int LeasedFrom = 1_000;
+
+    internal const uint LeaseLife = 1_000;
+
+    private const int SingleLife = 250;
+
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromMinutes(1);
+
+    private readonly ConcurrentDictionary<KeyId, KeyMeter> _meters = new();
+    private readonly LimitOptions _options;
+    private readonly TimeProvider _clock;
+    private readonly ISharedLimits? _shared;
+    private readonly long _start;
+    private readonly ITimer _sweep;
+
+    /// <param name="shared">Null when there is one node.</param>
+    public RateLimiter(LimitOptions options, TimeProvider clock, ISharedLimits? shared = null)
+    {
+        _options = options;
+        _clock = clock;
+        _shared = shared;
+        _start = clock.GetTimestamp();
+        _sweep = clock.CreateTimer(_ => Sweep(), null, SweepInterval, SweepInterval);
+    }
+
+    public bool IsEnabled => _options.Enabled;
+
+    /// <summary>Does each node go by its own windows, although they should be shared?</summary>
+    public bool IsDegraded => _shared is { IsAvailable: false };
+
+    /// <summary>Keys with a call in the last minutes.</summary>
+    public int Meters => _meters.Count;
+
+    /// <summary>Counts a call of <paramref name="cost"/> tokens, all or nothing. A cost of 0 only asks, and is always admitted.</summary>
+    public ValueTask<LimitState> ChargeAsync(KeyEntry entry, int cost)
+    {
+        var key = entry.Key!;
+        var limit = _options.Of(key);
+        while (true)
+        {
+            var meter = MeterOf(entry);
+            lock (meter)
+            {
+                if (meter.IsRetired)
+                    continue;
+
+                var now = Now();
+                meter.Admitted.MoveTo(now);
+                if (_shared is not { IsAvailable: true })
+                    return new(AdmitHere(meter, cost, now, limit));
+                if (cost > limit - meter.Admitted.Total || meter.IsFull(cost, now, limit))
+                    return new(meter.State(cost == 0, now, limit, isShared: true));
+                if (limit >= LeasedFrom && (cost == 0 || meter.TrySpend(cost, now, limit)))
+                    return new(Admit(meter, cost, now, limit));
+            }
+
+            return limit >= LeasedFrom ? TakeLeasedAsync(key.Id, meter, cost, limit) : TakeExactlyAsync(key.Id, meter, cost, limit);
+        }
+    }
+
+    /// <summary>How the key stands as far as this node knows by itself.</summary>
+    public LimitState Look(KeyEntry entry)
+    {
+        var meter = MeterOf(entry);
+        lock (meter)
+        {
+            var now = Now();
+            meter.Admitted.MoveTo(now);
+            return meter.State(true, now, _options.Of(entry.Key!), isShared: false);
+        }
+    }
+
+    public void Dispose() => _sweep.Dispose();
+
+    // Used before its life ends or not at all: a node that was paused meanwhile must not use it where it no longer counts.
+    private async ValueTask<LimitState> TakeExactlyAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    {
+        var began = Now();
+        var grant = await _shared!.TakeAsync(id, limit, cost, cost, TimeSpan.FromMilliseconds(SingleLife));
+        lock (meter)
+        {
+            var now = Now();
+            meter.Admitted.MoveTo(now);
+            if (grant is not { } known || now - began >= SingleLife)
+                return AdmitHere(meter, cost, now, limit);
+
+            meter.Note(known, now, limit);
+            return known.Tokens >= cost ? Admit(meter, cost, now, limit) : meter.State(false, now, limit, isShared: true);
+        }
+    }
+
+    private async ValueTask<LimitState> TakeLeasedAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    {
+        while (true)
+        {
+            Task<bool> leasing;
+            lock (meter)
+                leasing = meter.Leasing ??= LeaseAsync(id, meter, cost, limit);
+
+            var isAnswered = await leasing;
+            lock (meter)
+            {
+                var now = Now();
+                meter.Admitted.MoveTo(now);
+                if (!isAnswered)
+                    return AdmitHere(meter, cost, now, limit);
+                if (cost <= limit - meter.Admitted.Total && meter.TrySpend(cost, now, limit))
+                    return Admit(meter, cost, now, limit);
+                if (cost > limit - meter.Admitted.Total || meter.IsFull(cost, now, limit))
+                    return meter.State(false, now, limit, isShared: true);
+            }
+        }
+    }
+
+    private async Task<bool> LeaseAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    {
+        // Not under the caller's lock.
+        await Task.Yield();
+        var began = Now();
+        var wanted = Math.Max(cost, limit / LeasedFrom);
+        Grant? grant = null;
+        try
+        {
+            grant = await _shared!.TakeAsync(id, limit, cost, wanted, TimeSpan.FromMilliseconds(LeaseLife));
+        }
+        finally
+        {
+            lock (meter)
+            {
+                meter.Leasing = null;
+                if (grant is { } known)
+                    meter.Take(known, began, Now(), limit);
+            }
+        }
+
+        return grant is not null;
+    }
+
+    private static LimitState AdmitHere(KeyMeter meter, int cost, uint now, int limit)
+    {
+        var isAdmitted = cost <= limit - meter.Admitted.Total || cost == 0;
+        if (isAdmitted && cost > 0)
+            meter.Admitted.Add(now, cost);
+        return meter.State(isAdmitted, now, limit, isShared: false);
+    }
+
+    private static LimitState Admit(KeyMeter meter, int cost, uint now, int limit)
+    {
+        if (cost > 0)
+            meter.Admitted.Add(now, cost);
+        return meter.State(true, now, limit, isShared: true);
+    }
+
+    private KeyMeter MeterOf(KeyEntry entry)
+    {
+        if (entry.Meter is { IsRetired: false } known)
+            return known;
+        return entry.Meter = _meters.GetOrAdd(entry.Id, _ => new KeyMeter());
+    }
+
+    // Under its lock and before it is taken out: who still holds it sees that it is over, and looks for the one in its place.
+    private void Sweep()
+    {
+        foreach (var (id, meter) in _meters)
+        {
+            lock (meter)
+            {
+                if (meter.TryRetire(Now()))
+                    _meters.TryRemove(new KeyValuePair<KeyId, KeyMeter>(id, meter));
+            }
+        }
+    }
+
+    private uint Now() => (uint)(_clock.GetElapsedTime(_start).Ticks / TimeSpan.TicksPerMillisecond);
+}
+
+/// <summary>How a key stands with its limit after a call.</summary>
+/// <param name="Limit">Calls a minute.</param>
+/// <param name="Remaining">Calls left now.</param>
+/// <param name="ResetSeconds">Until the oldest counted call leaves the window, rounded up; 0 when nothing is counted.</param>
+public readonly record struct LimitState(bool IsAdmitted, int Limit, int Remaining, int ResetSeconds);

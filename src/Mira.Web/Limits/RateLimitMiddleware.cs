@@ -1,0 +1,82 @@
+using Microsoft.AspNetCore.Authorization;
+using Mira.Application.Limits;
+using Mira.Domain.Keys;
+using Mira.Web.Authentication;
+using Mira.Web.Problems;
+
+namespace Mira.Web.Limits;
+
+/// <summary>
+/// Charges each call to the key that makes it, before anything is done for it, and says in the answer how the key stands
+/// (draft-ietf-httpapi-ratelimit-headers).
+/// </summary>
+public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limiter)
+{
+    private const string PolicyHeader = "RateLimit-Policy";
+    private const string StateHeader = "RateLimit";
+
+    public Task InvokeAsync(HttpContext context)
+    {
+        if (!limiter.IsEnabled || context.User is not ApiKeyPrincipal caller)
+            return next(context);
+
+        var metadata = context.GetEndpoint()?.Metadata;
+        if (metadata?.GetMetadata<IAllowAnonymous>() is not null || metadata?.GetMetadata<ChargesItselfAttribute>() is not null)
+            return next(context);
+
+        var charge = limiter.ChargeAsync(caller.Entry, 1);
+        return charge.IsCompletedSuccessfully ? GoOn(context, caller, charge.Result) : AwaitAsync(context, caller, charge);
+    }
+
+    /// <summary>How the caller stood after this call was charged; null while limits are off.</summary>
+    public static LimitState? StateOf(HttpContext context) => context.Features.Get<ChargedCall>()?.State;
+
+    /// <summary>Charges the caller from within an endpoint that charges itself.</summary>
+    /// <exception cref="ProblemException">The limit is reached.</exception>
+    public static async ValueTask ChargeAsync(HttpContext context, RateLimiter limiter)
+    {
+        if (!limiter.IsEnabled)
+            return;
+
+        var caller = ApiKeyPrincipal.Of(context);
+        var state = await limiter.ChargeAsync(caller.Entry, 1);
+        Show(context, caller, state);
+        if (!state.IsAdmitted)
+            throw new ProblemException(Refusal(state));
+    }
+
+    /// <summary>Says how the caller stands, without charging it.</summary>
+    public static void Show(HttpContext context, RateLimiter limiter)
+    {
+        if (limiter.IsEnabled && ApiKeyPrincipal.Of(context) is var caller)
+            Show(context, caller, limiter.Look(caller.Entry));
+    }
+
+    private static void Show(HttpContext context, ApiKeyPrincipal caller, LimitState state)
+    {
+        var headers = context.Response.Headers;
+        headers[PolicyHeader] = caller.LimitPolicy ??= $"\"{caller.Key.Role.Name()}\";q={state.Limit};w=60";
+        headers[StateHeader] = $"\"{caller.Key.Role.Name()}\";r={state.Remaining};t={state.ResetSeconds}";
+    }
+
+    private static Problem Refusal(LimitState state) => new(ProblemKind.RateLimited, RetryAfter: Math.Max(1, state.ResetSeconds));
+
+    private async Task AwaitAsync(HttpContext context, ApiKeyPrincipal caller, ValueTask<LimitState> charge) =>
+        await GoOn(context, caller, await charge);
+
+    private Task GoOn(HttpContext context, ApiKeyPrincipal caller, LimitState state)
+    {
+        Show(context, caller, state);
+        if (!state.IsAdmitted)
+            return ProblemAnswer.WriteAsync(context, Refusal(state));
+
+        context.Features.Set(new ChargedCall(state));
+        return next(context);
+    }
+
+    private sealed record ChargedCall(LimitState State);
+}
+
+/// <summary>Marks an endpoint that charges a key itself, once it knows that the call is not refused for anything else.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class ChargesItselfAttribute : Attribute;
