@@ -2,8 +2,12 @@ using BenchmarkDotNet.Running;
 using Mira.Benchmarks;
 
 // dotnet run -c Release --project tests/Mira.Benchmarks -- --filter '*'
-// build/measure-start.sh for the time a start takes.
+// build/measure-start.sh for the time a start takes, build/bench.sh for the service under load.
 if (args is ["start", _, ..])
     await StartMeasurement.RunAsync(args[1..]);
+else if (args is ["load", _, ..])
+    await LoadBench.RunAsync(args[1..]);
+else if (args is ["bare", var address])
+    await BareServer.RunAsync(address);
 else
     BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);

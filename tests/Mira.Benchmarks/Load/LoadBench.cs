@@ -1,0 +1,164 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
+
+namespace Mira.Benchmarks;
+
+/// <summary>
+/// The service under load beside a bare action, in interleaved rounds on one machine. <c>build/bench.sh</c> installs what it needs and calls it.
+/// </summary>
+internal sealed class LoadBench : IAsyncDisposable
+{
+    private const int Keys = 10_000;
+    private const int Connections = 64;
+    private const string NoLimit = "10000000";
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("mira-load-").FullName;
+    private readonly List<Server> _servers = [];
+    private readonly List<Contestant> _contestants = [];
+
+    /// <param name="arguments">The built Mira.Web.dll, then how many rounds and how many seconds each takes, then letters of contestants (default: all).</param>
+    public static async Task RunAsync(string[] arguments)
+    {
+        CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+        var rounds = arguments.Length > 1 ? int.Parse(arguments[1], CultureInfo.InvariantCulture) : 5;
+        var seconds = arguments.Length > 2 ? int.Parse(arguments[2], CultureInfo.InvariantCulture) : 4;
+        await using var bench = new LoadBench();
+        await bench.PrepareAsync(Path.GetFullPath(arguments[0]));
+        if (arguments.Length > 3)
+            bench._contestants.RemoveAll(contestant => !arguments[3].Contains(contestant.Name[0], StringComparison.Ordinal));
+        await bench.MeasureAsync(rounds, seconds);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        foreach (var server in _servers)
+            server.Dispose();
+        Directory.Delete(_folder, recursive: true);
+        return ValueTask.CompletedTask;
+    }
+
+    private async Task PrepareAsync(string binary)
+    {
+        var bare = Add(await Server.StartAsync("/api/auth/validate", [typeof(LoadBench).Assembly.Location, "bare", "{address}"], new Dictionary<string, string>()));
+        var embedded = await StartMiraAsync(binary, "sqlite", []);
+        var tokens = await IssueAsync(embedded, "sqlite");
+        var unknown = Save("unknown", Enumerable.Range(0, Keys).Select(_ => Token.Generate(KeyId.Generate()).Reveal()));
+        var broken = Save("broken", File.ReadLines(tokens).Select(token => token[..^1] + (token[^1] == '0' ? '1' : '0')));
+        var caller = File.ReadLines(Path.Combine(_folder, "sqlite-operator")).First();
+
+        _contestants.Add(new Contestant("a bare action", bare, tokens, "/api/auth/validate"));
+        _contestants.Add(new Contestant("b validate", embedded, tokens, "/api/auth/validate"));
+        _contestants.Add(new Contestant("d forward", embedded, tokens, "/api/auth/forward"));
+        _contestants.Add(new Contestant("e verify", embedded, tokens, "/api/keys/verify") { Method = "POST", Caller = caller });
+        _contestants.Add(new Contestant("f unknown key", embedded, unknown, "/api/auth/validate") { IsRefused = true });
+        _contestants.Add(new Contestant("g bad checksum", embedded, broken, "/api/auth/validate") { IsRefused = true });
+    }
+
+    private Server Add(Server server)
+    {
+        _servers.Add(server);
+        return server;
+    }
+
+    private async Task<Server> StartMiraAsync(string binary, string name, Dictionary<string, string> settings)
+    {
+        settings["MIRA_DATA_DIR"] = Path.Combine(_folder, name);
+        settings["MIRA_BOOTSTRAP_KEY_FILE"] = Path.Combine(_folder, $"{name}-admin");
+        settings["MIRA_DRAIN_SECONDS"] = "0";
+        settings["RATE_LIMIT_ADMIN"] = NoLimit;
+        settings["RATE_LIMIT_FAILURES"] = NoLimit;
+        return Add(await Server.StartAsync("/health/ready", [binary], settings));
+    }
+
+    /// <summary>Makes the keys over HTTP, as a user would; their tokens are in the file returned.</summary>
+    private async Task<string> IssueAsync(Server server, string name)
+    {
+        using var http = new HttpClient { BaseAddress = server.Address };
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await File.ReadAllTextAsync(Path.Combine(_folder, $"{name}-admin"))).Trim());
+        var tokens = new string[Keys];
+        await Parallel.ForAsync(0, Keys, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (index, _) => tokens[index] = await IssueOneAsync(http, "viewer"));
+        Save($"{name}-operator", [await IssueOneAsync(http, "operator")]);
+        return Save($"{name}-tokens", tokens);
+    }
+
+    private static async Task<string> IssueOneAsync(HttpClient http, string role)
+    {
+        using var answer = await http.PostAsJsonAsync("/api/keys", new { name = "bench", role, rate_limit_per_minute = 10_000_000 });
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("api_key").GetString()!;
+    }
+
+    private string Save(string name, IEnumerable<string> lines)
+    {
+        var path = Path.Combine(_folder, name);
+        File.WriteAllLines(path, lines);
+        return path;
+    }
+
+    private async Task MeasureAsync(int rounds, int seconds)
+    {
+        // Compiled, warm, every entry in memory.
+        foreach (var contestant in _contestants)
+            await Wrk.RunAsync(contestant, _folder, Connections, Math.Max(4, seconds));
+
+        for (var round = 0; round < rounds; round++)
+        {
+            foreach (var contestant in _contestants)
+                contestant.Results.Add(await Wrk.RunAsync(contestant, _folder, Connections, seconds));
+        }
+
+        for (var round = 0; round < rounds; round++)
+        {
+            foreach (var contestant in _contestants)
+                contestant.Pairs.Add(await Wrk.RunAsync(contestant, _folder, 2, Math.Max(1, seconds / 2)));
+        }
+
+        Print(_contestants, rounds, seconds);
+    }
+
+    private static void Print(List<Contestant> contestants, int rounds, int seconds)
+    {
+        Console.WriteLine($"{rounds} interleaved rounds of {seconds} s, {Connections} connections; medians of the rounds; ratios are medians of each round's own ratio");
+        Console.WriteLine("| | µs of the server per request | ratio | requests/s | ratio | p50 ms | p99 ms | p99 ratio | p99 ms at 2 connections |");
+        Console.WriteLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+        var bare = contestants[0];
+        foreach (var one in contestants)
+        {
+            var processor = Median(one.Results.Zip(bare.Results, (mine, its) => mine.Processor / its.Processor));
+            var rate = Median(one.Results.Zip(bare.Results, (mine, its) => mine.Rate / its.Rate));
+            var slowest = Median(one.Results.Zip(bare.Results, (mine, its) => mine.Slowest / its.Slowest));
+            Console.WriteLine(
+                $"| {one.Name} | {Median(one.Results.Select(result => result.Processor)):0.0} | {processor:0.00} | {Median(one.Results.Select(result => result.Rate)):0} | {rate:0.00} "
+                + $"| {Median(one.Results.Select(result => result.Median)):0.00} | {Median(one.Results.Select(result => result.Slowest)):0.00} | {slowest:0.00} | {Median(one.Pairs.Select(result => result.Slowest)):0.000} |");
+        }
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[sorted.Length / 2 - 1] + sorted[sorted.Length / 2]) / 2;
+    }
+
+}
+
+/// <summary>Requests of one kind to one server.</summary>
+/// <param name="TokenFile">A token a line, taken in turn.</param>
+internal sealed record Contestant(string Name, Server Server, string TokenFile, string Path)
+{
+    public string Method { get; init; } = "GET";
+
+    /// <summary>Who asks about the tokens; null when each is presented itself.</summary>
+    public string? Caller { get; init; }
+
+    /// <summary>Is each request to be refused?</summary>
+    public bool IsRefused { get; init; }
+
+    public List<WrkResult> Results { get; } = [];
+
+    /// <summary>At two connections.</summary>
+    public List<WrkResult> Pairs { get; } = [];
+}
