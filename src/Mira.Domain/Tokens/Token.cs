@@ -22,6 +22,9 @@ public readonly struct Token
     private const int ChecksumLength = 6;
     private const int ChecksumStart = Length - ChecksumLength;
 
+    [ThreadStatic]
+    private static IncrementalHash? _sha256;
+
     private readonly string _text;
 
     private Token(string text) => _text = text;
@@ -61,7 +64,9 @@ public readonly struct Token
     {
         Span<byte> ascii = stackalloc byte[Length];
         Encoding.ASCII.GetBytes(_text, ascii);
-        SHA256.HashData(ascii, destination);
+        var hash = _sha256 ??= IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(ascii);
+        hash.GetHashAndReset(destination);
     }
 
     /// <summary>The whole text, for the one answer that hands it to its caller.</summary>

@@ -34,6 +34,9 @@ public sealed class ApiKeyPrincipal : ClaimsPrincipal
     /// <summary>What <c>RateLimit-Policy</c> says to this caller; made at its first call.</summary>
     internal string? LimitPolicy { get; set; }
 
+    /// <summary>What the answer to a validation begins with, as UTF-8; made at its first call.</summary>
+    internal byte[]? ValidatedHead { get; set; }
+
     /// <exception cref="InvalidOperationException">The endpoint was reached without authentication.</exception>
     public static ApiKeyPrincipal Of(HttpContext context) =>
         context.User as ApiKeyPrincipal ?? throw new InvalidOperationException("The endpoint declares no policy.");

@@ -5,6 +5,7 @@ using Mira.Domain.Keys;
 using Mira.Web.Authentication;
 using Mira.Web.Authorization;
 using Mira.Web.Limits;
+using Mira.Web.Problems;
 
 namespace Mira.Web.Controllers;
 
@@ -18,15 +19,8 @@ public sealed class AuthController(RateLimiter limiter, TimeProvider clock) : Co
     [HttpGet("validate", Name = "ValidateKey")]
     [Authorize(Policies.AnyKey)]
     [ProducesResponseType<ValidatedKey>(StatusCodes.Status200OK)]
-    public IActionResult Validate()
-    {
-        var caller = ApiKeyPrincipal.Of(HttpContext);
-        var key = caller.Key;
-        var now = clock.GetUtcNow();
-        return Ok(new ValidatedKey(
-            true, key.Id.Value, key.Name, key.Role.Name(), key.Permissions, caller.Secret.ExpiresAt, key.StatusAt(now).Name(),
-            RateLimitMiddleware.StateOf(HttpContext) is { } state ? RateLimitView.Of(state, now) : null));
-    }
+    public IActionResult Validate() =>
+        new ValidatedAnswer(ApiKeyPrincipal.Of(HttpContext), RateLimitMiddleware.StateOf(HttpContext), clock.GetUtcNow());
 
     /// <summary>Decide for a proxy</summary>
     /// <remarks>
@@ -41,31 +35,22 @@ public sealed class AuthController(RateLimiter limiter, TimeProvider clock) : Co
     [ApiExplorerSettings(IgnoreApi = true)]
     public async Task<IActionResult> Forward()
     {
-        var caller = ApiKeyPrincipal.Of(HttpContext);
-        var key = caller.Key;
-        ForwardDemand.DemandMet(HttpContext, key);
-        await RateLimitMiddleware.ChargeAsync(HttpContext, limiter);
-        var headers = Response.Headers;
+        var key = ApiKeyPrincipal.Of(HttpContext).Key;
+        var refusal = ForwardDemand.Refuse(HttpContext, key) ?? await RateLimitMiddleware.RefuseAsync(HttpContext, limiter);
+        return refusal is null ? new ForwardedAnswer(key) : new ProblemResult(refusal);
+    }
+}
+
+/// <summary>Yes, and whose key it is: all headers, always, so that none of a caller's own gets through a proxy that copies them.</summary>
+internal sealed class ForwardedAnswer(ApiKey key) : IActionResult
+{
+    public Task ExecuteResultAsync(ActionContext context)
+    {
+        var headers = context.HttpContext.Response.Headers;
         headers["X-Mira-Key-Id"] = key.Id.Value;
         headers["X-Mira-Key-Name"] = Uri.EscapeDataString(key.Name);
         headers["X-Mira-Role"] = key.Role.Name();
         headers["X-Mira-Owner"] = key.Owner is null ? "" : Uri.EscapeDataString(key.Owner);
-        return new EmptyResult();
+        return Task.CompletedTask;
     }
-}
-
-/// <summary>The key presented, which is valid.</summary>
-/// <param name="ExpiresAt">When the secret presented expires; null for never.</param>
-/// <param name="Status">active, or rotating.</param>
-/// <param name="RateLimit">Null while limits are off.</param>
-public sealed record ValidatedKey(
-    bool Valid, string KeyId, string Name, string Role, IReadOnlyList<string> Permissions, DateTimeOffset? ExpiresAt, string Status, RateLimitView? RateLimit);
-
-/// <summary>Where a key stands within its limit.</summary>
-/// <param name="Limit">Calls a minute.</param>
-/// <param name="Remaining">Calls left now.</param>
-/// <param name="ResetAt">When the oldest counted call leaves the window.</param>
-public sealed record RateLimitView(int Limit, int Remaining, DateTimeOffset ResetAt)
-{
-    internal static RateLimitView Of(LimitState state, DateTimeOffset now) => new(state.Limit, state.Remaining, now.AddSeconds(state.ResetSeconds));
 }

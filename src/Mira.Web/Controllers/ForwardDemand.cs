@@ -10,25 +10,29 @@ internal static class ForwardDemand
 {
     private static readonly QueryCollection EmptyQuery = new();
 
-    /// <exception cref="ProblemException">The key does not meet it, or it is no role or permission, which no key can meet.</exception>
-    public static void DemandMet(HttpContext context, ApiKey key)
+    /// <summary>Null when the key meets it; what is no role or permission, no key can meet.</summary>
+    public static Problem? Refuse(HttpContext context, ApiKey key)
     {
-        var demand = Of(context) ?? throw Refusal("The requirement is not a role or permission.");
+        if (Of(context) is not { } demand)
+            return Refusal("The requirement is not a role or permission.");
+
         if (demand.Permissions.FirstOrDefault(asked => !key.Permits(asked)) is { } missing)
         {
             context.Response.Headers.WWWAuthenticate = Challenges.InsufficientScope(missing);
-            throw Refusal($"This call needs the permission {missing}.");
+            return Refusal($"This call needs the permission {missing}.");
         }
 
-        if (!key.Meets(demand))
-            throw Refusal($"This call needs at least the role {demand.Role!.Value.Name()}.");
+        return key.Meets(demand) ? null : Refusal($"This call needs at least the role {demand.Role!.Value.Name()}.");
     }
 
-    private static ProblemException Refusal(string detail) => new(new Problem(ProblemKind.InsufficientPermission, detail));
+    private static Problem Refusal(string detail) => new(ProblemKind.InsufficientPermission, detail);
 
     private static Demand? Of(HttpContext context)
     {
         var request = context.Request;
+        if (!request.QueryString.HasValue && request.Headers["Mira-Require-Role"].Count + request.Headers["Mira-Require-Permission"].Count == 0)
+            return Demand.Nothing;
+
         var query = ForwardAuthAttribute.OwnsQuery(context) && request.QueryString.HasValue ? request.Query : EmptyQuery;
         Role? highest = null;
         foreach (var name in Items(query["role"], request.Headers["Mira-Require-Role"]))

@@ -34,6 +34,8 @@ public static class LogSetup
         logging.AddFilter("Microsoft", platform);
         logging.AddFilter("System", platform);
         logging.AddFilter("Microsoft.Hosting.Lifetime", level);
+        // While it may log, the platform makes an activity for each request; traces are asked for by who listens to them.
+        logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         // The base class writes a line for every refused call.
         logging.AddFilter("Mira.Web.Authentication.ApiKeyAuthenticationHandler", platform);
         // A start that is refused is said in one line on standard error, by Program; all of it shows at DEBUG.

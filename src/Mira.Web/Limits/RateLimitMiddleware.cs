@@ -31,18 +31,16 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
     /// <summary>How the caller stood after this call was charged; null while limits are off.</summary>
     public static LimitState? StateOf(HttpContext context) => context.Features.Get<ChargedCall>()?.State;
 
-    /// <summary>Charges the caller from within an endpoint that charges itself.</summary>
-    /// <exception cref="ProblemException">The limit is reached.</exception>
-    public static async ValueTask ChargeAsync(HttpContext context, RateLimiter limiter)
+    /// <summary>Charges the caller from within an endpoint that charges itself; null when the call is admitted.</summary>
+    public static async ValueTask<Problem?> RefuseAsync(HttpContext context, RateLimiter limiter)
     {
         if (!limiter.IsEnabled)
-            return;
+            return null;
 
         var caller = ApiKeyPrincipal.Of(context);
         var state = await limiter.ChargeAsync(caller.Entry, 1);
         Show(context, caller, state);
-        if (!state.IsAdmitted)
-            throw new ProblemException(Refusal(state));
+        return state.IsAdmitted ? null : Refusal(state);
     }
 
     /// <summary>Says how the caller stands, without charging it.</summary>

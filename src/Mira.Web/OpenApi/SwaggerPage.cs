@@ -8,7 +8,11 @@ public static class SwaggerPage
         "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
         + "frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-    public static void UseMiraSwagger(this WebApplication app)
+    public static void UseMiraSwagger(this WebApplication app) => app.UseWhen(IsAsked, UsePage);
+
+    private static bool IsAsked(HttpContext context) => context.Request.Path.Value is "/" || context.Request.Path.StartsWithSegments(Path);
+
+    private static void UsePage(IApplicationBuilder app)
     {
         app.Use((context, next) =>
         {

@@ -1,6 +1,10 @@
+using System.Buffers;
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Mvc;
 using Mira.Web.Authentication;
 
 namespace Mira.Web.Problems;
@@ -9,6 +13,10 @@ namespace Mira.Web.Problems;
 public static class ProblemAnswer
 {
     public const string ContentType = "application/problem+json";
+
+    private static readonly ConcurrentDictionary<(ProblemKind Kind, int Status), byte[]> Plain = new();
+
+    private static ReadOnlySpan<byte> End => "\"}"u8;
 
     public static async Task WriteAsync(HttpContext context, Problem problem)
     {
@@ -22,17 +30,33 @@ public static class ProblemAnswer
         if (problem.RetryAfter is { } seconds)
             response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
 
-        using var json = new MemoryStream();
-        Write(json, problem, status, TraceIdOf(context));
-        response.ContentLength = json.Length;
-        await response.Body.WriteAsync(json.GetBuffer().AsMemory(0, (int)json.Length), context.RequestAborted);
+        var answer = new ArrayBufferWriter<byte>(512);
+        if (problem is { Detail: null, Errors: null })
+            WritePlain(answer, kind, status, TraceIdOf(context));
+        else
+            Write(answer, problem, status, TraceIdOf(context));
+        response.ContentLength = answer.WrittenCount;
+        await response.Body.WriteAsync(answer.WrittenMemory, context.RequestAborted);
     }
 
     public static string TraceIdOf(HttpContext context) => Activity.Current?.TraceId.ToHexString() ?? context.TraceIdentifier;
 
-    private static void Write(Stream stream, Problem problem, int status, string traceId)
+    // All of it but the trace id is the same each time; floods of bad keys are answered like this.
+    private static void WritePlain(ArrayBufferWriter<byte> answer, ProblemKind kind, int status, string traceId)
     {
-        using var json = new Utf8JsonWriter(stream);
+        answer.Write(Plain.GetOrAdd((kind, status), static key =>
+        {
+            var whole = new ArrayBufferWriter<byte>();
+            Write(whole, key.Kind, key.Status, "");
+            return whole.WrittenSpan[..^End.Length].ToArray();
+        }));
+        Encoding.UTF8.GetBytes(traceId, answer);
+        answer.Write(End);
+    }
+
+    private static void Write(IBufferWriter<byte> answer, Problem problem, int status, string traceId)
+    {
+        using var json = new Utf8JsonWriter(answer);
         json.WriteStartObject();
         json.WriteString("type", $"urn:mira:problem:{problem.Kind.Code}");
         json.WriteString("title", problem.Kind.Title);
@@ -56,4 +80,10 @@ public static class ProblemAnswer
 
         json.WriteEndObject();
     }
+}
+
+/// <summary>An action's answer that is a problem.</summary>
+public sealed class ProblemResult(Problem problem) : IActionResult
+{
+    public Task ExecuteResultAsync(ActionContext context) => ProblemAnswer.WriteAsync(context.HttpContext, problem);
 }
