@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.Routing;
 using Mira.Architecture.Tests.Compiled;
 using Mira.Architecture.Tests.Sources;
+using Mira.Web.Hosting;
 
 namespace Mira.Architecture.Tests;
 
@@ -32,7 +33,7 @@ internal sealed partial class ControllerTests
     [Test]
     public void Every_endpoint_says_who_may_call_it() => Rule.Holds(
         action => IsPublic(action) || PoliciesOf(action).Any(rule => rule.Policy is not null) ? [] : [$"{action.DeclaringType!.Name}.{action.Name} has no policy"],
-        [.. Endpoints(Assemblies.Web)],
+        [.. Endpoints(Assemblies.Web), .. Assemblies.Web.GetTypes().SelectMany(type => type.GetMethods()).Where(method => method.IsDefined(typeof(ApiCallAttribute)))],
         planted: [.. Endpoints(typeof(ControllerTests).Assembly)]);
 
     [Test]

@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.ApplicationParts;
-using Microsoft.AspNetCore.Mvc.Controllers;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Routing.Patterns;
 using Microsoft.Extensions.DependencyInjection;
@@ -12,6 +11,7 @@ using Microsoft.Extensions.Options;
 using Mira.Client;
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
+using Mira.Web.Hosting;
 using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests;
@@ -159,7 +159,7 @@ internal sealed class EndpointTests : SharedHost
     }
 
     private static IEnumerable<string?> Undeclared(MiraHost host) => Mapped(host)
-        .Where(endpoint => endpoint.Metadata.GetMetadata<ControllerActionDescriptor>() is not null
+        .Where(endpoint => RequestRules.IsApi(endpoint.Metadata)
                            && endpoint.Metadata.GetMetadata<IAllowAnonymous>() is null
                            && !endpoint.Metadata.GetOrderedMetadata<IAuthorizeData>().Any(declared => declared.Policy is not null))
         .Select(endpoint => endpoint.RoutePattern.RawText);

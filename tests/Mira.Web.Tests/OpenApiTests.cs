@@ -1,9 +1,9 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.Mvc.Controllers;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Mira.Web.Authentication;
+using Mira.Web.Hosting;
 using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests;
@@ -26,8 +26,8 @@ internal sealed class OpenApiTests : SharedHost
         var document = await DocumentAsync();
         var described = Operations(document).Select(operation => (operation.Method, operation.Path));
         var mapped = Host.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
-            .Where(endpoint => endpoint.Metadata.GetMetadata<ControllerActionDescriptor>() is not null && endpoint.Metadata.GetMetadata<ForwardAuthAttribute>() is null)
-            .SelectMany(endpoint => endpoint.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => (method, $"/{endpoint.RoutePattern.RawText}")));
+            .Where(endpoint => RequestRules.IsApi(endpoint.Metadata) && endpoint.Metadata.GetMetadata<ForwardAuthAttribute>() is null)
+            .SelectMany(endpoint => endpoint.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => (method, $"/{endpoint.RoutePattern.RawText!.TrimStart('/')}")));
         Assert.That(described, Is.EquivalentTo(mapped));
     }
 
@@ -49,7 +49,7 @@ internal sealed class OpenApiTests : SharedHost
 
         var anonymous = Host.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
             .Where(endpoint => endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null)
-            .Select(endpoint => $"/{endpoint.RoutePattern.RawText}").ToHashSet();
+            .Select(endpoint => $"/{endpoint.RoutePattern.RawText!.TrimStart('/')}").ToHashSet();
         foreach (var (method, path, body) in Operations(document))
         {
             var secured = body.TryGetProperty("security", out var security) && security[0].TryGetProperty("bearer", out _);

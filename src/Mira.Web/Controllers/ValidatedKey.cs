@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Unicode;
-using Microsoft.AspNetCore.Mvc;
 using Mira.Application.Limits;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
@@ -31,25 +30,25 @@ public sealed record RateLimitView(int Limit, int Remaining, DateTimeOffset Rese
 /// Answers with a <see cref="ValidatedKey"/>. What it says of the key is serialised once for each caller; of a call's own there are only its
 /// status and its limit.
 /// </summary>
-internal sealed class ValidatedAnswer(ApiKeyPrincipal caller, LimitState? state, DateTimeOffset now) : IActionResult
+internal sealed class ValidatedAnswer(ApiKeyPrincipal caller, LimitState? state, DateTimeOffset now)
 {
     private const int LongestTail = 256;
 
     private static ReadOnlySpan<byte> StatusName => "\"status\":"u8;
 
-    public async Task ExecuteResultAsync(ActionContext context)
+    public async Task WriteAsync(HttpContext context)
     {
         var head = caller.ValidatedHead ??= Head(caller);
         var tail = ArrayPool<byte>.Shared.Rent(LongestTail);
         var length = WriteTail(tail);
-        var response = context.HttpContext.Response;
+        var response = context.Response;
         response.ContentType = "application/json; charset=utf-8";
         response.ContentLength = head.Length + length;
         var body = response.BodyWriter;
         body.Write(head);
         body.Write(tail.AsSpan(0, length));
         ArrayPool<byte>.Shared.Return(tail);
-        await body.FlushAsync(context.HttpContext.RequestAborted);
+        await body.FlushAsync(context.RequestAborted);
     }
 
     // Up to the status, which no text before it can look like: quotes within text are escaped.

@@ -11,7 +11,7 @@ public sealed class RequestRules(RequestDelegate next)
     public Task InvokeAsync(HttpContext context)
     {
         var metadata = context.GetEndpoint()?.Metadata;
-        if (metadata?.GetMetadata<ControllerActionDescriptor>() is not null && metadata.GetMetadata<ForwardAuthAttribute>() is null)
+        if (metadata is not null && IsApi(metadata) && metadata.GetMetadata<ForwardAuthAttribute>() is null)
         {
             DemandJsonAccepted(context.Request);
             DemandSingleParameters(context.Request);
@@ -19,6 +19,10 @@ public sealed class RequestRules(RequestDelegate next)
 
         return next(context);
     }
+
+    /// <summary>Is it a call of the API, and not of its page or document?</summary>
+    public static bool IsApi(EndpointMetadataCollection metadata) =>
+        metadata.GetMetadata<ApiCallAttribute>() is not null || metadata.GetMetadata<ControllerActionDescriptor>() is not null;
 
     private static void DemandJsonAccepted(HttpRequest request)
     {
@@ -54,3 +58,7 @@ public sealed class RequestRules(RequestDelegate next)
         }
     }
 }
+
+/// <summary>Marks an endpoint of the API that has no controller.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class ApiCallAttribute : Attribute;

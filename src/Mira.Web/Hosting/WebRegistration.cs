@@ -72,6 +72,7 @@ public static class WebRegistration
         app.UseMiddleware<RateLimitMiddleware>();
         app.UseAuthorization();
         app.UseMiddleware<RequestRules>();
+        AuthEndpoints.Map(app);
         app.MapControllers();
         app.MapMiraOpenApi();
     }

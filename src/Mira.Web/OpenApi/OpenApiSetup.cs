@@ -96,7 +96,7 @@ public static class OpenApiSetup
         {
             operation.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Scheme, context.Document)] = [] }];
             operation.Description = $"{operation.Description}\n\nNeeds: {(policy == Authorization.Policies.AnyKey ? "any valid key" : $"`{policy}`")}.".Trim();
-            AddProblems(operation, context, 401, 403, 503);
+            AddProblems(operation, context, 401, 403, 429, 503);
         }
 
         // Read as text, so that every wrong value gets the same answer.

@@ -4,7 +4,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Microsoft.AspNetCore.Mvc;
 using Mira.Web.Authentication;
 
 namespace Mira.Web.Problems;
@@ -80,10 +79,4 @@ public static class ProblemAnswer
 
         json.WriteEndObject();
     }
-}
-
-/// <summary>An action's answer that is a problem.</summary>
-public sealed class ProblemResult(Problem problem) : IActionResult
-{
-    public Task ExecuteResultAsync(ActionContext context) => ProblemAnswer.WriteAsync(context.HttpContext, problem);
 }
