@@ -22,37 +22,48 @@ public sealed class RedisLimits(RedisConnection connection, int database) : ISha
         local clock = redis.call('TIME')
         local now = clock[1] * 1000000 + clock[2]
         local kept = redis.call('GET', KEYS[1])
-        local old = kept and cmsgpack.unpack(kept) or {now}
-        local back = math.max(old[1] - now, 0)
-        local window, total, first, last = {now}, 0, nil, nil
-        for i = 2, #old, 3 do
-          local ends = old[i + 2] - back
+        local window = kept and cmsgpack.unpack(kept) or {now}
+        local size, back = #window, window[1] - now
+        if back > 0 then
+          for i = 2, size, 3 do window[i], window[i + 2] = window[i] - back, window[i + 2] - back end
+        end
+        local n, total, first, last = 1, 0, 0, 0
+        for i = 2, size, 3 do
+          local ends = window[i + 2]
           if ends > now then
-            local n = #window
-            window[n + 1], window[n + 2], window[n + 3] = old[i] - back, old[i + 1], ends
-            total = total + old[i + 1]
-            first, last = math.min(first or ends, ends), math.max(last or ends, ends)
+            local tokens = window[i + 1]
+            if i > n + 1 then window[n + 1], window[n + 2], window[n + 3] = window[i], tokens, ends end
+            n, total = n + 3, total + tokens
+            if first == 0 or ends < first then first = ends end
+            if ends > last then last = ends end
           end
         end
-        local taken = math.max(math.min(wanted, limit - total), 0)
-        if taken < needed then taken = 0 end
+        for i = size, n + 1, -1 do window[i] = nil end
+        local taken = limit - total
+        if taken > wanted then taken = wanted end
+        if taken < needed or taken < 0 then taken = 0 end
         if taken > 0 then
           local ends = now + 60000000 + life
-          local n = #window
           if n > 1 and now - window[n - 2] < 1000000 then
-            window[n - 1], window[n] = window[n - 1] + taken, math.max(window[n], ends)
-            first = ends
-            for i = 4, n, 3 do first = math.min(first, window[i]) end
+            local before = window[n]
+            window[n - 1] = window[n - 1] + taken
+            if ends > before then window[n] = ends end
+            if first == before then
+              first = window[n]
+              for i = 4, n, 3 do if window[i] < first then first = window[i] end end
+            end
           else
             window[n + 1], window[n + 2], window[n + 3] = now, taken, ends
-            first = math.min(first or ends, ends)
+            if first == 0 or ends < first then first = ends end
           end
-          total, last = total + taken, math.max(last or ends, ends)
+          total = total + taken
+          if ends > last then last = ends end
         end
-        if taken > 0 or (back > 0 and last) then
+        if taken > 0 or (back > 0 and total > 0) then
+          window[1] = now
           redis.call('SET', KEYS[1], cmsgpack.pack(window), 'PX', math.ceil((last - now) / 1000))
         end
-        return {taken, math.max(limit - total, 0), first and first - now or 0}
+        return {taken, math.max(limit - total, 0), first > 0 and first - now or 0}
         """;
 
     /// <inheritdoc/>
