@@ -20,7 +20,7 @@ public sealed record RedisOptions(RedisDatabase? Cache, RedisDatabase? Limits)
     {
         var cache = ReadCache(settings);
         var isLimited = settings.Truth("RATE_LIMIT_ENABLED", "Mira:RateLimit:Enabled", true);
-        var limits = settings.Text(LimitsSetting, "Mira:Redis:RateLimitStorage") is { } text ? Parse(text) : cache;
+        var limits = settings.Text(LimitsSetting, "Mira:RateLimit:Storage") is { } text ? Parse(text) : cache;
         return new RedisOptions(cache, isLimited ? limits : null);
     }
 
