@@ -56,7 +56,7 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
         try
         {
             _multiplexer ??= await ConnectionMultiplexer.ConnectAsync(endpoint.ToConfiguration(database));
-            await _multiplexer.GetDatabase().KeyExistsAsync(ProbeKey).WaitAsync(RedisEndpoint.Patience, clock);
+            await _multiplexer.GetDatabase().KeyExistsAsync(ProbeKey).WaitAsync(endpoint.Patience, clock);
             _reach = await TryWriteAsync(_multiplexer) is { } refusal ? Refused(refusal, out cause) : Reach.Writes;
         }
         catch (Exception exception) when (IsFailure(exception))
@@ -79,7 +79,7 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
     {
         try
         {
-            return new Reply<T>(true, await command(Multiplexer).WaitAsync(RedisEndpoint.Patience, clock));
+            return new Reply<T>(true, await command(Multiplexer).WaitAsync(endpoint.Patience, clock));
         }
         catch (RedisServerException exception)
         {
@@ -108,8 +108,8 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
         {
             // A replica that has become the primary is known as such only after it was asked.
             if (_reported == Reach.Reads)
-                await multiplexer.ConfigureAsync().WaitAsync(RedisEndpoint.Patience, clock);
-            await multiplexer.GetDatabase().StringSetAsync(ProbeKey, "", ProbeLife).WaitAsync(RedisEndpoint.Patience, clock);
+                await multiplexer.ConfigureAsync().WaitAsync(endpoint.Patience, clock);
+            await multiplexer.GetDatabase().StringSetAsync(ProbeKey, "", ProbeLife).WaitAsync(endpoint.Patience, clock);
             return null;
         }
         catch (RedisException exception)

@@ -84,7 +84,7 @@ public sealed record RedisDatabase(RedisEndpoint Endpoint, int Number);
 public sealed record RedisEndpoint(string Host, int Port, string? User, string? Password, bool IsTls)
 {
     /// <summary>A call waits this long for Redis and no longer, whatever happens to Redis.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(50);
+    public TimeSpan Patience { get; init; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
     /// As measured: with the library's own values a call costs 5 to 20 s while the server is down or stalled. The heartbeat finds a dead
@@ -92,13 +92,14 @@ public sealed record RedisEndpoint(string Host, int Port, string? User, string? 
     /// </summary>
     public ConfigurationOptions ToConfiguration(int database)
     {
+        var timeout = (int)(2 * Patience).TotalMilliseconds;
         var configuration = new ConfigurationOptions
         {
             AbortOnConnectFail = false,
             BacklogPolicy = BacklogPolicy.FailFast,
             HeartbeatInterval = TimeSpan.FromMilliseconds(100),
-            AsyncTimeout = 100,
-            SyncTimeout = 100,
+            AsyncTimeout = timeout,
+            SyncTimeout = timeout,
             ConnectTimeout = 1_000,
             ReconnectRetryPolicy = new LinearRetry(100),
             // Neither several primaries nor messages between clients are used.

@@ -35,10 +35,11 @@ internal sealed class RedisNode : IAsyncDisposable
         return node;
     }
 
-    /// <summary>A node that has found its server.</summary>
+    /// <summary>A node that has found its server, and is patient with a busy machine.</summary>
     public static async Task<RedisNode> ConnectAsync(RedisServer server)
     {
-        var node = await StartAsync(server);
+        var node = new RedisNode(new RedisEndpoint("127.0.0.1", server.Port, null, null, IsTls: false) { Patience = Patience }, null);
+        await node._watch.StartAsync(CancellationToken.None);
         await WaitForAsync(() => node.Connection.IsWritable);
         return node;
     }
