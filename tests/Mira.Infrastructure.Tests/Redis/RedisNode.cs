@@ -35,14 +35,18 @@ internal sealed class RedisNode : IAsyncDisposable
         return node;
     }
 
-    /// <summary>A node that has found its server, and is patient with a busy machine.</summary>
-    public static async Task<RedisNode> ConnectAsync(RedisServer server)
+    /// <summary>A node that has found its server.</summary>
+    /// <param name="isPatient">True for one that waits for a busy machine longer than a real one does.</param>
+    public static async Task<RedisNode> ConnectAsync(int port, bool isPatient = true)
     {
-        var node = new RedisNode(new RedisEndpoint("127.0.0.1", server.Port, null, null, IsTls: false) { Patience = Patience }, null);
+        var endpoint = new RedisEndpoint("127.0.0.1", port, null, null, IsTls: false);
+        var node = new RedisNode(isPatient ? endpoint with { Patience = Patience } : endpoint, null);
         await node._watch.StartAsync(CancellationToken.None);
         await WaitForAsync(() => node.Connection.IsWritable);
         return node;
     }
+
+    public static Task<RedisNode> ConnectAsync(RedisServer server) => ConnectAsync(server.Port);
 
     public static async Task WaitForAsync(Func<bool> condition)
     {
