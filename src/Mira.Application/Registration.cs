@@ -4,6 +4,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
 using Mira.Application.Limits;
 using Mira.Application.Pipeline;
 using Mira.Application.Verification;
@@ -42,6 +43,7 @@ public static class Registration
 
         services.AddSingleton<KeyDirectory>();
         services.AddSingleton<RecentChanges>();
+        services.AddSingleton<GatheredEvents>();
         services.AddSingleton<LedgerFollower>();
         services.AddSingleton<UsageLog>();
         services.AddSingleton<Verifier>();

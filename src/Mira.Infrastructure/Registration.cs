@@ -7,6 +7,7 @@ using Mira.Application.Verification;
 using Mira.Domain.Tokens;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Redis;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
 using Mira.Infrastructure.Usage;
@@ -28,11 +29,13 @@ public static class Registration
         services.AddSingleton<IUsageStore, SqlUsageStore>();
         services.AddSingleton<ILedgerHealth>(provider => provider.GetRequiredService<WriteGate>());
         services.AddScoped<ILedger, SqlLedger>();
+        services.AddMiraRedis(RedisOptions.Read(settings));
 
         // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed.
         services.AddSingleton<NodeStart>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeStart>());
         services.AddHostedService<UsageFlush>();
+        services.AddHostedService<GatherFlush>();
         services.AddHostedService<FollowLoop>();
         services.AddHostedService<ChainCheck>();
         services.AddHostedService<WriteProbe>();

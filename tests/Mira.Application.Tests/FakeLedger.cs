@@ -1,5 +1,6 @@
 using Mira.Application.Ledger;
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
 
 namespace Mira.Application.Tests;
 
@@ -44,6 +45,8 @@ internal sealed class FakeLedger : ILedger, ILedgerChange
     }
 
     public void Record(KeyEvent systemEvent) => SystemEvents.Add(systemEvent);
+
+    public void Record(EventDraft gathered) => Steps.Add(gathered.Type);
 
     public Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
     {

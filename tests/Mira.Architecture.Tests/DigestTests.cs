@@ -10,6 +10,7 @@ internal sealed class DigestTests
     private static readonly string[] Callers =
     [
         "src/Mira.Domain/Keys/Secret.cs",
+        "src/Mira.Domain/Tokens/MacKey.cs",
         "src/Mira.Domain/Tokens/PepperRing.cs",
         "src/Mira.Infrastructure/Sql/MiraDbContext.cs",
     ];

@@ -1,4 +1,5 @@
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
 
 namespace Mira.Application.Ledger;
 
@@ -31,6 +32,9 @@ public interface ILedgerChange
     void Add(ApiKey key);
 
     void Record(KeyEvent systemEvent);
+
+    /// <summary>Records what others did: its actor is its own.</summary>
+    void Record(EventDraft gathered);
 
     Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat);
 

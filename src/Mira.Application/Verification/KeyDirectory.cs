@@ -23,23 +23,34 @@ public sealed record KeyDirectoryOptions
 }
 
 /// <summary>
-/// Finds the entry of a key id: in memory, else in one read of the store that all who wait for it share. Entries are dropped when their key
-/// changes. Ids that do not exist have entries too, in a cache of their own, so that guessing cannot push the real ones out.
+/// Finds the entry of a key id: in memory, else in the cache that nodes share, else in the store, once for all who wait for it. Entries are
+/// dropped when their key changes. Ids that do not exist have entries too, in a cache of their own, so that guessing cannot push the real ones out.
 /// </summary>
-public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDirectoryOptions options)
+/// <param name="shared">Null when this node shares nothing.</param>
+public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDirectoryOptions options, SharedKeys? shared = null)
 {
     private const int ReadAttempts = 3;
 
     private readonly Lock _keeping = new();
     private readonly ConcurrentLru<KeyId, KeyEntry> _known = new(options.CacheSize);
     private readonly ConcurrentLru<KeyId, KeyEntry> _unknown = new(options.CacheSize);
-    private readonly ConcurrentDictionary<KeyId, Task<(KeyEntry Entry, long Epoch)>> _reads = new();
+    private readonly ConcurrentDictionary<KeyId, Task<Found>> _reads = new();
     private long _epoch;
     private long _hits;
     private long _misses;
+    private long _sharedHits;
+    private long _sharedMisses;
     private int _runningReads;
+    private int _runningLooks;
 
     public CacheFigures Figures => new(_known.Count + _unknown.Count, Interlocked.Read(ref _hits), Interlocked.Read(ref _misses));
+
+    /// <summary>What the cache that nodes share did for this one.</summary>
+    public SharedFigures Shared => new(
+        shared is not null, shared is { IsAvailable: true }, Interlocked.Read(ref _sharedHits), Interlocked.Read(ref _sharedMisses));
+
+    /// <summary>Look-ups that did not need the store, of all; 0 before any.</summary>
+    public double HitRate => Figures is { Hits: var hits, Misses: var misses } && hits + misses > 0 ? (double)(hits + Shared.Hits) / (hits + misses) : 0;
 
     /// <exception cref="StoreUnavailableException">It is not in memory and cannot be read.</exception>
     /// <exception cref="OverloadedException">Too many reads run.</exception>
@@ -77,9 +88,13 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         Interlocked.Increment(ref _misses);
         for (var attempt = 1; ; attempt++)
         {
-            var (entry, epoch) = await ShareReadAsync(id);
-            if (Keep(entry, epoch))
-                return entry;
+            var found = await ShareReadAsync(id);
+            if (Keep(found.Entry, found.Epoch))
+            {
+                Count(found.Look);
+                return found.Entry;
+            }
+
             if (attempt == ReadAttempts)
                 throw new OverloadedException("The key changes faster than it can be read.");
         }
@@ -99,7 +114,15 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         }
     }
 
-    private Task<(KeyEntry Entry, long Epoch)> ShareReadAsync(KeyId id)
+    private void Count(Look look)
+    {
+        if (look == Look.Hit)
+            Interlocked.Increment(ref _sharedHits);
+        else if (look == Look.Miss)
+            Interlocked.Increment(ref _sharedMisses);
+    }
+
+    private Task<Found> ShareReadAsync(KeyId id)
     {
         if (_reads.TryGetValue(id, out var running))
             return running;
@@ -121,16 +144,14 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         return shared;
     }
 
-    private async Task<(KeyEntry Entry, long Epoch)> ReadOnceAsync(KeyId id, Task start)
+    private async Task<Found> ReadOnceAsync(KeyId id, Task start)
     {
         try
         {
             await start;
             try
             {
-                var epoch = Volatile.Read(ref _epoch);
-                // Nobody's cancellation: others may wait for the same read.
-                return (await store.ReadAsync(id, CancellationToken.None), epoch);
+                return await LookAsync(id);
             }
             finally
             {
@@ -142,6 +163,55 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
             Interlocked.Decrement(ref _runningReads);
         }
     }
+
+    // At most half of the reads are out to the shared cache at once: when it stands still, the others go on to the store.
+    private async Task<Found> LookAsync(KeyId id)
+    {
+        if (shared is not { IsAvailable: true } || Volatile.Read(ref _runningLooks) > options.ColdReads / 2)
+            return await ReadStoreAsync(id, Look.None);
+
+        var epoch = Volatile.Read(ref _epoch);
+        SharedLook look;
+        Interlocked.Increment(ref _runningLooks);
+        try
+        {
+            look = await shared.FindAsync(id);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _runningLooks);
+        }
+
+        if (look.Entry is { } entry && Keep(entry, epoch))
+            return new Found(entry, epoch, Look.Hit);
+
+        var found = await ReadStoreAsync(id, Look.Miss);
+        shared.Complete(look, found.Entry);
+        return found;
+    }
+
+    private async Task<Found> ReadStoreAsync(KeyId id, Look look)
+    {
+        var epoch = Volatile.Read(ref _epoch);
+        // Nobody's cancellation: others may wait for the same read.
+        return new Found(await store.ReadAsync(id, CancellationToken.None), epoch, look);
+    }
+
+    private enum Look
+    {
+        None,
+        Hit,
+        Miss,
+    }
+
+    private sealed record Found(KeyEntry Entry, long Epoch, Look Look);
+}
+
+/// <summary>What the shared cache did since the start for the look-ups that memory did not answer.</summary>
+public sealed record SharedFigures(bool IsEnabled, bool IsAvailable, long Hits, long Misses)
+{
+    /// <summary>0 to 1; 0 before any look-up.</summary>
+    public double HitRate => Hits + Misses == 0 ? 0 : (double)Hits / (Hits + Misses);
 }
 
 /// <summary>What the in-process cache holds and did since the start.</summary>

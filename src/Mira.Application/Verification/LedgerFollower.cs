@@ -75,6 +75,15 @@ public sealed class LedgerFollower(
         return new ValueTask(RefreshAsync());
     }
 
+    /// <summary>Does the ledger reach this seq? It is read on first when this node has not come so far. What claims to be from further on is not of this ledger.</summary>
+    /// <exception cref="StoreUnavailableException">The ledger cannot be read.</exception>
+    public async ValueTask<bool> ReachesAsync(long seq)
+    {
+        if (Seen.Seq < seq)
+            await CatchUpAsync();
+        return Seen.Seq >= seq;
+    }
+
     /// <summary>Reads on from what was seen. One query runs at a time; all who ask while one runs share the next, so theirs begins after they came.</summary>
     /// <exception cref="StoreUnavailableException">The ledger cannot be read.</exception>
     public Task CatchUpAsync()
@@ -200,7 +209,7 @@ public sealed class LedgerFollower(
 
     private void Drop(LedgerEvent entry)
     {
-        if (!KeyId.TryParse(entry.Subject, out var id))
+        if (!entry.Type.StartsWith(EventType.OfKeys, StringComparison.Ordinal) || !KeyId.TryParse(entry.Subject, out var id))
             return;
 
         changes.Add(entry.Seq, id);
@@ -210,7 +219,7 @@ public sealed class LedgerFollower(
     // In this order: a read that runs meanwhile is no longer trusted by the time the cache is emptied, so it cannot be kept after it.
     private void Forget(long before)
     {
-        changes.Restart(before);
+        changes.Restart(before, "0");
         directory.Clear();
     }
 

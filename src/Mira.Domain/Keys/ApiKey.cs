@@ -8,7 +8,7 @@ namespace Mira.Domain.Keys;
 /// A key: one record with one id for life, and the secrets that open it. Every rule of a key's life is here and nowhere else; whoever
 /// stores, caches or shows a key asks it. Times come from the caller, who has them from the ledger's clock.
 /// </summary>
-public sealed class ApiKey
+public sealed partial class ApiKey
 {
     public const int MaximumLiveSecrets = 3;
     public const int RememberedSecrets = 5;

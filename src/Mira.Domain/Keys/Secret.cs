@@ -14,6 +14,21 @@ public sealed class Secret
         ExpiresAt = expiresAt;
     }
 
+    /// <exception cref="FormatException">The digest is none.</exception>
+    internal Secret(SecretRecord record)
+    {
+        if (record.Digest.Length != Tokens.Digest.Size)
+            throw new FormatException("It is no digest.");
+
+        Version = record.Version;
+        PepperId = record.PepperId;
+        Digest = Tokens.Digest.From(record.Digest);
+        CreatedAt = record.CreatedAt;
+        ExpiresAt = record.ExpiresAt;
+        ValidUntil = record.ValidUntil;
+        LastUsedAt = record.LastUsedAt;
+    }
+
     private Secret() => PepperId = "";
 
     /// <summary>1, 2, …; the highest is the current one, all others are superseded.</summary>

@@ -43,9 +43,9 @@ public sealed record LedgerEvent(
             ["outcome"] = draft.Outcome,
             ["reason"] = draft.Reason,
             ["correlation_id"] = draft.CorrelationId,
-            ["count"] = null,
-            ["first_at"] = null,
-            ["last_at"] = null,
+            ["count"] = draft.Gathered?.Count,
+            ["first_at"] = draft.Gathered is { } first ? Rfc3339.Format(first.FirstAt) : null,
+            ["last_at"] = draft.Gathered is { } last ? Rfc3339.Format(last.LastAt) : null,
             ["changes"] = draft.Changes.Count == 0 ? null : ToObject(draft.Changes),
             ["prev_hash"] = head.Hash,
         });
@@ -101,4 +101,10 @@ public sealed record EventDraft(string Type, Actor Actor, string? Subject, strin
     public string? Reason { get; init; }
 
     public IReadOnlyList<FieldChange> Changes { get; init; } = [];
+
+    /// <summary>Null unless it stands for many of its kind.</summary>
+    public Gathering? Gathered { get; init; }
 }
+
+/// <summary>How often it happened, and when first and last.</summary>
+public sealed record Gathering(long Count, DateTimeOffset FirstAt, DateTimeOffset LastAt);

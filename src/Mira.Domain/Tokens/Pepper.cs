@@ -44,6 +44,16 @@ public sealed class Pepper
         return Tokens.Digest.From(digest);
     }
 
+    /// <summary>A key of its own for one purpose. No purpose is 32 bytes long, as the hash of a token is, so none yields what a token's digest shows.</summary>
+    /// <exception cref="ArgumentException">The purpose is as long as a hash.</exception>
+    public MacKey MacKey(string purpose)
+    {
+        var name = Encoding.UTF8.GetBytes($"mira-mac:{purpose}");
+        return name.Length == Tokens.Digest.Size
+            ? throw new ArgumentException("A purpose is not as long as a hash.", nameof(purpose))
+            : new MacKey(HMACSHA256.HashData(_secret, name));
+    }
+
     public override string ToString() => $"pepper {Id}";
 
     private static string IdOf(ReadOnlySpan<byte> secret)

@@ -10,6 +10,7 @@ namespace Mira.Infrastructure.Sql;
 internal sealed class SqlLedgerChange(MiraDbContext database, DateTimeOffset now, CancellationToken cancellationToken) : ILedgerChange
 {
     private readonly List<KeyEvent> _systemEvents = [];
+    private readonly List<EventDraft> _gathered = [];
 
     public DateTimeOffset Now => now;
 
@@ -24,6 +25,8 @@ internal sealed class SqlLedgerChange(MiraDbContext database, DateTimeOffset now
     public void Add(ApiKey key) => database.Keys.Add(key);
 
     public void Record(KeyEvent systemEvent) => _systemEvents.Add(systemEvent);
+
+    public void Record(EventDraft gathered) => _gathered.Add(gathered);
 
     public async Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
     {
@@ -63,12 +66,18 @@ internal sealed class SqlLedgerChange(MiraDbContext database, DateTimeOffset now
 
         foreach (var systemEvent in _systemEvents)
             Append(systemEvent, null);
+        foreach (var draft in _gathered)
+            AppendDraft(draft);
         database.Events.AddRange(events);
         return events;
 
         void Append(KeyEvent happened, string? subject)
         {
-            var draft = new EventDraft(happened.Type, scope.Actor, subject, scope.CorrelationId) { Reason = happened.Reason, Changes = happened.Changes };
+            AppendDraft(new EventDraft(happened.Type, scope.Actor, subject, scope.CorrelationId) { Reason = happened.Reason, Changes = happened.Changes });
+        }
+
+        void AppendDraft(EventDraft draft)
+        {
             var appended = LedgerEvent.Append(head.Position, now, draft);
             (head.Seq, head.Hash) = (appended.Seq, appended.Hash);
             events.Add(appended);

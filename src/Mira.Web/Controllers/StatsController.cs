@@ -18,10 +18,11 @@ public sealed class StatsController(KeyDirectory directory, LedgerFollower follo
     public IActionResult Cache()
     {
         var memory = directory.Figures;
+        var shared = directory.Shared;
         return Ok(new CacheStats(
-            memory.HitRate,
+            directory.HitRate,
             new MemoryStats(memory.Entries, memory.Hits, memory.Misses, memory.HitRate),
-            new RedisStats(false, false, 0, 0, 0),
+            new RedisStats(shared.IsEnabled, shared.IsAvailable, shared.Hits, shared.Misses, shared.HitRate),
             Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3)));
     }
 }
@@ -34,6 +35,7 @@ public sealed record CacheStats(double HitRate, MemoryStats Memory, RedisStats R
 /// <param name="Entries">Keys held now, and ids known not to exist.</param>
 public sealed record MemoryStats(int Entries, long Hits, long Misses, double HitRate);
 
-/// <param name="Enabled">Is a Redis configured?</param>
-/// <param name="Available">Did it answer last?</param>
+/// <summary>Look-ups that memory did not answer and Redis was asked for.</summary>
+/// <param name="Enabled">Is a Redis configured for the cache?</param>
+/// <param name="Available">Does it answer now?</param>
 public sealed record RedisStats(bool Enabled, bool Available, long Hits, long Misses, double HitRate);

@@ -1,0 +1,118 @@
+using System.Net;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+
+namespace Mira.Application.Ledger;
+
+/// <summary>
+/// Events about calls, gathered by what makes them alike and written seldom, with a count: however often something happens, it can neither fill
+/// the disk nor slow the service. To note one more of a group takes a short lock and makes nothing.
+/// </summary>
+public sealed class GatheredEvents(TimeProvider clock)
+{
+    /// <summary>How many groups of one type are kept apart between two writes; what comes on top is counted together.</summary>
+    public const int MaximumGroups = 100;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, int> _groupsOfType = [];
+    private Dictionary<EventGroup, Gathered> _groups = [];
+
+    /// <param name="actor">Asked for the first of a group only.</param>
+    public void Note<T>(EventGroup group, T state, Func<T, Actor> actor)
+    {
+        var now = clock.GetUtcNow();
+        lock (_lock)
+        {
+            ref var gathered = ref Find(ref group);
+            gathered = gathered.Count == 0
+                ? new Gathered(group, group.IsOverflow ? EventGroup.Anyone : actor(state), 1, now, now)
+                : gathered.Add(1, now, now);
+        }
+    }
+
+    /// <summary>Takes all that was gathered since the last time.</summary>
+    public IReadOnlyCollection<Gathered> Take()
+    {
+        lock (_lock)
+        {
+            var taken = _groups.Values;
+            _groups = [];
+            _groupsOfType.Clear();
+            return taken;
+        }
+    }
+
+    /// <summary>Gives back what could not be written, for the next time; it counts with what has come since.</summary>
+    public void Return(IReadOnlyCollection<Gathered> taken)
+    {
+        lock (_lock)
+        {
+            foreach (var back in taken)
+            {
+                var group = back.Group;
+                ref var gathered = ref Find(ref group);
+                gathered = gathered.Count == 0
+                    ? back with { Group = group, Actor = group.IsOverflow ? EventGroup.Anyone : back.Actor }
+                    : gathered.Add(back.Count, back.FirstAt, back.LastAt);
+            }
+        }
+    }
+
+    private ref Gathered Find(ref EventGroup group)
+    {
+        ref var known = ref CollectionsMarshal.GetValueRefOrNullRef(_groups, group);
+        if (!Unsafe.IsNullRef(ref known))
+            return ref known;
+
+        ref var groups = ref CollectionsMarshal.GetValueRefOrAddDefault(_groupsOfType, group.Type, out _);
+        if (groups < MaximumGroups)
+            groups++;
+        else
+            group = group.ToOverflow();
+        return ref CollectionsMarshal.GetValueRefOrAddDefault(_groups, group, out _)!;
+    }
+}
+
+/// <summary>What makes events alike: type, reason and outcome, whom they concern, and the key or address they came from.</summary>
+public readonly record struct EventGroup(string Type, string Reason)
+{
+    private const string Overflow = "others";
+
+    /// <summary>The id of the key concerned, when that key exists.</summary>
+    public string? Subject { get; init; }
+
+    /// <summary>The key that called.</summary>
+    public KeyId? Key { get; init; }
+
+    /// <summary>From where, when no key is known to have called.</summary>
+    public IPAddress? Address { get; init; }
+
+    public string Outcome { get; init; } = "failure";
+
+    internal static Actor Anyone { get; } = new(null, null, null, null, null);
+
+    internal bool IsOverflow => Reason == Overflow;
+
+    internal EventGroup ToOverflow() => new(Type, Overflow) { Outcome = Outcome };
+}
+
+/// <summary>One group: how often, and when first and last.</summary>
+/// <param name="Actor">Of the first.</param>
+public readonly record struct Gathered(EventGroup Group, Actor Actor, long Count, DateTimeOffset FirstAt, DateTimeOffset LastAt)
+{
+    public EventDraft ToDraft() => new(Group.Type, Actor, Group.Subject, null)
+    {
+        Outcome = Group.Outcome,
+        Reason = Group.Reason,
+        Gathered = new Gathering(Count, FirstAt, LastAt),
+    };
+
+    internal Gathered Add(long count, DateTimeOffset firstAt, DateTimeOffset lastAt) => this with
+    {
+        Count = Count + count,
+        FirstAt = firstAt < FirstAt ? firstAt : FirstAt,
+        LastAt = lastAt > LastAt ? lastAt : LastAt,
+    };
+}

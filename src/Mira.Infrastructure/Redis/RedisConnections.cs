@@ -1,0 +1,55 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Mira.Infrastructure.Redis;
+
+/// <summary>The connections of this process, one for each server.</summary>
+public sealed class RedisConnections : IAsyncDisposable
+{
+    public RedisConnections(RedisOptions options, TimeProvider clock, ILogger<RedisConnection> log)
+    {
+        if (options.Cache is { } cache)
+            Cache = new RedisConnection(cache.Endpoint, cache.Number, clock, log);
+        if (options.Limits is { } limits)
+            Limits = options.Cache?.Endpoint == limits.Endpoint ? Cache : new RedisConnection(limits.Endpoint, limits.Number, clock, log);
+        All = [.. new[] { Cache, Limits }.OfType<RedisConnection>().Distinct()];
+    }
+
+    public RedisConnection? Cache { get; }
+
+    public RedisConnection? Limits { get; }
+
+    public IReadOnlyList<RedisConnection> All { get; }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var connection in All)
+            await connection.DisposeAsync();
+    }
+}
+
+/// <summary>Connects beside the start, which waits for nothing, and looks after each Redis from then on: once a second, and ten times a second while it is away.</summary>
+public sealed class RedisWatch(RedisConnections connections, TimeProvider clock) : BackgroundService
+{
+    private const int QuietTicks = 10;
+
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        Task.WhenAll(connections.All.Select(connection => Task.Run(() => WatchAsync(connection, stoppingToken), stoppingToken)));
+
+    private async Task WatchAsync(RedisConnection connection, CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, clock);
+        var quiet = 0;
+        do
+        {
+            if (connection.IsWritable && ++quiet < QuietTicks)
+                continue;
+
+            quiet = 0;
+            await connection.ProbeAsync();
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+}

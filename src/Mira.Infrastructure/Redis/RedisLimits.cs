@@ -1,0 +1,85 @@
+using Mira.Application.Limits;
+using Mira.Domain.Keys;
+using StackExchange.Redis;
+
+namespace Mira.Infrastructure.Redis;
+
+/// <summary>
+/// One window for each key, charged by one script that nothing can come between. A window is buckets of up to a second; each counts whole until
+/// the last of its tokens leaves, so that no 60 s ever hold more than the limit.
+/// </summary>
+/// <param name="database">Where the windows lie.</param>
+public sealed class RedisLimits(RedisConnection connection, int database) : ISharedLimits
+{
+    /// <summary>
+    /// Times are microseconds of the server's own clock, which double-precision numbers hold exactly. A window is one list: when something was
+    /// last taken, then start, tokens and end of each bucket. When the clock was set back the whole window is set back with it: nothing leaves
+    /// it early, and nobody is locked out for longer than the window lasts. Refused and asked-only calls write nothing.
+    /// </summary>
+    internal const string Script =
+        """
+        local limit, needed, wanted, life = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+        local clock = redis.call('TIME')
+        local now = clock[1] * 1000000 + clock[2]
+        local kept = redis.call('GET', KEYS[1])
+        local window = kept and cmsgpack.unpack(kept) or {now}
+        local size, back = #window, window[1] - now
+        if back > 0 then
+          for i = 2, size, 3 do window[i], window[i + 2] = window[i] - back, window[i + 2] - back end
+        end
+        local n, total, first, last = 1, 0, 0, 0
+        for i = 2, size, 3 do
+          local ends = window[i + 2]
+          if ends > now then
+            local tokens = window[i + 1]
+            if i > n + 1 then window[n + 1], window[n + 2], window[n + 3] = window[i], tokens, ends end
+            n, total = n + 3, total + tokens
+            if first == 0 or ends < first then first = ends end
+            if ends > last then last = ends end
+          end
+        end
+        for i = size, n + 1, -1 do window[i] = nil end
+        local taken = limit - total
+        if taken > wanted then taken = wanted end
+        if taken < needed or taken < 0 then taken = 0 end
+        if taken > 0 then
+          local ends = now + 60000000 + life
+          if n > 1 and now - window[n - 2] < 1000000 then
+            local before = window[n]
+            window[n - 1] = window[n - 1] + taken
+            if ends > before then window[n] = ends end
+            if first == before then
+              first = window[n]
+              for i = 4, n, 3 do if window[i] < first then first = window[i] end end
+            end
+          else
+            window[n + 1], window[n + 2], window[n + 3] = now, taken, ends
+            if first == 0 or ends < first then first = ends end
+          end
+          total = total + taken
+          if ends > last then last = ends end
+        end
+        if taken > 0 or (back > 0 and total > 0) then
+          window[1] = now
+          redis.call('SET', KEYS[1], cmsgpack.pack(window), 'PX', math.ceil((last - now) / 1000))
+        end
+        return {taken, math.max(limit - total, 0), first > 0 and first - now or 0}
+        """;
+
+    /// <inheritdoc/>
+    public bool IsAvailable => connection.IsWritable;
+
+    /// <inheritdoc/>
+    public async ValueTask<Grant?> TakeAsync(KeyId key, int limit, int needed, int wanted, TimeSpan life)
+    {
+        RedisKey[] keys = [$"mira:limit:{key}"];
+        RedisValue[] values = [limit, needed, wanted, (long)life.TotalMicroseconds];
+        // The client sends the script's hash, and the script itself to a server that does not know it (any more).
+        var reply = await connection.WriteAsync(redis => redis.GetDatabase(database).ScriptEvaluateAsync(Script, keys, values));
+        if (!reply.Came)
+            return null;
+
+        var figures = (RedisResult[])reply.Value!;
+        return new Grant((int)figures[0], (int)figures[1], TimeSpan.FromMicroseconds((long)figures[2]));
+    }
+}

@@ -1,0 +1,110 @@
+using System.Text.Json;
+using Mira.Domain.Keys;
+
+namespace Mira.Domain.Tests.Keys;
+
+public class KeyRecordTests
+{
+    [Holds(200, Arbitrary = [typeof(KeyLives)])]
+    public void Whatever_was_done_to_a_key_it_comes_back_from_its_record_as_it_was(KeyLife life)
+    {
+        var held = new HeldKey(life.Role, life.Days);
+        foreach (var step in life.Steps)
+        {
+            Take(step, held);
+            var back = ComeBack(held.Key);
+            Demand(Json(back) == Json(held.Key), "another record");
+            Demand(back.StatusAt(held.Now) == held.Status, "another status");
+            foreach (var token in held.Tokens)
+            {
+                var (verdict, expected) = (back.Verify(token, held.Peppers, null, held.Now), held.Verify(token));
+                Demand(verdict.Code == expected.Code && verdict.Secret?.Version == expected.Secret?.Version, "another verdict");
+            }
+        }
+    }
+
+    [Test]
+    public void Every_field_comes_back()
+    {
+        IpRange[] ranges = [.. new[] { "10.0.0.0/8", "2001:db8::/32", "192.0.2.7" }.Select(text => IpRange.TryParse(text, out var range) ? range : throw new FormatException())];
+        var held = new HeldKey(new KeyTerms
+        {
+            Name = "Gebühren \u2603",
+            Role = Role.Admin,
+            LifetimeDays = null,
+            Owner = "team-a",
+            Permissions = ["documents:read", "documents:*"],
+            Metadata = new Dictionary<string, string> { ["env"] = "\"prod\"", ["b"] = "" },
+            RateLimitPerMinute = 7,
+            AllowedIps = ranges,
+        });
+        held.Rotate(30, 10);
+        held.PassMinutes(5);
+        held.Disable();
+        held.Revoke(reason: "leaked");
+
+        var back = ComeBack(held.Key);
+
+        Assert.That(Json(back), Is.EqualTo(Json(held.Key)));
+        Assert.That(back.AllowedIps, Is.EqualTo(held.Key.AllowedIps));
+        Assert.That(back.Metadata, Is.EqualTo(held.Key.Metadata));
+        Assert.That(back.Permissions, Is.EqualTo(held.Key.Permissions));
+        Assert.That(back.TakeEvents(), Is.Empty, "nothing happened to it");
+    }
+
+    [Test]
+    public void The_record_holds_every_property_that_a_key_and_a_secret_keep()
+    {
+        Assert.That(Names(typeof(KeyRecord)), Is.EquivalentTo(Names(typeof(ApiKey)).Except(["Current", "LastUsedAt", "LapsesAt", "RotatingUntil", "Permissions"])));
+        Assert.That(Names(typeof(SecretRecord)), Is.EquivalentTo(Names(typeof(Secret)).Except(["IsSuperseded", "Deadline"])));
+    }
+
+    [TestCase("\"Id\":\"", "\"Id\":\"x")]
+    [TestCase("\"Role\":\"operator\"", "\"Role\":\"root\"")]
+    [TestCase("\"AllowedIps\":[]", "\"AllowedIps\":[\"here\"]")]
+    [TestCase("\"Digest\":\"", "\"Digest\":\"AAAA")]
+    public void The_record_of_no_key_is_refused(string text, string instead)
+    {
+        var damaged = Json(new HeldKey().Key).Replace(text, instead, StringComparison.Ordinal);
+
+        Assert.That(() => JsonSerializer.Deserialize<KeyRecord>(damaged)!.ToKey(), Throws.TypeOf<FormatException>());
+    }
+
+    private static ApiKey ComeBack(ApiKey key) => JsonSerializer.Deserialize<KeyRecord>(Json(key))!.ToKey();
+
+    private static string Json(ApiKey key) => JsonSerializer.Serialize(KeyRecord.Of(key));
+
+    private static IEnumerable<string> Names(Type type) => type.GetProperties().Select(property => property.Name);
+
+    private static void Take(Step step, HeldKey held)
+    {
+        try
+        {
+            switch (step)
+            {
+                case Rotate rotate:
+                    held.Rotate(rotate.GraceMinutes, rotate.Days);
+                    break;
+                case Revoke revoke:
+                    held.Revoke(otherActiveAdmins: revoke.OtherAdmins);
+                    break;
+                case Switch turn:
+                    held.Update(new KeyUpdate { Disabled = turn.Off }, turn.OtherAdmins);
+                    break;
+                case Pass pass:
+                    held.Pass(pass.Time);
+                    break;
+            }
+        }
+        catch (Exception exception) when (exception is KeyNotActiveException or TooManyLiveSecretsException or LastAdminException)
+        {
+            // Refused, as it may be.
+        }
+    }
+
+    private static void Demand(bool holds, string otherwise)
+    {
+        if (!holds)
+            throw new InvalidOperationException(otherwise);
+    }
+}
