@@ -27,10 +27,10 @@ public sealed class FailureLimiter(LimitOptions options, TimeProvider clock)
         var window = _sources.GetOrAdd(Source.Of(address), static _ => new Window());
         lock (window)
         {
-            var now = (uint)(clock.GetElapsedTime(_start).Ticks / TimeSpan.TicksPerMillisecond);
+            var now = clock.GetElapsedTime(_start).Ticks;
             window.MoveTo(now);
             if (window.Total >= options.Failures)
-                return Math.Max(1, (window.UntilRelease(now) + 999) / 1_000);
+                return (int)Math.Min(60, (window.UntilRelease(now) + TimeSpan.TicksPerSecond - 1) / TimeSpan.TicksPerSecond);
 
             window.Add(now, 1);
             return 0;
@@ -38,7 +38,7 @@ public sealed class FailureLimiter(LimitOptions options, TimeProvider clock)
     }
 
     /// <summary>An IPv4 address, or the /64 that one subscriber of IPv6 has.</summary>
-    private readonly record struct Source(ulong Bits, bool IsSubnet)
+    private readonly record struct Source(ulong Bits, AddressFamily Family)
     {
         public static Source Of(IPAddress? address)
         {
@@ -47,9 +47,11 @@ public sealed class FailureLimiter(LimitOptions options, TimeProvider clock)
 
             Span<byte> bytes = stackalloc byte[16];
             address.TryWriteBytes(bytes, out _);
-            return address.AddressFamily == AddressFamily.InterNetwork
-                ? new Source(BitConverter.ToUInt32(bytes), false)
-                : new Source(BitConverter.ToUInt64(bytes[..SubnetBytes]), true);
+            if (address.IsIPv4MappedToIPv6)
+                bytes[12..].CopyTo(bytes);
+            return address.AddressFamily == AddressFamily.InterNetwork || address.IsIPv4MappedToIPv6
+                ? new Source(BitConverter.ToUInt32(bytes), AddressFamily.InterNetwork)
+                : new Source(BitConverter.ToUInt64(bytes[..SubnetBytes]), AddressFamily.InterNetworkV6);
         }
     }
 }

@@ -1,30 +1,38 @@
 namespace Mira.Application.Limits;
 
 /// <summary>
-/// How one key stands with its limit at this node: what it was admitted here, and what this node holds of the window that all nodes share.
-/// Lock it before use.
+/// How one key stands with its limit at this node: what it was admitted here, and what this node holds and knows of the window that all nodes
+/// share. Lock it before use.
 /// </summary>
 public sealed class KeyMeter
 {
     private int _leased;
-    private uint _leaseBegan;
+    private long _leaseBegan;
+
+    // What the shared window said last, and under which limit.
     private int _limit;
     private int _sharedRemaining;
-    private uint _sharedAt;
-    private int _sharedUntilRelease;
+    private long _sharedAt;
+    private long _sharedUntilRelease;
 
     internal Window Admitted { get; } = new();
 
     /// <summary>The lease that is being fetched; all who need one wait for it.</summary>
-    internal Task<bool>? Leasing { get; set; }
+    internal Task<Lease>? Leasing { get; set; }
+
+    /// <summary>Calls that have asked the shared window and will be counted here.</summary>
+    internal int Waiting { get; set; }
 
     /// <summary>Nobody uses it any more, and another one may have taken its place.</summary>
     internal bool IsRetired { get; private set; }
 
+    /// <summary>Does what was admitted here leave room for this?</summary>
+    internal bool HasRoom(int cost, int limit) => cost == 0 || cost <= limit - Admitted.Total;
+
     /// <summary>Takes from the lease, when it holds enough and is young enough.</summary>
-    internal bool TrySpend(int cost, uint now, int limit)
+    internal bool TrySpend(int cost, long now, int limit)
     {
-        if (_leased < cost || limit != _limit || now - _leaseBegan >= RateLimiter.LeaseLife)
+        if (Leased(now, limit) < cost)
             return false;
 
         _leased -= cost;
@@ -32,39 +40,62 @@ public sealed class KeyMeter
     }
 
     /// <summary>Takes in a grant that was asked for at <paramref name="began"/>.</summary>
-    internal void Take(Grant grant, uint began, uint now, int limit)
+    internal void Take(Grant grant, long began, long now, int limit)
     {
-        var isAlive = _leased > 0 && limit == _limit && now - _leaseBegan < RateLimiter.LeaseLife;
         // What is left of the lease before goes on to count as the older one.
-        (_leased, _leaseBegan) = isAlive ? (_leased + grant.Tokens, _leaseBegan) : (grant.Tokens, began);
-        Note(grant, now, limit);
+        var left = Leased(now, limit);
+        if (left == 0)
+            _leaseBegan = began;
+        Note(grant, began, limit);
+        _leased = left + grant.Tokens;
     }
 
-    /// <summary>Takes in how the shared window stands.</summary>
-    internal void Note(Grant grant, uint now, int limit) =>
-        (_sharedRemaining, _sharedAt, _sharedUntilRelease, _limit) = (grant.Remaining, now, (int)Math.Ceiling(grant.ResetIn.TotalMilliseconds), limit);
+    /// <summary>Takes in how the shared window stood, from when it was asked: an answer may have been long on its way.</summary>
+    internal void Note(Grant grant, long began, int limit)
+    {
+        if (limit != _limit)
+            _leased = 0;
+        else if (began < _sharedAt)
+            return;
 
-    /// <summary>Is it known that the shared window has no room for this, because nothing has left it since it said so?</summary>
-    internal bool IsFull(int cost, uint now, int limit) =>
-        _sharedUntilRelease > 0 && limit == _limit && cost > _sharedRemaining && now - _sharedAt < _sharedUntilRelease;
+        (_limit, _sharedRemaining, _sharedAt, _sharedUntilRelease) = (limit, grant.Remaining, began, grant.ResetIn.Ticks);
+    }
 
-    internal LimitState State(bool isAdmitted, uint now, int limit, bool isShared)
+    /// <summary>Is it known that the shared window has no room for this, because nothing can have left it since it said so?</summary>
+    internal bool IsFull(int cost, long now, int limit) => Holds(now, limit) && cost > _sharedRemaining + Leased(now, limit);
+
+    /// <summary>Has the shared window said a moment ago how it stands?</summary>
+    internal bool IsInformed(long now, int limit) => limit == _limit && now - _sharedAt < RateLimiter.LeaseLife;
+
+    internal LimitState State(bool isAdmitted, long now, int limit, bool isShared)
     {
         var remaining = limit - Admitted.Total;
         var release = Admitted.UntilRelease(now);
-        if (isShared)
+        if (isShared && Holds(now, limit))
         {
-            remaining = Math.Min(remaining, _sharedRemaining + _leased);
-            release = Math.Max(release, _sharedUntilRelease - (int)(now - _sharedAt));
+            // Who waits must get through the narrower of the two windows.
+            var shared = _sharedRemaining + Leased(now, limit);
+            var sharedRelease = _sharedUntilRelease - (now - _sharedAt);
+            release = shared < remaining ? sharedRelease : shared == remaining ? Math.Max(release, sharedRelease) : release;
+            remaining = Math.Min(remaining, shared);
         }
 
-        return new LimitState(isAdmitted, limit, Math.Max(remaining, 0), Math.Clamp((release + 999) / 1_000, 0, Window.Length / 1_000));
+        var seconds = (release + TimeSpan.TicksPerSecond - 1) / TimeSpan.TicksPerSecond;
+        return new LimitState(isAdmitted, limit, Math.Max(remaining, 0), (int)Math.Min(seconds, 60));
     }
 
-    internal bool TryRetire(uint now)
+    internal bool TryRetire(long now)
     {
         Admitted.MoveTo(now);
-        var isIdle = Admitted.Total == 0 && Leasing is null && (_leased == 0 || now - _leaseBegan >= RateLimiter.LeaseLife);
-        return IsRetired |= isIdle;
+        return IsRetired |= Admitted.Total == 0 && Waiting == 0 && Leased(now, _limit) == 0 && !Holds(now, _limit);
     }
+
+    /// <summary>Tokens in hand that may be spent now.</summary>
+    internal int Leased(long now, int limit) => limit == _limit && now - _leaseBegan < RateLimiter.LeaseLife ? _leased : 0;
+
+    /// <summary>Nothing has left the shared window since it was asked, so there is no more in it than it said.</summary>
+    private bool Holds(long now, int limit) => limit == _limit && now - _sharedAt < _sharedUntilRelease;
+
+    /// <summary>How the request for a lease went, for those who waited for it.</summary>
+    internal readonly record struct Lease(bool IsAnswered, long Began);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 
@@ -15,12 +16,16 @@ namespace Mira.Application.Limits;
 /// </remarks>
 public sealed class RateLimiter : IDisposable
 {
-    /// <summary>Limits from here on are leased, in milliseconds of life and thousandths of the limit.</summary>
+    /// <summary>Limits from here on are leased.</summary>
     public const int LeasedFrom = 1_000;
 
-    internal const uint LeaseLife = 1_000;
+    /// <summary>Ticks from before the request for a lease to its end.</summary>
+    internal const long LeaseLife = TimeSpan.TicksPerSecond;
 
-    private const int SingleLife = 250;
+    private const long SingleLife = TimeSpan.TicksPerSecond / 4;
+
+    /// <summary>Answers in a row that may come too late to be used.</summary>
+    private const int Patience = 3;
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMinutes(1);
 
@@ -50,10 +55,10 @@ public sealed class RateLimiter : IDisposable
     public int Meters => _meters.Count;
 
     /// <summary>Counts a call of <paramref name="cost"/> tokens, all or nothing. A cost of 0 only asks, and is always admitted.</summary>
+    /// <exception cref="OverloadedException">This node takes so long for everything that no shared token is good when it gets it.</exception>
     public ValueTask<LimitState> ChargeAsync(KeyEntry entry, int cost)
     {
-        var key = entry.Key!;
-        var limit = _options.Of(key);
+        var limit = _options.Of(entry.Key!);
         while (true)
         {
             var meter = MeterOf(entry);
@@ -66,13 +71,17 @@ public sealed class RateLimiter : IDisposable
                 meter.Admitted.MoveTo(now);
                 if (_shared is not { IsAvailable: true })
                     return new(AdmitHere(meter, cost, now, limit));
-                if (cost > limit - meter.Admitted.Total || meter.IsFull(cost, now, limit))
-                    return new(meter.State(cost == 0, now, limit, isShared: true));
-                if (limit >= LeasedFrom && (cost == 0 || meter.TrySpend(cost, now, limit)))
+                if (!meter.HasRoom(cost, limit))
+                    return new(meter.State(false, now, limit, isShared: true));
+                if (cost == 0 ? limit >= LeasedFrom && meter.IsInformed(now, limit) : meter.TrySpend(cost, now, limit))
                     return new(Admit(meter, cost, now, limit));
+                if (meter.IsFull(cost, now, limit))
+                    return new(meter.State(false, now, limit, isShared: true));
+
+                meter.Waiting++;
             }
 
-            return limit >= LeasedFrom ? TakeLeasedAsync(key.Id, meter, cost, limit) : TakeExactlyAsync(key.Id, meter, cost, limit);
+            return AskAsync(entry.Id, meter, cost, limit);
         }
     }
 
@@ -84,62 +93,91 @@ public sealed class RateLimiter : IDisposable
         {
             var now = Now();
             meter.Admitted.MoveTo(now);
-            return meter.State(true, now, _options.Of(entry.Key!), isShared: false);
+            return meter.State(true, now, _options.Of(entry.Key!), isShared: _shared is { IsAvailable: true });
         }
     }
 
     public void Dispose() => _sweep.Dispose();
 
-    // Used before its life ends or not at all: a node that was paused meanwhile must not use it where it no longer counts.
-    private async ValueTask<LimitState> TakeExactlyAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    private async ValueTask<LimitState> AskAsync(KeyId id, KeyMeter meter, int cost, int limit)
     {
-        var began = Now();
-        var grant = await _shared!.TakeAsync(id, limit, cost, cost, TimeSpan.FromMilliseconds(SingleLife));
-        lock (meter)
+        try
         {
-            var now = Now();
-            meter.Admitted.MoveTo(now);
-            if (grant is not { } known || now - began >= SingleLife)
-                return AdmitHere(meter, cost, now, limit);
-
-            meter.Note(known, now, limit);
-            return known.Tokens >= cost ? Admit(meter, cost, now, limit) : meter.State(false, now, limit, isShared: true);
+            return limit >= LeasedFrom && cost > 0 ? await TakeLeasedAsync(id, meter, cost, limit) : await TakeExactlyAsync(id, meter, cost, limit);
+        }
+        finally
+        {
+            lock (meter)
+                meter.Waiting--;
         }
     }
 
-    private async ValueTask<LimitState> TakeLeasedAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    // Used before its life ends or not at all: a node that was paused meanwhile must not use it where it no longer counts. It asks again.
+    private async ValueTask<LimitState> TakeExactlyAsync(KeyId id, KeyMeter meter, int cost, int limit)
     {
-        while (true)
+        for (var answers = 0; answers < Patience; answers++)
         {
-            Task<bool> leasing;
-            lock (meter)
-                leasing = meter.Leasing ??= LeaseAsync(id, meter, cost, limit);
-
-            var isAnswered = await leasing;
+            var began = Now();
+            var grant = await _shared!.TakeAsync(id, limit, cost, cost, TimeSpan.FromTicks(SingleLife));
             lock (meter)
             {
                 var now = Now();
                 meter.Admitted.MoveTo(now);
-                if (!isAnswered)
+                if (grant is not { } known)
                     return AdmitHere(meter, cost, now, limit);
-                if (cost <= limit - meter.Admitted.Total && meter.TrySpend(cost, now, limit))
-                    return Admit(meter, cost, now, limit);
-                if (cost > limit - meter.Admitted.Total || meter.IsFull(cost, now, limit))
+
+                meter.Note(known, began, limit);
+                if (now - began < SingleLife || cost == 0)
+                    return known.Tokens >= cost && meter.HasRoom(cost, limit) ? Admit(meter, cost, now, limit) : meter.State(false, now, limit, isShared: true);
+                if (meter.IsFull(cost, now, limit))
                     return meter.State(false, now, limit, isShared: true);
             }
         }
+
+        throw TooLate();
     }
 
-    private async Task<bool> LeaseAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    private async ValueTask<LimitState> TakeLeasedAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    {
+        for (var late = 0; late < Patience;)
+        {
+            Task<KeyMeter.Lease> leasing;
+            lock (meter)
+                leasing = meter.Leasing ??= LeaseAsync(id, meter, cost, limit);
+
+            var lease = await leasing;
+            lock (meter)
+            {
+                var now = Now();
+                meter.Admitted.MoveTo(now);
+                if (!lease.IsAnswered)
+                    return AdmitHere(meter, cost, now, limit);
+                if (meter.HasRoom(cost, limit) && meter.TrySpend(cost, now, limit))
+                    return Admit(meter, cost, now, limit);
+                if (!meter.HasRoom(cost, limit) || meter.IsFull(cost, now, limit))
+                    return meter.State(false, now, limit, isShared: true);
+                if (now - lease.Began >= LeaseLife)
+                    late++;
+            }
+        }
+
+        throw TooLate();
+    }
+
+    private async Task<KeyMeter.Lease> LeaseAsync(KeyId id, KeyMeter meter, int cost, int limit)
     {
         // Not under the caller's lock.
         await Task.Yield();
         var began = Now();
-        var wanted = Math.Max(cost, limit / LeasedFrom);
         Grant? grant = null;
         try
         {
-            grant = await _shared!.TakeAsync(id, limit, cost, wanted, TimeSpan.FromMilliseconds(LeaseLife));
+            int held;
+            lock (meter)
+                held = meter.Leased(began, limit);
+            // What is in hand need not be found again.
+            grant = await _shared!.TakeAsync(
+                id, limit, Math.Max(cost - held, 1), Math.Max(cost, limit / LeasedFrom), TimeSpan.FromTicks(LeaseLife));
         }
         finally
         {
@@ -151,18 +189,20 @@ public sealed class RateLimiter : IDisposable
             }
         }
 
-        return grant is not null;
+        return new KeyMeter.Lease(grant is not null, began);
     }
 
-    private static LimitState AdmitHere(KeyMeter meter, int cost, uint now, int limit)
+    private static OverloadedException TooLate() => new("This node is too slow to count calls.");
+
+    private static LimitState AdmitHere(KeyMeter meter, int cost, long now, int limit)
     {
-        var isAdmitted = cost <= limit - meter.Admitted.Total || cost == 0;
+        var isAdmitted = meter.HasRoom(cost, limit);
         if (isAdmitted && cost > 0)
             meter.Admitted.Add(now, cost);
         return meter.State(isAdmitted, now, limit, isShared: false);
     }
 
-    private static LimitState Admit(KeyMeter meter, int cost, uint now, int limit)
+    private static LimitState Admit(KeyMeter meter, int cost, long now, int limit)
     {
         if (cost > 0)
             meter.Admitted.Add(now, cost);
@@ -189,7 +229,7 @@ public sealed class RateLimiter : IDisposable
         }
     }
 
-    private uint Now() => (uint)(_clock.GetElapsedTime(_start).Ticks / TimeSpan.TicksPerMillisecond);
+    private long Now() => _clock.GetElapsedTime(_start).Ticks;
 }
 
 /// <summary>How a key stands with its limit after a call.</summary>

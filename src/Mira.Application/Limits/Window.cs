@@ -4,23 +4,32 @@ namespace Mira.Application.Limits;
 /// What was counted in the last 60 seconds, in buckets of a second. A bucket leaves whole, 60 s after the last of its calls, so no span of 60 s
 /// ever holds more than was allowed. Not safe for several threads.
 /// </summary>
-/// <remarks>Times are milliseconds of one monotonic clock; they may overflow, because nothing here is older than a minute.</remarks>
+/// <remarks>
+/// Times are ticks of one monotonic clock. Buckets keep them as milliseconds that go round after 49 days, which is enough: none is older than a minute.
+/// </remarks>
 internal sealed class Window
 {
-    public const int Length = 60_000;
-
+    private const int Length = 60_000;
     private const int BucketLength = 1_000;
 
     private Bucket[] _ring = [];
     private int _first;
     private int _used;
+    private long _newest;
 
     public int Total { get; private set; }
 
     /// <summary>Lets go of what is older than the window.</summary>
-    public void MoveTo(uint now)
+    public void MoveTo(long now)
     {
-        while (_used > 0 && now - _ring[_first].Last > Length)
+        var at = now / TimeSpan.TicksPerMillisecond;
+        if (at - _newest >= Length)
+        {
+            (Total, _used) = (0, 0);
+            return;
+        }
+
+        while (_used > 0 && Age(_ring[_first], at) >= Length)
         {
             Total -= _ring[_first].Count;
             _first = (_first + 1) % _ring.Length;
@@ -28,29 +37,38 @@ internal sealed class Window
         }
     }
 
-    public void Add(uint now, int count)
+    /// <summary>Counts something, after the window was moved to the same moment.</summary>
+    public void Add(long now, int count)
     {
         Total += count;
+        _newest = Ceiling(now);
+        var last = (uint)_newest;
         if (_used > 0)
         {
             ref var newest = ref _ring[(_first + _used - 1) % _ring.Length];
-            if (newest.Last / BucketLength == now / BucketLength)
+            if (newest.Last / BucketLength == last / BucketLength)
             {
-                newest = new Bucket(now, newest.Count + count);
+                newest = new Bucket(last, newest.Count + count);
                 return;
             }
         }
 
         if (_used == _ring.Length)
             Grow();
-        _ring[(_first + _used) % _ring.Length] = new Bucket(now, count);
+        _ring[(_first + _used) % _ring.Length] = new Bucket(last, count);
         _used++;
     }
 
-    /// <summary>Milliseconds until the oldest bucket leaves; 0 when nothing is counted.</summary>
-    public int UntilRelease(uint now) => _used == 0 ? 0 : Length - (int)(now - _ring[_first].Last);
+    /// <summary>Ticks until the oldest bucket leaves; 0 when nothing is counted.</summary>
+    public long UntilRelease(long now) =>
+        _used == 0 ? 0 : Math.Max(1, Length - Age(_ring[_first], Ceiling(now))) * TimeSpan.TicksPerMillisecond;
 
-    // Most keys are used now and then and need two or three buckets; a busy one has 61.
+    // Counted at the end of its millisecond and let go at the beginning of one, so that 60 s are never cut short.
+    private static long Ceiling(long now) => (now + TimeSpan.TicksPerMillisecond - 1) / TimeSpan.TicksPerMillisecond;
+
+    private static int Age(Bucket bucket, long at) => (int)((uint)at - bucket.Last);
+
+    // Most keys are used now and then and need two or three buckets; a busy one has 61, and one more when the milliseconds go round.
     private void Grow()
     {
         var larger = new Bucket[Math.Min(Math.Max(2, _ring.Length * 2), Length / BucketLength + 2)];
