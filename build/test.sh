@@ -13,6 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 needs=(
     kill:procps         # signals to the server's process
     chromium:chromium   # the browser that opens /swagger/
+    postgres:postgresql # the store of several nodes
+    redis-server:redis-server
 )
 results=artifacts/test-results
 minimum_coverage=95
@@ -39,11 +41,15 @@ fail() {
     exit 1
 }
 
-# Only files on the path count: kill is a builtin too, but tests start it as a process.
+# Only files on the path count: kill is a builtin too, but tests start it as a process. Debian keeps PostgreSQL's server off the path.
+is_there() {
+    type -P "$1" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null
+}
+
 missing_packages() {
     local need
     for need in "${needs[@]}"; do
-        type -P "${need%%:*}" >/dev/null || echo "${need##*:}"
+        is_there "${need%%:*}" || echo "${need##*:}"
     done
 }
 
