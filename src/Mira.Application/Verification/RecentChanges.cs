@@ -15,14 +15,21 @@ public sealed class RecentChanges(int capacity = RecentChanges.DefaultCapacity)
     private readonly Dictionary<KeyId, long> _newest = [];
     private long _floor;
 
-    /// <summary>Forgets everything; only what is read at this seq or later can be trusted.</summary>
-    public void Restart(long floor)
+    /// <summary>
+    /// Names the ledger whose seqs these are. Part of the name of every entry that is kept outside this process: what another ledger's
+    /// seqs vouched for must never be found again.
+    /// </summary>
+    public string Epoch { get; private set; } = "";
+
+    /// <summary>Forgets everything; only what is read at this seq or later can be trusted, and what was kept under another epoch never.</summary>
+    public void Restart(long floor, string epoch)
     {
         lock (_lock)
         {
             _order.Clear();
             _newest.Clear();
             _floor = floor;
+            Epoch = epoch;
         }
     }
 

@@ -9,14 +9,18 @@ public static class EventType
     public const string KeyRevoked = "key.revoked";
     public const string KeyDisabled = "key.disabled";
     public const string KeyEnabled = "key.enabled";
+    public const string IntegrityViolation = "integrity.violation";
     public const string SystemStarted = "system.started";
     public const string SystemStopped = "system.stopped";
+
+    /// <summary>What the types of all changes of keys begin with.</summary>
+    public const string OfKeys = "key.";
 
     /// <summary>Every type an event can have, also those that this version does not write itself.</summary>
     public static IReadOnlyList<string> All { get; } =
     [
         KeyCreated, KeyUpdated, KeyRotated, KeyRevoked, KeyDisabled, KeyEnabled, SystemStarted, SystemStopped,
-        "auth.failed", "access.denied", "limit.exceeded", "audit.read", "integrity.violation", "audit.exported",
+        "auth.failed", "access.denied", "limit.exceeded", "audit.read", IntegrityViolation, "audit.exported",
         "webhook.accepted", "webhook.delivered", "webhook.failed",
     ];
 }

@@ -42,14 +42,14 @@ public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledg
     {
         var ready = follower.IsReady && !drain.HasBegun;
         var writable = ledger.IsWritable;
-        var status = (ready, writable && !follower.IsBroken) switch
+        var status = (ready, writable && ledger.IsClockRight && !follower.IsBroken) switch
         {
             (false, _) => Health.Unhealthy,
             (true, false) => Health.Degraded,
             _ => Health.Healthy,
         };
         return new Health(status, new HealthDetails(
-            ready, drain.HasBegun, writable, !follower.IsBroken, follower.Seen.Seq, Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3)));
+            ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, follower.Seen.Seq, Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3)));
     }
 
     private ObjectResult Answer(Health health) =>
@@ -69,6 +69,7 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="Draining">Is it about to stop?</param>
 /// <param name="StoreWritable">Can changes be recorded?</param>
 /// <param name="ChainIntact">Does the ledger hold together?</param>
+/// <param name="ClockRight">Is this node's clock within two seconds of the one the ledger goes by?</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
-public sealed record HealthDetails(bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, long LedgerSeq, double StalenessSeconds);
+public sealed record HealthDetails(bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, long LedgerSeq, double StalenessSeconds);

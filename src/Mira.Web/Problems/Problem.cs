@@ -36,7 +36,7 @@ public sealed record ProblemKind(int Status, string Code, string Title)
     public static readonly ProblemKind IdempotencyMismatch = new(422, "idempotency_mismatch", "The Idempotency-Key was used for another request.");
     public static readonly ProblemKind InternalError = new(500, "internal_error", "Something went wrong here.");
     public static readonly ProblemKind StoreUnavailable = new(503, "store_unavailable", "The key store cannot be reached.");
-    public static readonly ProblemKind AuditUnavailable = new(503, "audit_unavailable", "The change could not be recorded, so it did not happen.");
+    public static readonly ProblemKind AuditUnavailable = new(503, "audit_unavailable", "The change could not be recorded.");
     public static readonly ProblemKind Overloaded = new(503, "overloaded", "There is too much to do right now.");
 }
 

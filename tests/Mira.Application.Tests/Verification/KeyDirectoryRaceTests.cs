@@ -81,7 +81,7 @@ public class KeyDirectoryRaceTests
         var finding = _directory.FindAsync(_held.Id).AsTask();
         await gate.Reached;
         _store.AsOf = 9;
-        _changes.Restart(9);
+        _changes.Restart(9, "");
         _directory.Clear();
         gate.Open();
 
@@ -96,7 +96,7 @@ public class KeyDirectoryRaceTests
         var finding = _directory.FindAsync(_held.Id).AsTask();
         await gate.Reached;
         _store.AsOf = 5;
-        _changes.Restart(5);
+        _changes.Restart(5, "");
         _directory.Clear();
         var joining = _directory.FindAsync(_held.Id).AsTask();
         gate.Open();

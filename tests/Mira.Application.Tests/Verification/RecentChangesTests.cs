@@ -12,7 +12,7 @@ public class RecentChangesTests
     public void A_key_that_nothing_happened_to_is_trusted_from_the_floor_on()
     {
         var changes = new RecentChanges();
-        changes.Restart(7);
+        changes.Restart(7, "");
 
         Assert.That(changes.Trusts(_one, 6), Is.False);
         Assert.That(changes.Trusts(_one, 7));
@@ -73,7 +73,7 @@ public class RecentChangesTests
     {
         var changes = new RecentChanges();
         changes.Add(50, _one);
-        changes.Restart(3);
+        changes.Restart(3, "");
 
         Assert.That(changes.Trusts(_one, 3));
         Assert.That(changes.Trusts(_one, 2), Is.False);
@@ -85,7 +85,7 @@ public class RecentChangesTests
         var changes = new RecentChanges(capacity: 2);
         changes.Add(1, _one);
         changes.Add(2, _one);
-        changes.Restart(2);
+        changes.Restart(2, "");
         changes.Add(3, _other);
         changes.Add(4, _other);
 
