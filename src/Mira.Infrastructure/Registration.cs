@@ -3,8 +3,6 @@ using Mira.Application.Admins;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
-using Mira.Application.Verification;
-using Mira.Domain.Tokens;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Redis;
@@ -16,18 +14,14 @@ namespace Mira.Infrastructure;
 
 public static class Registration
 {
-    /// <summary>The embedded store in its data folder, and what runs beside the calls.</summary>
-    public static IServiceCollection AddMiraInfrastructure(
-        this IServiceCollection services, SettingReader settings, DataFolder folder, PepperRing peppers, ProcessLock processLock)
+    /// <summary>The chosen store, and what runs beside the calls.</summary>
+    public static IServiceCollection AddMiraInfrastructure(this IServiceCollection services, SettingReader settings, StoreChoice store)
     {
-        services.AddMiraStore(folder, peppers);
-        // By a factory, so that the container lets go of the folder when it is disposed.
-        services.AddSingleton(_ => processLock);
+        services.AddMiraStore(store);
         services.AddSingleton(FirstAdminOptions.Read(settings));
         services.AddSingleton<ITokenFile, SafeFile>();
         services.AddSingleton<WriteGate>();
-        services.AddSingleton<IUsageStore, SqlUsageStore>();
-        services.AddSingleton<ILedgerHealth>(provider => provider.GetRequiredService<WriteGate>());
+        services.AddSingleton<ILedgerHealth, LedgerHealth>();
         services.AddScoped<ILedger, SqlLedger>();
         services.AddMiraRedis(RedisOptions.Read(settings));
 
@@ -39,16 +33,21 @@ public static class Registration
         services.AddHostedService<FollowLoop>();
         services.AddHostedService<ChainCheck>();
         services.AddHostedService<WriteProbe>();
+        if (store.IsShared)
+        {
+            services.AddSingleton<ClockCheck>();
+            services.AddHostedService(provider => provider.GetRequiredService<ClockCheck>());
+            services.AddHostedService<LedgerListener>();
+        }
+
         return services;
     }
 
-    /// <summary>The embedded store for reading alone.</summary>
-    public static IServiceCollection AddMiraStore(this IServiceCollection services, DataFolder folder, PepperRing peppers)
+    /// <summary>The chosen store for reading alone.</summary>
+    public static IServiceCollection AddMiraStore(this IServiceCollection services, StoreChoice store)
     {
-        services.AddPooledDbContextFactory<MiraDbContext>(options => SqliteStore.Configure(options, folder));
-        services.AddSingleton(folder);
-        services.AddSingleton(peppers);
-        services.AddSingleton<SqliteStore>();
+        store.AddTo(services);
+        services.AddSingleton(store.Peppers);
         services.AddSingleton<IKeyStore, SqlKeyStore>();
         services.AddSingleton<ILedgerReader, SqlLedgerReader>();
         return services;

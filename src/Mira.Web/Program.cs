@@ -4,7 +4,6 @@ using Mira.Application.Limits;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Infrastructure;
-using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
 using Mira.Web.Hosting;
@@ -56,26 +55,24 @@ static async Task<WebApplication> BuildAsync(string[] args)
     builder.Services.AddSingleton(TimeProvider.System);
     builder.Services.AddSingleton(KeyDefaults.Read(settings));
     builder.Services.AddSingleton(KeyDirectoryOptions.Read(settings));
-    builder.Services.AddSingleton(LedgerFollowerOptions.Read(settings));
     builder.Services.AddSingleton(LimitOptions.Read(settings));
+    var following = LedgerFollowerOptions.Read(settings);
     builder.Services.AddMiraApplication(settings.Text("AUTOMAPPER_LICENSE_KEY", "Mira:AutoMapperLicenseKey"));
 
     ServedAddresses.Demand(settings);
-    settings.Choice("MIRA_STORE", "Mira:Store", "sqlite", "sqlite");
-    var folder = DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), AppContext.BaseDirectory);
-    folder.Prepare();
     var patience = DrainOptions.Read(settings).Duration + DrainOptions.Rest;
-    var processLock = await ProcessLock.TakeAsync(folder.Lock, patience, TimeProvider.System, CancellationToken.None);
+    var store = await StoreChoice.TakeAsync(settings, AppContext.BaseDirectory, patience, TimeProvider.System, CancellationToken.None);
     try
     {
-        builder.Services.AddMiraInfrastructure(settings, folder, Peppers.Load(settings, folder), processLock);
+        builder.Services.AddSingleton(following with { IsShared = store.IsShared });
+        builder.Services.AddMiraInfrastructure(settings, store);
         var app = builder.Build();
         app.UseMiraWeb();
         return app;
     }
     catch
     {
-        processLock.Dispose();
+        store.Dispose();
         throw;
     }
 }
@@ -105,12 +102,12 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
 {
     var builder = CreateBuilder([]);
     var settings = new SettingReader(path => builder.Configuration[path]);
-    var folder = DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), AppContext.BaseDirectory);
-    var peppers = Peppers.Load(settings, folder, mayMake: false);
+    using var store = StoreChoice.Find(settings, AppContext.BaseDirectory);
     // The lines are the answer, and nothing else may be among them.
     builder.Logging.ClearProviders();
-    builder.Services.AddMiraStore(folder, peppers);
+    builder.Services.AddMiraStore(store);
+    builder.Services.AddSingleton(TimeProvider.System);
     await using var app = builder.Build();
-    var counts = await app.Services.GetRequiredService<SqliteStore>().CountLiveSecretsAsync(TimeProvider.System.GetUtcNow(), cancellationToken);
-    VerbLine.PrintPeppers(peppers, counts);
+    var counts = await app.Services.GetRequiredService<SqlStore>().CountLiveSecretsAsync(TimeProvider.System.GetUtcNow(), cancellationToken);
+    VerbLine.PrintPeppers(store.Peppers, counts);
 }

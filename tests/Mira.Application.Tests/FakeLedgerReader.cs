@@ -58,6 +58,16 @@ internal sealed class FakeLedgerReader : ILedgerReader
             return Task.FromResult(_events.Count == 0 ? LedgerPosition.Start : _events[^1].Position);
     }
 
+    public Task<LedgerOutline> GetOutlineAsync(int depth, CancellationToken cancellationToken)
+    {
+        DemandUp();
+        var events = Events;
+        var head = events.Count == 0 ? LedgerPosition.Start : events[^1].Position;
+        var floor = Math.Max(0, head.Seq - depth);
+        var named = events.Where(entry => entry.Seq > floor && entry.Subject is not null).Select(entry => (entry.Seq, Parse(entry.Subject!)));
+        return Task.FromResult(new LedgerOutline(head, events.Select(LedgerEpoch.StartedBy).LastOrDefault(epoch => epoch is not null) ?? "", floor, [.. named]));
+    }
+
     public async Task<IReadOnlyList<LedgerEvent>> ReadFromAsync(long seq, int limit, CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _reads);
@@ -73,6 +83,8 @@ internal sealed class FakeLedgerReader : ILedgerReader
         LastFilter = filter;
         return Task.FromResult<IReadOnlyList<LedgerEvent>>([.. Events.Reverse().Where(entry => !(entry.Seq >= filter.Before)).Take(filter.Limit)]);
     }
+
+    private static KeyId Parse(string text) => KeyId.TryParse(text, out var id) ? id : throw new FormatException(text);
 
     private void DemandUp()
     {

@@ -29,10 +29,8 @@ internal sealed class Node : IAsyncDisposable
     public static async Task<Node> StartAsync()
     {
         var folder = Directory.CreateTempSubdirectory("mira-bench-").FullName;
-        var settings = new SettingReader(_ => null);
-        var data = DataFolder.At(Path.Combine(folder, "data"), AppContext.BaseDirectory);
-        data.Prepare();
-        var processLock = await ProcessLock.TakeAsync(data.Lock, TimeSpan.Zero, TimeProvider.System, CancellationToken.None);
+        var settings = new SettingReader(name => name == DataFolder.Setting ? Path.Combine(folder, "data") : null);
+        var store = await StoreChoice.TakeAsync(settings, AppContext.BaseDirectory, TimeSpan.Zero, TimeProvider.System, CancellationToken.None);
         var services = new ServiceCollection()
             .AddLogging()
             .AddSingleton(TimeProvider.System)
@@ -41,7 +39,7 @@ internal sealed class Node : IAsyncDisposable
             .AddSingleton(LedgerFollowerOptions.Read(settings))
             .AddScoped<ICaller, NobodyCaller>()
             .AddMiraApplication(null)
-            .AddMiraInfrastructure(settings, data, Peppers.Load(settings, data), processLock)
+            .AddMiraInfrastructure(settings, store)
             .BuildServiceProvider();
         await services.GetRequiredService<NodeStart>().OpenAsync(CancellationToken.None);
         return new Node(folder, services);

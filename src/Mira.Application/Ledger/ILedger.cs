@@ -10,7 +10,7 @@ public interface ILedger
     /// Runs <paramref name="change"/> alone, over all nodes: the lock is taken before anything is read. What it did to keys is committed with
     /// its events, and known to this node's cache before the task completes. A change that did nothing writes nothing.
     /// </summary>
-    /// <exception cref="LedgerUnavailableException">It could not be recorded, so it did not happen.</exception>
+    /// <exception cref="LedgerUnavailableException">It could not be recorded.</exception>
     /// <exception cref="OverloadedException">Too many changes wait.</exception>
     Task<T> ChangeAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken);
 }

@@ -5,4 +5,7 @@ public interface ILedgerHealth
 {
     /// <summary>False from a write that failed until one that worked; writes are tried every two seconds, also when nobody changes anything.</summary>
     bool IsWritable { get; }
+
+    /// <summary>False while this node's clock is more than two seconds off the one the ledger goes by.</summary>
+    bool IsClockRight { get; }
 }

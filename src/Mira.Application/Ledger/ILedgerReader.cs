@@ -1,3 +1,4 @@
+using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Application.Ledger;
@@ -7,12 +8,21 @@ public interface ILedgerReader
 {
     Task<LedgerPosition> GetHeadAsync(CancellationToken cancellationToken);
 
+    /// <summary>What a node that begins has to know, without reading the ledger itself.</summary>
+    /// <param name="depth">How many of the last events to look through for changed keys.</param>
+    Task<LedgerOutline> GetOutlineAsync(int depth, CancellationToken cancellationToken);
+
     /// <summary>Events from this seq on, oldest first.</summary>
     Task<IReadOnlyList<LedgerEvent>> ReadFromAsync(long seq, int limit, CancellationToken cancellationToken);
 
     /// <summary>Events that match, newest first.</summary>
     Task<IReadOnlyList<LedgerEvent>> FindAsync(EventFilter filter, CancellationToken cancellationToken);
 }
+
+/// <param name="Epoch">See <see cref="LedgerEpoch"/>.</param>
+/// <param name="Floor">The seq after which the changes are known.</param>
+/// <param name="Changes">Which keys were changed after the floor, oldest first.</param>
+public sealed record LedgerOutline(LedgerPosition Head, string Epoch, long Floor, IReadOnlyList<(long Seq, KeyId Id)> Changes);
 
 /// <param name="From">Inclusive.</param>
 /// <param name="To">Exclusive.</param>

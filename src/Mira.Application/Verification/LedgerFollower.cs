@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
 using Mira.Domain.Keys;
@@ -13,6 +14,9 @@ public sealed record LedgerFollowerOptions
 
     /// <summary>How often the ledger is read when nothing else asks for it.</summary>
     public TimeSpan PollInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Do other nodes write to the same ledger? Set by the choice of the store.</summary>
+    public bool IsShared { get; init; }
 
     public static LedgerFollowerOptions Read(SettingReader settings) => new()
     {
@@ -36,8 +40,11 @@ public sealed class LedgerFollower(
     private readonly SemaphoreSlim _oneQuery = new(1, 1);
     private LedgerPosition _seen = LedgerPosition.Start;
     private Sighting? _lastSeen;
-    private Sighting? _lastFailed;
+    private Sighting? _failed;
     private Task? _nextQuery;
+    private int _failures;
+    private volatile bool _isQuerying;
+    private string? _violation;
 
     /// <summary>The position up to which this node knows every event.</summary>
     public LedgerPosition Seen
@@ -57,12 +64,25 @@ public sealed class LedgerFollower(
 
     public bool IsReady => Staleness <= options.MaxStaleness;
 
-    /// <summary>Reads where the ledger stands now; nothing is in the cache yet, so nothing before it matters.</summary>
+    /// <summary>Can another node have changed what this one has not heard of yet?</summary>
+    public bool IsShared => options.IsShared;
+
+    /// <summary>What was found wrong with the ledger and is not recorded in it yet; null when nothing is.</summary>
+    public string? Violation => Volatile.Read(ref _violation);
+
+    /// <summary>Reads where the ledger stands now, and which keys its last events named.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var sighting = Sighting.At(clock);
-        var head = await ledger.GetHeadAsync(cancellationToken);
-        Restart(head);
+        var outline = await ledger.GetOutlineAsync(RecentChanges.DefaultCapacity, cancellationToken);
+        lock (_lock)
+        {
+            _seen = outline.Head;
+            Forget(outline.Floor, outline.Epoch);
+            foreach (var (seq, id) in outline.Changes)
+                changes.Add(seq, id);
+        }
+
         _lastSeen = sighting;
     }
 
@@ -73,6 +93,29 @@ public sealed class LedgerFollower(
         if (_lastSeen is { } seen && seen.Elapsed(clock) <= _freshFor)
             return default;
         return new ValueTask(RefreshAsync());
+    }
+
+    /// <summary>
+    /// Reads on, for a caller whom what is in memory would refuse. While the ledger cannot be read nobody waits for another failure: one who
+    /// comes after it goes on with what is known, until the poll finds it again.
+    /// </summary>
+    /// <exception cref="StoreUnavailableException">It has not been seen for longer than <see cref="LedgerFollowerOptions.MaxStaleness"/>.</exception>
+    public async Task RefreshAsync()
+    {
+        if (!IsFailing)
+        {
+            try
+            {
+                await CatchUpAsync();
+            }
+            catch (StoreUnavailableException) when (IsReady)
+            {
+                return;
+            }
+        }
+
+        if (!IsReady)
+            throw new StoreUnavailableException("The ledger has not been seen for too long.");
     }
 
     /// <summary>Does the ledger reach this seq? It is read on first when this node has not come so far. What claims to be from further on is not of this ledger.</summary>
@@ -89,18 +132,21 @@ public sealed class LedgerFollower(
     public Task CatchUpAsync()
     {
         lock (_lock)
-            return _nextQuery ??= Task.Run(QueryAsync);
+        {
+            var failures = _failures;
+            return _nextQuery ??= Task.Run(() => QueryAsync(failures));
+        }
     }
 
     /// <summary>
-    /// Takes events this node committed itself: whatever they name is dropped before this returns. False when others came before them, which the
-    /// next look at the ledger brings.
+    /// Takes events this node committed itself: whatever they name is dropped before this returns. False when they do not go on from what was
+    /// seen, because others came before them or the ledger is another one; the next look at it brings that.
     /// </summary>
     public bool TryApply(IReadOnlyList<LedgerEvent> committed)
     {
         lock (_lock)
         {
-            if (committed.Count == 0 || committed[0].Seq <= _seen.Seq + 1)
+            if (committed.Count == 0 || committed[0].Seq == _seen.Seq + 1 || committed.Any(entry => entry.Position == _seen))
             {
                 Apply(committed);
                 return true;
@@ -112,7 +158,15 @@ public sealed class LedgerFollower(
         }
     }
 
+    /// <summary>Says that the ledger itself does not hold together.</summary>
+    public void ReportBroken() => IsBroken = true;
+
+    /// <summary>Says that the violation is in the ledger now.</summary>
+    public void MarkRecorded(string violation) => Interlocked.CompareExchange(ref _violation, null, violation);
+
     public void Dispose() => _oneQuery.Dispose();
+
+    private bool IsFailing => _failed is { } failed && (_isQuerying || failed.Elapsed(clock) < options.PollInterval);
 
     private void Apply(IReadOnlyList<LedgerEvent> events)
     {
@@ -121,40 +175,18 @@ public sealed class LedgerFollower(
             foreach (var entry in events.Where(entry => entry.Seq > _seen.Seq))
             {
                 if (!entry.Follows(_seen))
-                {
-                    IsBroken = true;
-                    Forget(entry.Seq);
-                }
+                    Break("chain_broken", entry.Seq);
 
-                Drop(entry);
+                if (LedgerEpoch.StartedBy(entry) is { } epoch)
+                    Forget(entry.Seq, epoch);
+                else
+                    Drop(entry);
                 _seen = entry.Position;
             }
         }
     }
 
-    /// <summary>Says that the ledger itself does not hold together.</summary>
-    public void ReportBroken() => IsBroken = true;
-
-    private async Task RefreshAsync()
-    {
-        // After a failure nobody waits for another one until the next poll.
-        if (!(_lastFailed?.Elapsed(clock) < options.PollInterval))
-        {
-            try
-            {
-                await CatchUpAsync();
-            }
-            catch (StoreUnavailableException) when (IsReady)
-            {
-                return;
-            }
-        }
-
-        if (!IsReady)
-            throw new StoreUnavailableException("The ledger has not been seen for too long.");
-    }
-
-    private async Task QueryAsync()
+    private async Task QueryAsync(int failuresBefore)
     {
         await _oneQuery.WaitAsync();
         try
@@ -162,18 +194,28 @@ public sealed class LedgerFollower(
             lock (_lock)
                 _nextQuery = null;
 
+            // Who waited behind a query that failed need not wait for the same failure again.
+            if (Volatile.Read(ref _failures) != failuresBefore)
+                throw new StoreUnavailableException("The ledger cannot be read.");
+
+            _isQuerying = true;
             var sighting = Sighting.At(clock);
             try
             {
                 while (await ReadPageAsync() == PageSize)
                     continue;
                 _lastSeen = sighting;
-                _lastFailed = null;
+                _failed = null;
             }
             catch (StoreUnavailableException)
             {
-                _lastFailed = sighting;
+                _failed = Sighting.At(clock);
+                Interlocked.Increment(ref _failures);
                 throw;
+            }
+            finally
+            {
+                _isQuerying = false;
             }
         }
         finally
@@ -189,8 +231,13 @@ public sealed class LedgerFollower(
         var page = await ledger.ReadFromAsync(Math.Max(seen.Seq, 1), PageSize, CancellationToken.None);
         if (seen.Seq > 0 && (page.Count == 0 || page[0].Position != seen))
         {
-            IsBroken = true;
-            Restart(await ledger.GetHeadAsync(CancellationToken.None));
+            var head = await ledger.GetHeadAsync(CancellationToken.None);
+            lock (_lock)
+            {
+                _seen = head;
+                Break(head.Seq < seen.Seq ? "ledger_behind" : "hash_differs", head.Seq);
+            }
+
             return 0;
         }
 
@@ -198,13 +245,12 @@ public sealed class LedgerFollower(
         return page.Count;
     }
 
-    private void Restart(LedgerPosition head)
+    // Under a name that nobody shares, until the event that records it gives the new epoch's.
+    private void Break(string violation, long floor)
     {
-        lock (_lock)
-        {
-            _seen = head;
-            Forget(head.Seq);
-        }
+        IsBroken = true;
+        Volatile.Write(ref _violation, violation);
+        Forget(floor, $"unrecorded-{RandomNumberGenerator.GetHexString(16)}");
     }
 
     private void Drop(LedgerEvent entry)
@@ -217,9 +263,9 @@ public sealed class LedgerFollower(
     }
 
     // In this order: a read that runs meanwhile is no longer trusted by the time the cache is emptied, so it cannot be kept after it.
-    private void Forget(long before)
+    private void Forget(long floor, string epoch)
     {
-        changes.Restart(before, "0");
+        changes.Restart(floor, epoch);
         directory.Clear();
     }
 

@@ -6,8 +6,8 @@ using Mira.Domain.Tokens;
 namespace Mira.Application.Verification;
 
 /// <summary>
-/// The path every call takes: token → parse and checksum → entry in memory → fixed-time compare → state and address. When the entry is warm it
-/// touches no store, and it never writes a key's record. What a key may do now is decided by <see cref="ApiKey"/> alone.
+/// The path every call takes: token → parse and checksum → entry in memory → fixed-time compare → state and address. When the entry is warm and
+/// the secret right it touches no store, and it never writes a key's record. What a key may do now is decided by <see cref="ApiKey"/> alone.
 /// </summary>
 public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, PepperRing peppers, UsageLog usage, TimeProvider clock)
 {
@@ -24,20 +24,38 @@ public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, Pe
         if (!trust.IsCompletedSuccessfully)
             return AwaitTrustAsync(trust, token, from);
 
-        var entry = directory.FindAsync(token.KeyId);
-        return entry.IsCompletedSuccessfully
-            ? new ValueTask<Verification>(Decide(entry.Result, token, from))
-            : AwaitEntryAsync(entry, token, from);
+        var found = directory.FindAsync(token.KeyId);
+        if (!found.IsCompletedSuccessfully)
+            return AwaitEntryAsync(found, token, from);
+
+        var entry = found.Result;
+        var decided = Decide(entry, token, from);
+        return IsFinal(decided) ? new ValueTask<Verification>(decided) : LookAgainAsync(entry, token, from);
     }
 
     private async ValueTask<Verification> AwaitTrustAsync(ValueTask trust, Token token, IPAddress? from)
     {
         await trust;
-        return Decide(await directory.FindAsync(token.KeyId), token, from);
+        return await AwaitEntryAsync(directory.FindAsync(token.KeyId), token, from);
     }
 
-    private async ValueTask<Verification> AwaitEntryAsync(ValueTask<KeyEntry> entry, Token token, IPAddress? from) =>
-        Decide(await entry, token, from);
+    private async ValueTask<Verification> AwaitEntryAsync(ValueTask<KeyEntry> found, Token token, IPAddress? from)
+    {
+        var entry = await found;
+        var decided = Decide(entry, token, from);
+        return IsFinal(decided) ? decided : await LookAgainAsync(entry, token, from);
+    }
+
+    // With several nodes a key or a secret may be a moment old, and known to the one that made it only.
+    private bool IsFinal(Verification decided) => decided.Key is not null || !follower.IsShared;
+
+    // The query is shared by all who wait, so that guessing costs no more than one at a time.
+    private async ValueTask<Verification> LookAgainAsync(KeyEntry known, Token token, IPAddress? from)
+    {
+        await follower.RefreshAsync();
+        var entry = await directory.FindAsync(token.KeyId);
+        return ReferenceEquals(entry, known) ? Verification.Refused : Decide(entry, token, from);
+    }
 
     private Verification Decide(KeyEntry entry, Token token, IPAddress? from)
     {

@@ -16,7 +16,7 @@ public static class Peppers
     {
         var given = Given(settings);
         var own = File.Exists(folder.Pepper) ? Decode(Setting, ReadFile(Setting, folder.Pepper), $"the file {folder.Pepper}") : null;
-        var retired = settings.List(RetiredSetting).Select(text => Decode(RetiredSetting, text, "each item")).ToList();
+        var retired = Retired(settings);
         if (given is not null)
             return new PepperRing(given, own is null ? retired : [.. retired, own]);
 
@@ -24,6 +24,17 @@ public static class Peppers
             ? throw new SettingException(Setting, $"is not given, and there is none in the data folder ({folder.Pepper})")
             : new PepperRing(own ?? Make(folder), retired);
     }
+
+    /// <summary>For a store that several nodes share: there is no folder of one's own where a pepper could be made.</summary>
+    /// <exception cref="SettingException">None is given, or one is not usable.</exception>
+    public static PepperRing Demand(SettingReader settings)
+    {
+        var given = Given(settings) ?? throw new SettingException(Setting, $"or {FileSetting} must be given with this store, the same on all nodes");
+        return new PepperRing(given, Retired(settings));
+    }
+
+    private static List<Pepper> Retired(SettingReader settings) =>
+        [.. settings.List(RetiredSetting).Select(text => Decode(RetiredSetting, text, "each item"))];
 
     private static Pepper? Given(SettingReader settings)
     {

@@ -1,17 +1,24 @@
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Ledger;
 
-/// <summary>Looks at the ledger each second, so that its state is known also when nobody calls.</summary>
-public sealed partial class FollowLoop(LedgerFollower follower, LedgerFollowerOptions options, TimeProvider clock, ILogger<FollowLoop> log) : BackgroundService
+/// <summary>
+/// Looks at the ledger each second, so that its state is known also when nobody calls. A ledger that is not the one this node had seen is recorded in
+/// it, which begins a new epoch for all nodes.
+/// </summary>
+public sealed partial class FollowLoop(
+    LedgerFollower follower, LedgerFollowerOptions options, IServiceScopeFactory scopes, TimeProvider clock, ILogger<FollowLoop> log) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(options.PollInterval, clock);
-        var wasBroken = false;
+        string? told = null;
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             try
@@ -23,15 +30,40 @@ public sealed partial class FollowLoop(LedgerFollower follower, LedgerFollowerOp
                 LogUnreadable(exception.InnerException?.Message);
             }
 
-            if (follower.IsBroken && !wasBroken)
-                LogBroken(follower.Seen.Seq);
-            wasBroken = follower.IsBroken;
+            if (follower.Violation is not { } violation)
+                continue;
+
+            if (told is null)
+                LogBroken(violation, follower.Seen.Seq);
+            told = await RecordAsync(violation, stoppingToken) ? null : violation;
+        }
+    }
+
+    // Tried again at the next poll until it is there.
+    private async Task<bool> RecordAsync(string violation, CancellationToken cancellationToken)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        try
+        {
+            await scope.ServiceProvider.GetRequiredService<ILedger>().ChangeAsync(
+                change =>
+                {
+                    change.Record(new KeyEvent(EventType.IntegrityViolation, LedgerEpoch.Reason, [FieldChange.Of("finding", null, violation)]));
+                    return Task.FromResult(true);
+                },
+                cancellationToken);
+            follower.MarkRecorded(violation);
+            return true;
+        }
+        catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
+        {
+            return false;
         }
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The ledger cannot be read: {Cause}")]
     private partial void LogUnreadable(string? cause);
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "The ledger is not the one this node has seen; it stands at {Seq} now")]
-    private partial void LogBroken(long seq);
+    [LoggerMessage(Level = LogLevel.Critical, Message = "The ledger is not the one this node has seen ({Violation}); it stands at {Seq} now")]
+    private partial void LogBroken(string violation, long seq);
 }

@@ -11,8 +11,18 @@ using Mira.Domain.Tokens;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>How keys, the ledger and remembered answers lie in tables. Times are UTC milliseconds, lists are JSON.</summary>
-public sealed class MiraDbContext(DbContextOptions<MiraDbContext> options) : DbContext(options)
+public class MiraDbContext : DbContext
 {
+    public MiraDbContext(DbContextOptions<MiraDbContext> options)
+        : base(options)
+    {
+    }
+
+    protected MiraDbContext(DbContextOptions options)
+        : base(options)
+    {
+    }
+
     public DbSet<ApiKey> Keys => Set<ApiKey>();
 
     public DbSet<Secret> Secrets => Set<Secret>();
@@ -113,8 +123,10 @@ public sealed class MiraDbContext(DbContextOptions<MiraDbContext> options) : DbC
     private static void UseSnakeCase(ModelBuilder model)
     {
         foreach (var property in model.Model.GetEntityTypes().SelectMany(type => type.GetProperties()))
-            property.SetColumnName(JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name));
+            property.SetColumnName(NameOf(property.Name));
     }
+
+    protected static string NameOf(string property) => JsonNamingPolicy.SnakeCaseLower.ConvertName(property);
 
     // A number that no time has is read as the furthest one, so that the check of the chain finds it instead of ending at it.
     private sealed class MillisecondsConverter() : ValueConverter<DateTimeOffset, long>(

@@ -9,3 +9,10 @@ internal sealed class MiraDbContextFactory : IDesignTimeDbContextFactory<MiraDbC
     public MiraDbContext CreateDbContext(string[] args) =>
         new(new DbContextOptionsBuilder<MiraDbContext>().UseSqlite("Data Source=:memory:").Options);
 }
+
+/// <summary>The same for PostgreSQL; nothing is connected to.</summary>
+internal sealed class PostgresDbContextFactory : IDesignTimeDbContextFactory<PostgresDbContext>
+{
+    public PostgresDbContext CreateDbContext(string[] args) =>
+        new(new DbContextOptionsBuilder<PostgresDbContext>().UseNpgsql("Host=localhost").Options);
+}

@@ -9,7 +9,8 @@ namespace Mira.Infrastructure.Sql;
 /// <summary>Reads keys from the database.</summary>
 public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts) : IKeyStore
 {
-    private static readonly Func<MiraDbContext, KeyId, Task<KeyRow?>> FindRow = EF.CompileAsyncQuery(
+    // Of this store, because it is made for one kind of database.
+    private readonly Func<MiraDbContext, KeyId, Task<KeyRow?>> _findRow = EF.CompileAsyncQuery(
         (MiraDbContext database, KeyId id) => database.Heads
             .SelectMany(
                 _ => database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).Where(key => key.Id == id).DefaultIfEmpty(),
@@ -21,7 +22,7 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts) : IKe
     public Task<KeyEntry> ReadAsync(KeyId id, CancellationToken cancellationToken) => ReadAsync(
         async database =>
         {
-            var row = await FindRow(database, id) ?? throw new StoreUnavailableException("The ledger has no head.");
+            var row = await _findRow(database, id) ?? throw new StoreUnavailableException("The ledger has no head.");
             return new KeyEntry(id, row.Key, row.AsOf);
         },
         cancellationToken);

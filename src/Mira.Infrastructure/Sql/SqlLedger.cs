@@ -1,4 +1,7 @@
+using System.Data;
+using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
@@ -12,7 +15,7 @@ namespace Mira.Infrastructure.Sql;
 /// the transaction has locked.
 /// </summary>
 public sealed partial class SqlLedger(
-    IDbContextFactory<MiraDbContext> contexts, WriteGate gate, LedgerFollower follower, AuditScope scope, TimeProvider clock, ILogger<SqlLedger> log) : ILedger
+    IDbContextFactory<MiraDbContext> contexts, SqlStore store, WriteGate gate, LedgerFollower follower, AuditScope scope, ILogger<SqlLedger> log) : ILedger
 {
     private const int Attempts = 3;
 
@@ -30,25 +33,76 @@ public sealed partial class SqlLedger(
                 // The record changed under the lock, which only a writer that goes around the ledger can do: decide again from what is there.
                 LogRetry(exception, attempt);
             }
+            catch (DbUpdateConcurrencyException exception)
+            {
+                throw new LedgerUnavailableException("The key changes faster than a change can be decided.", exception);
+            }
         }
     }
 
     private async Task<T> CommitAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
     {
-        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        await using var transaction = await database.Database.BeginTransactionAsync(cancellationToken);
-        var head = await database.Heads.SingleAsync(cancellationToken);
-        var running = new SqlLedgerChange(database, Rfc3339.Truncate(clock.GetUtcNow()), cancellationToken);
-        var result = await change(running);
-        var events = running.Close(head, scope);
-        if (!database.ChangeTracker.HasChanges())
-            return result;
-
-        await database.SaveChangesAsync(cancellationToken);
-        await transaction.CommitAsync(CancellationToken.None);
+        var operation = Guid.NewGuid();
+        var (result, events, failure) = await WriteAsync(change, operation, cancellationToken);
+        if (failure is not null && !(events.Count > 0 && await store.HasCommittedAsync(events[0].Position, operation)))
+            throw new LedgerUnavailableException("The ledger cannot be written.", failure);
 
         await ShowAsync(events);
         return result;
+    }
+
+    /// <summary>One transaction. A failure of its commit is given back and not thrown: what was done may have happened all the same.</summary>
+    private async Task<(T Result, IReadOnlyList<LedgerEvent> Events, DbException? Failure)> WriteAsync<T>(
+        Func<ILedgerChange, Task<T>> change, Guid operation, CancellationToken cancellationToken)
+    {
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        var (transaction, head) = await BeginAsync(database, cancellationToken);
+        await using var open = transaction;
+        var running = new SqlLedgerChange(store, database, await store.ReadClockAsync(database, cancellationToken), cancellationToken);
+        var result = await change(running);
+        var events = running.Close(head, scope);
+        if (!database.ChangeTracker.HasChanges())
+            return (result, events, null);
+
+        store.Sign(database, events, operation);
+        await database.SaveChangesAsync(cancellationToken);
+        await store.AnnounceAsync(database, head.Seq, cancellationToken);
+        try
+        {
+            await transaction.CommitAsync(CancellationToken.None);
+            return (result, events, null);
+        }
+        catch (DbException exception)
+        {
+            return (result, events, exception);
+        }
+    }
+
+    // Nothing was done yet, so a connection that was dead in the pool may be replaced by a new one.
+    private async Task<(IDbContextTransaction Transaction, LedgerHead Head)> BeginAsync(MiraDbContext database, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await LockAsync(database, cancellationToken);
+        }
+        catch (DbException exception) when (LostConnection.Caused(exception))
+        {
+            return await LockAsync(database, cancellationToken);
+        }
+    }
+
+    private async Task<(IDbContextTransaction Transaction, LedgerHead Head)> LockAsync(MiraDbContext database, CancellationToken cancellationToken)
+    {
+        var transaction = await database.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
+        try
+        {
+            return (transaction, await store.LockHeadAsync(database, cancellationToken));
+        }
+        catch
+        {
+            await transaction.DisposeAsync();
+            throw;
+        }
     }
 
     // Before the answer, so that no call after it is decided by what was there before. What others committed in between is read too, but the

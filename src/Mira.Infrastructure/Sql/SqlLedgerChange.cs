@@ -7,15 +7,19 @@ using Mira.Domain.Ledger;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>What one change reads and does inside its transaction.</summary>
-internal sealed class SqlLedgerChange(MiraDbContext database, DateTimeOffset now, CancellationToken cancellationToken) : ILedgerChange
+internal sealed class SqlLedgerChange(SqlStore store, MiraDbContext database, DateTimeOffset now, CancellationToken cancellationToken) : ILedgerChange
 {
     private readonly List<KeyEvent> _systemEvents = [];
     private readonly List<EventDraft> _gathered = [];
 
     public DateTimeOffset Now => now;
 
-    public Task<ApiKey?> FindKeyAsync(KeyId id) =>
-        database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).SingleOrDefaultAsync(key => key.Id == id, cancellationToken);
+    public async Task<ApiKey?> FindKeyAsync(KeyId id)
+    {
+        // Usage is flushed without the ledger's lock, in the order of versions; taken in the same one before anything is written.
+        await store.HoldSecretsAsync(database, id.Value, cancellationToken);
+        return await database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).SingleOrDefaultAsync(key => key.Id == id, cancellationToken);
+    }
 
     public Task<bool> HasKeysAsync() => database.Keys.AnyAsync(cancellationToken);
 

@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Ledger;
+using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Sql;
@@ -12,6 +13,28 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
         async database => (await database.Heads.AsNoTracking().SingleAsync(cancellationToken)).Position, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<LedgerOutline> GetOutlineAsync(int depth, CancellationToken cancellationToken) => ReadAsync(
+        async database =>
+        {
+            // The head first: what is read after it is never less.
+            var head = (await database.Heads.AsNoTracking().SingleAsync(cancellationToken)).Position;
+            var epoch = await FindEpochAsync(database, cancellationToken);
+            var floor = Math.Max(0, head.Seq - depth);
+            var named = await database.Events
+                .Where(entry => entry.Seq > floor && entry.Seq <= head.Seq && entry.Type.StartsWith(EventType.OfKeys) && entry.Subject != null)
+                .OrderBy(entry => entry.Seq).Select(entry => new { entry.Seq, entry.Subject }).ToListAsync(cancellationToken);
+            var changes = new List<(long, KeyId)>(named.Count);
+            foreach (var entry in named)
+            {
+                if (KeyId.TryParse(entry.Subject, out var id))
+                    changes.Add((entry.Seq, id));
+            }
+
+            return new LedgerOutline(head, epoch, floor, changes);
+        },
+        cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<LedgerEvent>> ReadFromAsync(long seq, int limit, CancellationToken cancellationToken) => ReadAsync<IReadOnlyList<LedgerEvent>>(
         async database => await database.Events.AsNoTracking()
             .Where(entry => entry.Seq >= seq).OrderBy(entry => entry.Seq).Take(limit).ToListAsync(cancellationToken),
@@ -22,6 +45,15 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
         async database => await Matching(database, filter).AsNoTracking()
             .OrderByDescending(entry => entry.Seq).Take(filter.Limit).ToListAsync(cancellationToken),
         cancellationToken);
+
+    private static async Task<string> FindEpochAsync(MiraDbContext database, CancellationToken cancellationToken)
+    {
+        var started = await database.Events
+            .Where(entry => entry.Type == EventType.IntegrityViolation && entry.Subject == null && entry.Body.Contains(LedgerEpoch.Mark))
+            .OrderByDescending(entry => entry.Seq).Select(entry => entry.Hash).FirstOrDefaultAsync(cancellationToken)
+            ?? await database.Events.Where(entry => entry.Seq == 1).Select(entry => entry.Hash).FirstOrDefaultAsync(cancellationToken);
+        return started is null ? "" : LedgerEpoch.NameOf(started);
+    }
 
     private static IQueryable<LedgerEvent> Matching(MiraDbContext database, EventFilter filter)
     {

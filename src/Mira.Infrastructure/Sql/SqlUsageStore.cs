@@ -12,7 +12,8 @@ public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, Wri
         {
             await using var database = await contexts.CreateDbContextAsync(cancellationToken);
             await using var transaction = await database.Database.BeginTransactionAsync(cancellationToken);
-            foreach (var use in uses)
+            // In one order on all nodes, so that two of them never wait for each other.
+            foreach (var use in uses.OrderBy(use => use.KeyId.Value, StringComparer.Ordinal).ThenBy(use => use.Secret.Version))
             {
                 await TouchAsync(database, use, cancellationToken);
                 if (use.Renewal is { } renewal)

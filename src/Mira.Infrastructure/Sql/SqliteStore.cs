@@ -3,16 +3,18 @@ using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Mira.Application.Settings;
-using Mira.Domain.Tokens;
+using Mira.Domain.Ledger;
 using Mira.Infrastructure.Files;
 
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>The embedded store: one SQLite file, write-ahead log, each commit synced to the disk before it is answered.</summary>
-public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataFolder folder)
+public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataFolder folder, TimeProvider clock) : SqlStore(contexts)
 {
     /// <summary>How long a statement waits for a lock that another process holds, in seconds.</summary>
     private const int BusySeconds = 2;
+
+    public override string Setting => DataFolder.Setting;
 
     public static void Configure(DbContextOptionsBuilder options, DataFolder folder)
     {
@@ -27,22 +29,17 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
 
     /// <summary>Makes or upgrades the database. The caller holds the data folder's lock.</summary>
     /// <exception cref="SettingException">It is damaged or cannot be written.</exception>
-    public async Task OpenAsync(CancellationToken cancellationToken)
+    public override async Task OpenAsync(CancellationToken cancellationToken)
     {
         try
         {
             SafeFile.Touch(folder.Database);
-            await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+            await using var database = await Contexts.CreateDbContextAsync(cancellationToken);
             await database.Database.OpenConnectionAsync(cancellationToken);
             await CheckIntegrityAsync(database, cancellationToken);
             await database.Database.ExecuteSqlRawAsync("PRAGMA journal_mode=WAL", cancellationToken);
             await ClearMigrationLockAsync(database, cancellationToken);
-            await database.Database.MigrateAsync(cancellationToken);
-            if (!await database.Heads.AnyAsync(cancellationToken))
-            {
-                database.Heads.Add(new LedgerHead());
-                await database.SaveChangesAsync(cancellationToken);
-            }
+            await MigrateAsync(database, cancellationToken);
         }
         catch (Exception exception) when (exception is DbException or DbUpdateException or IOException or UnauthorizedAccessException)
         {
@@ -50,9 +47,8 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
         }
     }
 
-    /// <summary>How many secrets that work now lie under each pepper.</summary>
-    /// <exception cref="SettingException">There is no store, or it is damaged.</exception>
-    public async Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public override async Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         if (!File.Exists(folder.Database))
             throw new SettingException(DataFolder.Setting, "there is no store in the data folder");
@@ -67,29 +63,11 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
         }
     }
 
-    /// <exception cref="SettingException">Secrets that work lie under a pepper that is not listed, so nobody could use them.</exception>
-    public async Task DemandPeppersAsync(PepperRing peppers, DateTimeOffset now, CancellationToken cancellationToken)
-    {
-        var counts = await CountLiveSecretsAsync(now, cancellationToken);
-        var unlisted = counts.Where(pair => peppers.Find(pair.Key) is null).ToList();
-        if (unlisted.Count > 0)
-        {
-            var which = string.Join(", ", unlisted.Select(pair => $"{pair.Value} under {pair.Key}"));
-            throw new SettingException("MIRA_PEPPER", $"live secrets lie under a pepper that is not listed: {which}");
-        }
-    }
+    // The transaction took the lock of the whole file when it began.
+    internal override Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken) => database.Heads.SingleAsync(cancellationToken);
 
-    private async Task<IReadOnlyDictionary<string, int>> CountAsync(DateTimeOffset now, CancellationToken cancellationToken)
-    {
-        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        return await database.Keys
-            .Where(key => key.RevokedAt == null)
-            .SelectMany(key => key.Secrets)
-            .Where(secret => (secret.ValidUntil == null || secret.ValidUntil > now) && (secret.ExpiresAt == null || secret.ExpiresAt > now))
-            .GroupBy(secret => secret.PepperId)
-            .Select(group => new { PepperId = group.Key, Count = group.Count() })
-            .ToDictionaryAsync(group => group.PepperId, group => group.Count, cancellationToken);
-    }
+    internal override Task<DateTimeOffset> ReadClockAsync(MiraDbContext database, CancellationToken cancellationToken) =>
+        Task.FromResult(Rfc3339.Truncate(clock.GetUtcNow()));
 
     private static async Task CheckIntegrityAsync(MiraDbContext database, CancellationToken cancellationToken)
     {

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Ledger;
+using Npgsql;
 
 namespace Mira.Infrastructure.Sql;
 
@@ -13,12 +14,40 @@ internal static class StoreReads
     {
         try
         {
-            await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-            return await read(database);
+            return await contexts.OnceMoreAsync(read, cancellationToken);
         }
         catch (DbException exception)
         {
             throw new StoreUnavailableException(failure, exception);
         }
     }
+
+    /// <summary>Makes a second attempt when the connection was dead: one from the pool may be so since the database was started again.</summary>
+    private static async Task<T> OnceMoreAsync<T>(
+        this IDbContextFactory<MiraDbContext> contexts, Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+            return await read(database);
+        }
+        catch (DbException exception) when (LostConnection.Caused(exception))
+        {
+            await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+            return await read(database);
+        }
+    }
+}
+
+/// <summary>A database server, or the way to it, went away. One that is only slow did not.</summary>
+internal static class LostConnection
+{
+    private static readonly string[] Classes = ["08", "57P"];
+
+    public static bool Caused(DbException exception) => exception switch
+    {
+        PostgresException told => Classes.Any(started => told.SqlState.StartsWith(started, StringComparison.Ordinal)),
+        NpgsqlException { InnerException: IOException or System.Net.Sockets.SocketException } => true,
+        _ => false,
+    };
 }

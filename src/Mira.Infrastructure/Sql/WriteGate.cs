@@ -8,7 +8,7 @@ namespace Mira.Infrastructure.Sql;
 /// Lets the writers of this process through one after another: the database takes one at a time anyway, and would make the others poll. It
 /// also knows whether the last write worked.
 /// </summary>
-public sealed class WriteGate(TimeProvider clock) : ILedgerHealth, IDisposable
+public sealed class WriteGate(TimeProvider clock) : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
@@ -16,7 +16,7 @@ public sealed class WriteGate(TimeProvider clock) : ILedgerHealth, IDisposable
     private long _failures;
     private long _lastSuccess = clock.GetTimestamp();
 
-    /// <inheritdoc/>
+    /// <summary>False from a write that failed until one that worked.</summary>
     public bool IsWritable { get; private set; } = true;
 
     public TimeSpan SinceSuccess => clock.GetElapsedTime(Interlocked.Read(ref _lastSuccess));
@@ -32,19 +32,9 @@ public sealed class WriteGate(TimeProvider clock) : ILedgerHealth, IDisposable
         try
         {
             // Who waited behind a write that failed shares its fate, and need not wait for the same failure again.
-            if (Interlocked.Read(ref _failures) != failuresBefore)
-                throw new LedgerUnavailableException("The ledger cannot be written.");
-
-            var result = await write();
-            Interlocked.Exchange(ref _lastSuccess, clock.GetTimestamp());
-            IsWritable = true;
-            return result;
-        }
-        catch (Exception exception) when (Cause(exception) is { } cause)
-        {
-            Interlocked.Increment(ref _failures);
-            IsWritable = false;
-            throw new LedgerUnavailableException("The ledger cannot be written.", cause);
+            return Interlocked.Read(ref _failures) == failuresBefore
+                ? await WriteAsync(write)
+                : throw new LedgerUnavailableException("The ledger cannot be written.");
         }
         finally
         {
@@ -53,6 +43,33 @@ public sealed class WriteGate(TimeProvider clock) : ILedgerHealth, IDisposable
     }
 
     public void Dispose() => _one.Dispose();
+
+    private async Task<T> WriteAsync<T>(Func<Task<T>> write)
+    {
+        try
+        {
+            var result = await write();
+            Interlocked.Exchange(ref _lastSuccess, clock.GetTimestamp());
+            IsWritable = true;
+            return result;
+        }
+        catch (LedgerUnavailableException)
+        {
+            NoteFailure();
+            throw;
+        }
+        catch (Exception exception) when (Cause(exception) is { } cause)
+        {
+            NoteFailure();
+            throw new LedgerUnavailableException("The ledger cannot be written.", cause);
+        }
+    }
+
+    private void NoteFailure()
+    {
+        Interlocked.Increment(ref _failures);
+        IsWritable = false;
+    }
 
     private static DbException? Cause(Exception exception) => exception switch
     {

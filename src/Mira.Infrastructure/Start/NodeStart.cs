@@ -16,10 +16,10 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Start;
 
 /// <summary>What happens before the first call is served, and after the last one.</summary>
-/// <param name="processLock">Held as long as this exists.</param>
+/// <param name="processLock">Held as long as this exists; null when several nodes may use the store.</param>
 public sealed partial class NodeStart(
-    SqliteStore store, PepperRing peppers, LedgerFollower follower, IServiceScopeFactory scopes, FirstAdminOptions firstAdmin,
-    ProcessLock processLock, TimeProvider clock, ILogger<NodeStart> log) : IHostedLifecycleService
+    SqlStore store, PepperRing peppers, LedgerFollower follower, IServiceScopeFactory scopes, FirstAdminOptions firstAdmin,
+    TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null) : IHostedLifecycleService
 {
     private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
@@ -31,7 +31,7 @@ public sealed partial class NodeStart(
     /// <exception cref="SettingException">The store or its peppers are not usable.</exception>
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(processLock.IsReleased, processLock);
+        ObjectDisposedException.ThrowIf(processLock?.IsReleased == true, processLock!);
         await store.OpenAsync(cancellationToken);
         await store.DemandPeppersAsync(peppers, clock.GetUtcNow(), cancellationToken);
         await follower.StartAsync(cancellationToken);
@@ -39,11 +39,18 @@ public sealed partial class NodeStart(
 
     public async Task StartingAsync(CancellationToken cancellationToken)
     {
-        await OpenAsync(cancellationToken);
-        await using var scope = scopes.CreateAsyncScope();
-        await MakeFirstAdminAsync(scope.ServiceProvider.GetRequiredService<IMediator>(), cancellationToken);
-        await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
-        _isRecorded = true;
+        try
+        {
+            await OpenAsync(cancellationToken);
+            await using var scope = scopes.CreateAsyncScope();
+            await MakeFirstAdminAsync(scope.ServiceProvider.GetRequiredService<IMediator>(), cancellationToken);
+            await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
+            _isRecorded = true;
+        }
+        catch (Exception exception) when (exception is StoreUnavailableException or LedgerUnavailableException or OverloadedException)
+        {
+            throw new SettingException(store.Setting, "the store cannot be read or written now", exception);
+        }
     }
 
     // A host can be told to stop by two sides at once; it stops once, and both wait for that.

@@ -43,14 +43,15 @@ public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledg
         var ready = follower.IsReady && !drain.HasBegun;
         var writable = ledger.IsWritable;
         var redis = shared.IsAvailable;
-        var status = (ready, writable && !follower.IsBroken && redis != false) switch
+        var status = (ready, writable && ledger.IsClockRight && !follower.IsBroken && redis != false) switch
         {
             (false, _) => Health.Unhealthy,
             (true, false) => Health.Degraded,
             _ => Health.Healthy,
         };
         return new Health(status, new HealthDetails(
-            ready, drain.HasBegun, writable, !follower.IsBroken, redis, follower.Seen.Seq, Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3)));
+            ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, follower.Seen.Seq,
+            Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3)));
     }
 
     private ObjectResult Answer(Health health) =>
@@ -70,7 +71,9 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="Draining">Is it about to stop?</param>
 /// <param name="StoreWritable">Can changes be recorded?</param>
 /// <param name="ChainIntact">Does the ledger hold together?</param>
+/// <param name="ClockRight">Is this node's clock within two seconds of the one the ledger goes by?</param>
 /// <param name="Redis">Does it answer and take writes? Null when none is configured.</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
-public sealed record HealthDetails(bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool? Redis, long LedgerSeq, double StalenessSeconds);
+public sealed record HealthDetails(
+    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, long LedgerSeq, double StalenessSeconds);

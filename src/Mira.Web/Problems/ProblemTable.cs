@@ -11,6 +11,7 @@ namespace Mira.Web.Problems;
 public static class ProblemTable
 {
     private const int RetrySoon = 1;
+    private const string Undecided = "The store went away meanwhile, so it is not known whether it happened. A repeat with the same Idempotency-Key happens once.";
 
     public static Problem? Find(Exception exception) => exception switch
     {
@@ -25,7 +26,8 @@ public static class ProblemTable
         IdempotencyMismatchException => new Problem(ProblemKind.IdempotencyMismatch, exception.Message),
         IdempotencyInProgressException => new Problem(ProblemKind.IdempotencyInProgress, exception.Message),
         StoreUnavailableException => new Problem(ProblemKind.StoreUnavailable, RetryAfter: RetrySoon),
-        LedgerUnavailableException => new Problem(ProblemKind.AuditUnavailable, RetryAfter: RetrySoon),
+        LedgerUnavailableException { IsUndecided: true } => new Problem(ProblemKind.AuditUnavailable, Undecided, RetryAfter: RetrySoon),
+        LedgerUnavailableException => new Problem(ProblemKind.AuditUnavailable, "It did not happen.", RetryAfter: RetrySoon),
         OverloadedException => new Problem(ProblemKind.Overloaded, exception.Message, RetryAfter: RetrySoon),
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => ProblemKind.PayloadTooLarge,
         BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } => ProblemKind.RequestTimeout,

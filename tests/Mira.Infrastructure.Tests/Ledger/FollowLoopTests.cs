@@ -18,7 +18,7 @@ public sealed class FollowLoopTests : IDisposable
     {
         _store = await Store.OpenAsync();
         _log = new Messages<FollowLoop>();
-        _loop = new FollowLoop(_store.Follower, Options, _store.Clock, _log);
+        _loop = new FollowLoop(_store.Follower, Options, _store.Scopes, _store.Clock, _log);
         await _loop.StartAsync(CancellationToken.None);
         await _store.Clock.Begun;
     }

@@ -2,14 +2,16 @@ using Mira.Application.Ledger;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
-public sealed class RememberedAnswerTests : IDisposable
+[TestFixture(StoreKind.Sqlite)]
+[TestFixture(StoreKind.Postgres)]
+public sealed class RememberedAnswerTests(StoreKind kind) : IDisposable
 {
     private static readonly Repeat Repeat = new("mira_key_000000000001", "once", "ab");
 
     private Store _store = null!;
 
     [SetUp]
-    public async Task SetUp() => _store = await Store.OpenAsync();
+    public async Task SetUp() => _store = await Store.OpenAsync(kind);
 
     [TearDown]
     public void Dispose() => _store.Dispose();

@@ -4,13 +4,15 @@ using Mira.Domain.Keys;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
-public sealed class SqlKeyStoreTests : IDisposable
+[TestFixture(StoreKind.Sqlite)]
+[TestFixture(StoreKind.Postgres)]
+public sealed class SqlKeyStoreTests(StoreKind kind) : IDisposable
 {
     private readonly KeyFilters _filters = new();
     private Store _store = null!;
 
     [SetUp]
-    public async Task SetUp() => _store = await Store.OpenAsync();
+    public async Task SetUp() => _store = await Store.OpenAsync(kind);
 
     [TearDown]
     public void Dispose() => _store.Dispose();

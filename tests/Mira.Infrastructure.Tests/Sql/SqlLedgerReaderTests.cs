@@ -3,7 +3,9 @@ using Mira.Domain.Keys;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
-public sealed class SqlLedgerReaderTests : IDisposable
+[TestFixture(StoreKind.Sqlite)]
+[TestFixture(StoreKind.Postgres)]
+public sealed class SqlLedgerReaderTests(StoreKind kind) : IDisposable
 {
     private static readonly EventFilter All = new(null, null, null, null, null, null, 100);
 
@@ -13,7 +15,7 @@ public sealed class SqlLedgerReaderTests : IDisposable
     [SetUp]
     public async Task SetUp()
     {
-        _store = await Store.OpenAsync();
+        _store = await Store.OpenAsync(kind);
         _held = new HeldKey();
         await _store.AddAsync(_held);
         for (var i = 2; i <= 5; i++)

@@ -6,7 +6,9 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
-public sealed class SqlUsageStoreTests : IDisposable
+[TestFixture(StoreKind.Sqlite)]
+[TestFixture(StoreKind.Postgres)]
+public sealed class SqlUsageStoreTests(StoreKind kind) : IDisposable
 {
     private Store _store = null!;
     private HeldKey _held = null!;
@@ -15,7 +17,7 @@ public sealed class SqlUsageStoreTests : IDisposable
     [SetUp]
     public async Task SetUp()
     {
-        _store = await Store.OpenAsync();
+        _store = await Store.OpenAsync(kind);
         _held = new HeldKey();
         _usage = new UsageLog(HeldKey.Peppers);
         await _store.AddAsync(_held, new HeldKey());

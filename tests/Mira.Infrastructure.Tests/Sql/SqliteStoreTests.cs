@@ -12,7 +12,7 @@ public sealed class SqliteStoreTests : IDisposable
     private Store _store = null!;
 
     [SetUp]
-    public void SetUp() => _store = Store.Closed();
+    public async Task SetUp() => _store = await Store.ClosedAsync();
 
     [TearDown]
     public void Dispose() => _store.Dispose();
@@ -94,7 +94,7 @@ public sealed class SqliteStoreTests : IDisposable
         }
 
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        await _store.Sqlite.OpenAsync(patience.Token);
+        await _store.Sql.OpenAsync(patience.Token);
 
         Assert.That(await _store.AskAsync("SELECT count(*) FROM \"__EFMigrationsLock\""), Is.Zero);
     }
@@ -153,10 +153,10 @@ public sealed class SqliteStoreTests : IDisposable
         var (first, second) = (HeldKey.PepperOf(1).Id, HeldKey.PepperOf(2).Id);
 
         Assert.That(
-            await _store.Sqlite.CountLiveSecretsAsync(HeldKey.Start, CancellationToken.None),
+            await _store.Sql.CountLiveSecretsAsync(HeldKey.Start, CancellationToken.None),
             Is.EquivalentTo(new Dictionary<string, int> { [first] = 4, [second] = 1 }));
         Assert.That(
-            await _store.Sqlite.CountLiveSecretsAsync(HeldKey.Start.AddDays(1), CancellationToken.None),
+            await _store.Sql.CountLiveSecretsAsync(HeldKey.Start.AddDays(1), CancellationToken.None),
             Is.EquivalentTo(new Dictionary<string, int> { [first] = 2, [second] = 1 }), "one expired, one was superseded");
     }
 
@@ -172,9 +172,9 @@ public sealed class SqliteStoreTests : IDisposable
         Assert.That(() => DemandAsync(new PepperRing(HeldKey.PepperOf(2), HeldKey.PepperOf(1)), 0), Throws.Nothing);
     }
 
-    private Task OpenAsync() => _store.Sqlite.OpenAsync(CancellationToken.None);
+    private Task OpenAsync() => _store.Sql.OpenAsync(CancellationToken.None);
 
-    private Task DemandAsync(PepperRing peppers, int days) => _store.Sqlite.DemandPeppersAsync(peppers, HeldKey.Start.AddDays(days), CancellationToken.None);
+    private Task DemandAsync(PepperRing peppers, int days) => _store.Sql.DemandPeppersAsync(peppers, HeldKey.Start.AddDays(days), CancellationToken.None);
 
     private static async Task<string?> AskAsync(DbContext database, string pragma)
     {

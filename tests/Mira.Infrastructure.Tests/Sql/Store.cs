@@ -2,6 +2,7 @@ using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
@@ -13,39 +14,35 @@ using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
-/// <summary>The embedded store as a node has it, on a real file, with a hand on every command.</summary>
+/// <summary>Which database a test runs on. What holds for one must hold for the other.</summary>
+public enum StoreKind
+{
+    Sqlite,
+    Postgres,
+}
+
+/// <summary>A store as a node has it, in a real database of its own, with a hand on every command.</summary>
 internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
 {
-    // Migrated once for all tests.
-    private static readonly Lazy<Task<byte[]>> Template = new(async () =>
-    {
-        using var store = new Store();
-        await store.Sqlite.OpenAsync(CancellationToken.None);
-        await store.AskAsync("PRAGMA wal_checkpoint(TRUNCATE)");
-        return await File.ReadAllBytesAsync(store.Folder.Database);
-    });
+    private readonly StoreDatabase _database;
+    private readonly ServiceProvider _services;
 
-    private readonly TestFolder _folder = new();
-    private readonly DbContextOptions<MiraDbContext> _options;
-
-    private Store()
+    private Store(StoreDatabase database)
     {
-        Folder = DataFolder.At(_folder.Make("data"), _folder.Make("app"));
-        var options = new DbContextOptionsBuilder<MiraDbContext>();
-        SqliteStore.Configure(options, Folder);
-        _options = options.AddInterceptors(Watch, Saves).Options;
-        Sqlite = new SqliteStore(this, Folder);
+        _database = database;
+        database.Configure(Watch, Saves);
+        Sql = database.StoreOf(this, Clock);
         Keys = new SqlKeyStore(this);
         Reader = new SqlLedgerReader(this);
         Changes = new RecentChanges();
         Directory = new KeyDirectory(Keys, Changes, new KeyDirectoryOptions { CacheSize = 100 });
         Follower = new LedgerFollower(Reader, Changes, Directory, new LedgerFollowerOptions(), Clock);
         Gate = new WriteGate(Clock);
-        Ledger = new SqlLedger(this, Gate, Follower, Scope, Clock, NullLogger<SqlLedger>.Instance);
+        Ledger = new SqlLedger(this, Sql, Gate, Follower, Scope, NullLogger<SqlLedger>.Instance);
         Usage = new SqlUsageStore(this, Gate, Directory);
+        Watch.Clock = Clock;
+        _services = new ServiceCollection().AddSingleton<ILedger>(Ledger).BuildServiceProvider();
     }
-
-    public DataFolder Folder { get; }
 
     public CommandWatch Watch { get; } = new();
 
@@ -55,7 +52,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
 
     public AuditScope Scope { get; } = new();
 
-    public SqliteStore Sqlite { get; }
+    public SqlStore Sql { get; }
 
     public SqlKeyStore Keys { get; }
 
@@ -73,24 +70,56 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
 
     public SqlUsageStore Usage { get; }
 
-    public static async Task<Store> OpenAsync()
+    /// <summary>What runs beside the calls takes the ledger from here.</summary>
+    public IServiceScopeFactory Scopes => _services.GetRequiredService<IServiceScopeFactory>();
+
+    /// <summary>The file of the embedded store.</summary>
+    public DataFolder Folder => ((SqliteDatabase)_database).Folder;
+
+    /// <summary>How the database of PostgreSQL is reached.</summary>
+    public string Address => ((PostgresDatabase)_database).Address;
+
+    public static async Task<Store> OpenAsync(StoreKind kind = StoreKind.Sqlite)
     {
-        var store = new Store();
-        await File.WriteAllBytesAsync(store.Folder.Database, await Template.Value);
+        var store = new Store(kind == StoreKind.Sqlite ? await SqliteDatabase.MakeAsync() : await PostgresDatabase.MakeAsync());
         await store.Follower.StartAsync(CancellationToken.None);
         return store;
     }
 
-    /// <summary>A store whose file nobody has opened yet.</summary>
-    public static Store Closed() => new();
+    /// <summary>A store nobody has opened yet.</summary>
+    public static async Task<Store> ClosedAsync(StoreKind kind = StoreKind.Sqlite) =>
+        new(kind == StoreKind.Sqlite ? new SqliteDatabase() : await PostgresDatabase.MakeEmptyAsync());
 
-    public MiraDbContext CreateDbContext() => new(_options);
+    /// <summary>The same, in a database of PostgreSQL that is there already.</summary>
+    public static Store Closed(string address) => new(new PostgresDatabase(address));
+
+    /// <summary>What a node has that comes to this database by another way.</summary>
+    /// <param name="address">For example through a proxy.</param>
+    public static async Task<Store> JoinAsync(string address)
+    {
+        var store = Closed(address);
+        await store.Follower.StartAsync(CancellationToken.None);
+        return store;
+    }
+
+    public MiraDbContext CreateDbContext() => _database.CreateDbContext();
 
     /// <summary>Another process: a connection that knows nothing of this one.</summary>
-    public SqliteConnection Connect()
+    public DbConnection Connect()
     {
-        var connection = new SqliteConnection($"Data Source={Folder.Database};Pooling=False");
+        var connection = _database.Connect();
         connection.Open();
+        return connection;
+    }
+
+    /// <summary>Another process takes the ledger's lock, and keeps it until it goes.</summary>
+    public async Task<IAsyncDisposable> LockAsync()
+    {
+        var connection = Connect();
+        await connection.BeginTransactionAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = _database.LockStatement;
+        await command.ExecuteScalarAsync();
         return connection;
     }
 
@@ -147,8 +176,8 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     {
         Follower.Dispose();
         Gate.Dispose();
-        SqliteConnection.ClearAllPools();
-        _folder.Dispose();
+        _services.Dispose();
+        _database.Dispose();
     }
 }
 
@@ -161,6 +190,9 @@ internal sealed class CommandWatch : DbCommandInterceptor
 
     /// <summary>Said of each command before it runs; true fails it as a full disk would.</summary>
     public Func<string, bool>? Fails { get; set; }
+
+    /// <summary>The time that a database tells which has a clock of its own; null for the true one.</summary>
+    public TimeProvider? Clock { get; set; }
 
     public override InterceptionResult<DbDataReader> ReaderExecuting(DbCommand command, CommandEventData eventData, InterceptionResult<DbDataReader> result)
     {
@@ -185,6 +217,8 @@ internal sealed class CommandWatch : DbCommandInterceptor
     private void See(DbCommand command)
     {
         Interlocked.Increment(ref _count);
+        if (Clock is not null)
+            command.CommandText = command.CommandText.Replace("clock_timestamp()", $"timestamptz '{Clock.GetUtcNow():yyyy-MM-dd HH:mm:ss.ffffff}+00'", StringComparison.Ordinal);
         if (Fails?.Invoke(command.CommandText) == true)
             throw new SqliteException("disk full", 13);
     }

@@ -93,6 +93,8 @@ internal sealed class StalenessTests
         {
             public Task<LedgerPosition> GetHeadAsync(CancellationToken cancellationToken) => Demand().GetHeadAsync(cancellationToken);
 
+            public Task<LedgerOutline> GetOutlineAsync(int depth, CancellationToken cancellationToken) => Demand().GetOutlineAsync(depth, cancellationToken);
+
             public Task<IReadOnlyList<LedgerEvent>> ReadFromAsync(long seq, int limit, CancellationToken cancellationToken) =>
                 Demand().ReadFromAsync(seq, limit, cancellationToken);
 

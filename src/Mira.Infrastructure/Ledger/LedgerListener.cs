@@ -1,0 +1,84 @@
+using System.Data.Common;
+using System.Globalization;
+using System.Net.Sockets;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
+using Mira.Infrastructure.Sql;
+using Npgsql;
+
+namespace Mira.Infrastructure.Ledger;
+
+/// <summary>
+/// Wakes the follower when another node has committed, over a connection of its own that comes back by itself. What it misses meanwhile
+/// <see cref="FollowLoop"/> finds within a second.
+/// </summary>
+public sealed partial class LedgerListener(
+    PostgresOptions options, LedgerFollower follower, TimeProvider clock, ILogger<LedgerListener> log) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    private bool _isLost;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, clock);
+        do
+        {
+            try
+            {
+                await ListenAsync(stoppingToken);
+            }
+            catch (Exception exception) when (exception is DbException or IOException or SocketException or TimeoutException)
+            {
+                if (!_isLost)
+                    LogLost(exception.Message);
+                _isLost = true;
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private async Task ListenAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = new NpgsqlConnection(options.Listening);
+        await connection.OpenAsync(cancellationToken);
+        connection.Notification += (_, note) => Wake(note.Payload);
+        await using (var command = new NpgsqlCommand($"LISTEN {PostgresStore.Channel}", connection))
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        if (_isLost)
+            LogListening();
+        _isLost = false;
+
+        // What was committed before this began to listen.
+        Wake(null);
+        while (true)
+            await connection.WaitAsync(cancellationToken);
+    }
+
+    // This node's own commits come back as well, and are known already.
+    private void Wake(string? seq)
+    {
+        if (!long.TryParse(seq, NumberStyles.None, CultureInfo.InvariantCulture, out var committed) || committed > follower.Seen.Seq)
+            _ = CatchUpAsync();
+    }
+
+    private async Task CatchUpAsync()
+    {
+        try
+        {
+            await follower.CatchUpAsync();
+        }
+        catch (StoreUnavailableException)
+        {
+            // The poll meets the same, and says so.
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Other nodes' changes are found by polling only: {Cause}")]
+    private partial void LogLost(string cause);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Other nodes' changes are announced again")]
+    private partial void LogListening();
+}

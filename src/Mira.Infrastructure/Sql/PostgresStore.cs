@@ -1,0 +1,130 @@
+using System.Data;
+using System.Data.Common;
+using System.Net.Sockets;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
+using Mira.Application.Ledger;
+using Mira.Application.Settings;
+using Mira.Domain.Ledger;
+using Npgsql;
+
+namespace Mira.Infrastructure.Sql;
+
+/// <summary>The store of many nodes: one PostgreSQL database that they lock, follow and listen to together.</summary>
+public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, PostgresOptions options, TimeProvider clock) : SqlStore(contexts)
+{
+    public const string Channel = "mira_ledger";
+
+    /// <summary>Any number, the same for all nodes: who holds it makes or upgrades the tables.</summary>
+    private const long MigrationLock = 0x4D697261;
+
+    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan SettlePace = TimeSpan.FromMilliseconds(100);
+
+    public override string Setting => PostgresOptions.Setting;
+
+    public static void Configure(DbContextOptionsBuilder builder, string connection) =>
+        // A failure comes out as it is. What may be tried again is decided where it is known what was done.
+        builder.UseNpgsql(connection, npgsql => npgsql.ExecutionStrategy(dependencies => new NonRetryingExecutionStrategy(dependencies)));
+
+    /// <summary>Makes or upgrades the database, one node after the other when several start at once.</summary>
+    /// <exception cref="SettingException">It cannot be reached or used.</exception>
+    public override Task OpenAsync(CancellationToken cancellationToken) => UseAsync(async () =>
+    {
+        var builder = new DbContextOptionsBuilder<PostgresDbContext>();
+        Configure(builder, options.Migrations);
+        await using var database = new PostgresDbContext(builder.Options);
+        await database.Database.OpenConnectionAsync(cancellationToken).WaitAsync(StartPatience, clock, cancellationToken);
+        await database.Database.ExecuteSqlAsync($"SELECT pg_advisory_lock({MigrationLock})", cancellationToken);
+        await MigrateAsync(database, cancellationToken);
+        return true;
+    });
+
+    /// <inheritdoc/>
+    public override Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
+        UseAsync(() => CountAsync(now, cancellationToken).WaitAsync(StartPatience, clock, cancellationToken));
+
+    internal override async Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken) =>
+        // As a list, because anything more would be put around the statement that locks.
+        (await database.Heads.FromSql($"SELECT id, seq, hash FROM ledger_head WHERE id = {LedgerHead.OnlyId} FOR UPDATE").ToListAsync(cancellationToken)).Single();
+
+    internal override async Task<DateTimeOffset> ReadClockAsync(MiraDbContext database, CancellationToken cancellationToken)
+    {
+        var milliseconds = await database.Database
+            .SqlQuery<long>($"SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS \"Value\"").SingleAsync(cancellationToken);
+        return DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
+    }
+
+    internal override Task HoldSecretsAsync(MiraDbContext database, string keyId, CancellationToken cancellationToken) =>
+        database.Database.ExecuteSqlAsync($"SELECT 1 FROM secrets WHERE key_id = {keyId} ORDER BY version FOR UPDATE", cancellationToken);
+
+    internal override void Sign(MiraDbContext database, IReadOnlyList<LedgerEvent> events, Guid operation)
+    {
+        foreach (var entry in events)
+            database.Entry(entry).Property(PostgresDbContext.Operation).CurrentValue = operation;
+    }
+
+    internal override Task AnnounceAsync(MiraDbContext database, long seq, CancellationToken cancellationToken) =>
+        database.Database.ExecuteSqlAsync($"SELECT pg_notify({Channel}, {seq.ToString(System.Globalization.CultureInfo.InvariantCulture)})", cancellationToken);
+
+    /// <summary>
+    /// Asks over a new connection, under the head's lock: a commit that is still on its way holds that lock, so it is decided by then. The events
+    /// stay where they are whatever others commit after them.
+    /// </summary>
+    internal override async Task<bool> HasCommittedAsync(LedgerPosition written, Guid operation)
+    {
+        using var patience = new CancellationTokenSource(SettlePatience, clock);
+        using var pace = new PeriodicTimer(SettlePace, clock);
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    return await IsThereAsync(written.Seq, operation, patience.Token);
+                }
+                catch (DbException exception) when (LostConnection.Caused(exception))
+                {
+                    await pace.WaitForNextTickAsync(patience.Token);
+                }
+            }
+        }
+        catch (Exception exception) when (exception is DbException or OperationCanceledException)
+        {
+            throw new LedgerUnavailableException("The store went away while the change was committed.", exception) { IsUndecided = true };
+        }
+    }
+
+    private async Task<bool> IsThereAsync(long seq, Guid operation, CancellationToken cancellationToken)
+    {
+        await using var database = await Contexts.CreateDbContextAsync(cancellationToken);
+        await using var transaction = await database.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
+        await LockHeadAsync(database, cancellationToken);
+        return await database.Events.AnyAsync(
+            entry => entry.Seq == seq && EF.Property<Guid?>(entry, PostgresDbContext.Operation) == operation, cancellationToken);
+    }
+
+    // Nothing of what the server says goes out: it may repeat what the setting holds.
+    private async Task<T> UseAsync<T>(Func<Task<T>> use)
+    {
+        try
+        {
+            return await use();
+        }
+        catch (Exception exception) when (exception is DbException or DbUpdateException or TimeoutException or SocketException or ArgumentException)
+        {
+            throw new SettingException(Setting, Problem(exception), exception);
+        }
+    }
+
+    private static string Problem(Exception exception) => (exception as PostgresException ?? exception.InnerException as PostgresException)?.SqlState switch
+    {
+        null => "the database cannot be reached",
+        PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification => "the database refuses the user or its password",
+        PostgresErrorCodes.InvalidCatalogName => "there is no such database",
+        PostgresErrorCodes.UndefinedTable => "there is no store in the database",
+        PostgresErrorCodes.InsufficientPrivilege => "the user may not make or use the tables",
+        var state => $"the database cannot be used (SQLSTATE {state})",
+    };
+}

@@ -1,0 +1,104 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Mira.Application.Settings;
+using Mira.Application.Verification;
+using Mira.Domain.Tokens;
+using Mira.Infrastructure.Files;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Start;
+
+/// <summary>The store this process works with (<c>MIRA_STORE</c>), with the peppers of its keys.</summary>
+public abstract class StoreChoice(PepperRing peppers) : IDisposable
+{
+    private const string Sqlite = "sqlite";
+    private const string Postgres = "postgres";
+
+    public PepperRing Peppers { get; } = peppers;
+
+    /// <summary>May other nodes write to it?</summary>
+    public abstract bool IsShared { get; }
+
+    /// <summary>For serving, or a verb that writes: what belongs to one process alone is made and locked.</summary>
+    /// <param name="contentRoot">The folder of the program, which holds no data.</param>
+    /// <param name="patience">How long another process may still hold it.</param>
+    /// <exception cref="SettingException">It is not usable.</exception>
+    public static async Task<StoreChoice> TakeAsync(
+        SettingReader settings, string contentRoot, TimeSpan patience, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        if (Name(settings) == Postgres)
+            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings));
+
+        var folder = FolderOf(settings, contentRoot);
+        folder.Prepare();
+        var processLock = await ProcessLock.TakeAsync(folder.Lock, patience, clock, cancellationToken);
+        try
+        {
+            return new SqliteChoice(folder, processLock, Files.Peppers.Load(settings, folder));
+        }
+        catch
+        {
+            processLock.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>For a verb that only reads, beside a process that serves.</summary>
+    /// <exception cref="SettingException">It is not usable.</exception>
+    public static StoreChoice Find(SettingReader settings, string contentRoot)
+    {
+        if (Name(settings) == Postgres)
+            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings));
+
+        var folder = FolderOf(settings, contentRoot);
+        return new SqliteChoice(folder, null, Files.Peppers.Load(settings, folder, mayMake: false));
+    }
+
+    /// <summary>Adds what reads and writes this kind of store.</summary>
+    public abstract void AddTo(IServiceCollection services);
+
+    public virtual void Dispose() => GC.SuppressFinalize(this);
+
+    private static string Name(SettingReader settings) => settings.Choice("MIRA_STORE", "Mira:Store", Sqlite, Sqlite, Postgres);
+
+    private static DataFolder FolderOf(SettingReader settings, string contentRoot) =>
+        DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), contentRoot);
+
+    private sealed class SqliteChoice(DataFolder folder, ProcessLock? processLock, PepperRing peppers) : StoreChoice(peppers)
+    {
+        public override bool IsShared => false;
+
+        public override void AddTo(IServiceCollection services)
+        {
+            services.AddPooledDbContextFactory<MiraDbContext>(options => SqliteStore.Configure(options, folder));
+            services.AddSingleton(folder);
+            services.AddSingleton<SqlStore, SqliteStore>();
+            services.AddSingleton<IUsageStore, SqlUsageStore>();
+            // By a factory, so that the container lets go of the folder when it is disposed.
+            if (processLock is not null)
+                services.AddSingleton(_ => processLock);
+        }
+
+        public override void Dispose()
+        {
+            processLock?.Dispose();
+            base.Dispose();
+        }
+    }
+
+    private sealed class PostgresChoice(PostgresOptions postgres, PepperRing peppers) : StoreChoice(peppers)
+    {
+        public override bool IsShared => true;
+
+        public override void AddTo(IServiceCollection services)
+        {
+            services.AddPooledDbContextFactory<PostgresDbContext>(options => PostgresStore.Configure(options, postgres.Calls));
+            services.AddSingleton<IDbContextFactory<MiraDbContext>, PostgresContexts>();
+            services.AddSingleton(postgres);
+            services.AddSingleton<SqlStore, PostgresStore>();
+            // With a gate of its own: use is written beside the ledger's lock, and neither waits for the other.
+            services.AddSingleton<IUsageStore>(provider => ActivatorUtilities.CreateInstance<SqlUsageStore>(
+                provider, new WriteGate(provider.GetRequiredService<TimeProvider>())));
+        }
+    }
+}
