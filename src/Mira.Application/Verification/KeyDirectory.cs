@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using BitFaster.Caching.Lru;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
@@ -13,8 +14,11 @@ public sealed record KeyDirectoryOptions
     /// <summary>How many keys are kept in memory, and as many ids that do not exist; <c>Mira__Verification__CacheSize</c>, 100 to 10 000 000.</summary>
     public int CacheSize { get; init; } = 100_000;
 
-    /// <summary>How many reads of the store may run at once; more are refused.</summary>
+    /// <summary>How many reads of the store may run at once; more wait for their turn.</summary>
     public int ColdReads { get; init; } = 16;
+
+    /// <summary>How long a look-up waits for its turn before it is refused.</summary>
+    public TimeSpan ColdPatience { get; init; } = TimeSpan.FromMilliseconds(250);
 
     public static KeyDirectoryOptions Read(SettingReader settings) => new()
     {
@@ -27,6 +31,7 @@ public sealed record KeyDirectoryOptions
 /// dropped when their key changes. Ids that do not exist have entries too, in a cache of their own, so that guessing cannot push the real ones out.
 /// </summary>
 /// <param name="shared">Null when this node shares nothing.</param>
+[SuppressMessage("Design", "CA1001", Justification = "A semaphore holds nothing to dispose of until somebody takes its wait handle.")]
 public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDirectoryOptions options, SharedKeys? shared = null)
 {
     private const int ReadAttempts = 3;
@@ -35,12 +40,12 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
     private readonly ConcurrentLru<KeyId, KeyEntry> _known = new(options.CacheSize);
     private readonly ConcurrentLru<KeyId, KeyEntry> _unknown = new(options.CacheSize);
     private readonly ConcurrentDictionary<KeyId, Task<Found>> _reads = new();
+    private readonly SemaphoreSlim _slots = new(options.ColdReads);
     private long _epoch;
     private long _hits;
     private long _misses;
     private long _sharedHits;
     private long _sharedMisses;
-    private int _runningReads;
     private int _runningLooks;
 
     public CacheFigures Figures => new(_known.Count + _unknown.Count, Interlocked.Read(ref _hits), Interlocked.Read(ref _misses));
@@ -122,16 +127,14 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
             Interlocked.Increment(ref _sharedMisses);
     }
 
-    private Task<Found> ShareReadAsync(KeyId id)
+    private async Task<Found> ShareReadAsync(KeyId id)
     {
         if (_reads.TryGetValue(id, out var running))
-            return running;
+            return await running;
 
-        if (Interlocked.Increment(ref _runningReads) > options.ColdReads)
-        {
-            Interlocked.Decrement(ref _runningReads);
+        // A node that has just started is asked for many keys at once: they take turns, and only a store that is too slow for them sheds some.
+        if (!await _slots.WaitAsync(options.ColdPatience))
             throw new OverloadedException("Too many keys are being looked up.");
-        }
 
         // Registered before it starts, so that it cannot end and be taken out before it is in.
         var start = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -141,7 +144,7 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
             start.SetResult();
         else
             start.SetCanceled();
-        return shared;
+        return await shared;
     }
 
     private async Task<Found> ReadOnceAsync(KeyId id, Task start)
@@ -160,7 +163,7 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         }
         finally
         {
-            Interlocked.Decrement(ref _runningReads);
+            _slots.Release();
         }
     }
 

@@ -13,6 +13,9 @@ public sealed class UsageLog(PepperRing peppers)
 {
     private readonly ConcurrentQueue<SecretUse> _pending = new();
 
+    /// <summary>Secrets whose use is not written yet.</summary>
+    public int Pending => _pending.Count;
+
     /// <summary>Notes that a token was accepted. One whose digest is under another pepper than the current gets a new digest with the flush.</summary>
     public void Record(SecretUse use, Token token, DateTimeOffset now)
     {

@@ -5,6 +5,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
+using Mira.Application.Verification;
 using Mira.Domain.Ledger;
 using Npgsql;
 
@@ -54,6 +55,25 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
         var milliseconds = await database.Database
             .SqlQuery<long>($"SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS \"Value\"").SingleAsync(cancellationToken);
         return DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
+    }
+
+    // Locked in the order of the key before anything is written: an update alone would lock in any order, and two nodes could wait for each other.
+    internal override Task TouchAsync(MiraDbContext database, IReadOnlyList<SecretUse> uses, CancellationToken cancellationToken)
+    {
+        string[] ids = [.. uses.Select(use => use.KeyId.Value)];
+        int[] versions = [.. uses.Select(use => use.Secret.Version)];
+        long[] times = [.. uses.Select(use => use.LastUsedAt.ToUnixTimeMilliseconds())];
+        return database.Database.ExecuteSqlAsync(
+            $"""
+             WITH uses AS (SELECT * FROM unnest({ids}, {versions}, {times}) AS use (key_id, version, used)),
+             held AS (
+                 SELECT secret.key_id, secret.version, uses.used FROM secrets secret JOIN uses USING (key_id, version)
+                 WHERE secret.last_used_at IS NULL OR secret.last_used_at < uses.used
+                 ORDER BY secret.key_id, secret.version FOR UPDATE OF secret)
+             UPDATE secrets SET last_used_at = greatest(secrets.last_used_at, held.used)
+             FROM held WHERE secrets.key_id = held.key_id AND secrets.version = held.version
+             """,
+            cancellationToken);
     }
 
     internal override Task HoldSecretsAsync(MiraDbContext database, string keyId, CancellationToken cancellationToken) =>

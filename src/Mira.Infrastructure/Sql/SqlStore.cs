@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Settings;
+using Mira.Application.Verification;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
 
@@ -41,6 +42,9 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
 
     /// <summary>Keeps a key's secrets from being written by others until the transaction ends, if they could be.</summary>
     internal virtual Task HoldSecretsAsync(MiraDbContext database, string keyId, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Writes the later of the stored and the new time of use of each secret.</summary>
+    internal abstract Task TouchAsync(MiraDbContext database, IReadOnlyList<SecretUse> uses, CancellationToken cancellationToken);
 
     /// <summary>Notes which operation the events are of, if that can be asked for later.</summary>
     internal virtual void Sign(MiraDbContext database, IReadOnlyList<LedgerEvent> events, Guid operation)

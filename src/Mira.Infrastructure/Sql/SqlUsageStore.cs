@@ -4,7 +4,7 @@ using Mira.Application.Verification;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>Writes last use and renewed digests, a batch in one transaction, apart from versions and events.</summary>
-public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, WriteGate gate, KeyDirectory directory) : IUsageStore
+public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, SqlStore store, WriteGate gate, KeyDirectory directory) : IUsageStore
 {
     /// <inheritdoc/>
     public Task WriteAsync(IReadOnlyList<SecretUse> uses, CancellationToken cancellationToken) => gate.RunAsync(
@@ -13,9 +13,10 @@ public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, Wri
             await using var database = await contexts.CreateDbContextAsync(cancellationToken);
             await using var transaction = await database.Database.BeginTransactionAsync(cancellationToken);
             // In one order on all nodes, so that two of them never wait for each other.
-            foreach (var use in uses.OrderBy(use => use.KeyId.Value, StringComparer.Ordinal).ThenBy(use => use.Secret.Version))
+            SecretUse[] ordered = [.. uses.OrderBy(use => use.KeyId.Value, StringComparer.Ordinal).ThenBy(use => use.Secret.Version)];
+            await store.TouchAsync(database, ordered, cancellationToken);
+            foreach (var use in ordered)
             {
-                await TouchAsync(database, use, cancellationToken);
                 if (use.Renewal is { } renewal)
                     await RenewAsync(database, use, renewal, cancellationToken);
             }
@@ -28,17 +29,6 @@ public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, Wri
             return true;
         },
         cancellationToken);
-
-    private static Task<int> TouchAsync(MiraDbContext database, SecretUse use, CancellationToken cancellationToken)
-    {
-        var used = use.LastUsedAt.ToUnixTimeMilliseconds();
-        return database.Database.ExecuteSqlAsync(
-            $"""
-             UPDATE secrets SET last_used_at = {used}
-             WHERE key_id = {use.KeyId.Value} AND version = {use.Secret.Version} AND (last_used_at IS NULL OR last_used_at < {used})
-             """,
-            cancellationToken);
-    }
 
     private static Task<int> RenewAsync(MiraDbContext database, SecretUse use, Renewal renewal, CancellationToken cancellationToken) =>
         database.Database.ExecuteSqlAsync(

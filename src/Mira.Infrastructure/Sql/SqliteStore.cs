@@ -2,7 +2,9 @@ using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.EntityFrameworkCore.Storage;
 using Mira.Application.Settings;
+using Mira.Application.Verification;
 using Mira.Domain.Ledger;
 using Mira.Infrastructure.Files;
 
@@ -64,6 +66,23 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
     }
 
     // The transaction took the lock of the whole file when it began.
+    // One prepared statement: making one for each secret would cost several times as much as running it.
+    internal override async Task TouchAsync(MiraDbContext database, IReadOnlyList<SecretUse> uses, CancellationToken cancellationToken)
+    {
+        await using var command = (SqliteCommand)database.Database.GetDbConnection().CreateCommand();
+        command.Transaction = (SqliteTransaction)database.Database.CurrentTransaction!.GetDbTransaction();
+        command.CommandText =
+            "UPDATE secrets SET last_used_at = $used WHERE key_id = $id AND version = $version AND (last_used_at IS NULL OR last_used_at < $used)";
+        var used = command.Parameters.Add("$used", SqliteType.Integer);
+        var id = command.Parameters.Add("$id", SqliteType.Text);
+        var version = command.Parameters.Add("$version", SqliteType.Integer);
+        foreach (var use in uses)
+        {
+            (used.Value, id.Value, version.Value) = (use.LastUsedAt.ToUnixTimeMilliseconds(), use.KeyId.Value, use.Secret.Version);
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        }
+    }
+
     internal override Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken) => database.Heads.SingleAsync(cancellationToken);
 
     internal override Task<DateTimeOffset> ReadClockAsync(MiraDbContext database, CancellationToken cancellationToken) =>

@@ -8,27 +8,33 @@ namespace Mira.Infrastructure.Usage;
 /// <summary>Writes what <see cref="UsageLog"/> collected, every two seconds and once more at the end.</summary>
 public sealed partial class UsageFlush(UsageLog usage, IUsageStore store, TimeProvider clock, ILogger<UsageFlush> log) : BackgroundService
 {
-    private const int BatchSize = 500;
+    private const int BatchSize = 1_000;
+
+    /// <summary>What one flush writes at most, so that it costs a node under full load next to nothing; the rest comes with the next ones.</summary>
+    private const int MostAtOnce = 5_000;
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await FlushAsync();
+        await FlushAsync(int.MaxValue);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, clock);
         while (await timer.WaitForNextTickAsync(stoppingToken))
-            await FlushAsync();
+            await FlushAsync(MostAtOnce);
     }
 
-    private async Task FlushAsync()
+    // No more than were waiting at its begin: under load those it has written wait again at once.
+    private async Task FlushAsync(int most)
     {
-        while (usage.Take(BatchSize) is { Count: > 0 } batch)
+        var left = Math.Min(usage.Pending, most);
+        while (left > 0 && usage.Take(Math.Min(BatchSize, left)) is { Count: > 0 } batch)
         {
+            left -= batch.Count;
             try
             {
                 await store.WriteAsync(batch, CancellationToken.None);

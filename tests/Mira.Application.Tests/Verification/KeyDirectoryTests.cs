@@ -71,7 +71,25 @@ public class KeyDirectoryTests
     }
 
     [Test]
-    public async Task More_reads_at_once_than_allowed_are_refused_and_the_others_go_on()
+    public async Task More_reads_at_once_than_allowed_take_turns()
+    {
+        _directory = Directory(coldReads: 1, patience: Timeout.InfiniteTimeSpan);
+        var (one, two) = (new HeldKey(), new HeldKey());
+        _store.Put(one, two);
+        var gate = _store.HoldBeforeTheSnapshot();
+        var first = _directory.FindAsync(one.Id).AsTask();
+        await gate.Reached;
+        var second = _directory.FindAsync(two.Id).AsTask();
+        Assert.That(second.IsCompleted, Is.False);
+
+        gate.Open();
+
+        Assert.That((await first).Id, Is.EqualTo(one.Id));
+        Assert.That((await second).Id, Is.EqualTo(two.Id));
+    }
+
+    [Test]
+    public async Task A_read_that_gets_no_turn_in_time_is_refused_and_the_others_go_on()
     {
         _directory = Directory(coldReads: 2);
         var (one, two, three) = (new HeldKey(), new HeldKey(), new HeldKey());
@@ -198,8 +216,8 @@ public class KeyDirectoryTests
         Assert.That(use.KeyId, Is.EqualTo(_held.Id));
     }
 
-    private KeyDirectory Directory(int size = 1_000, int coldReads = 16) =>
-        new(_store, _changes, new KeyDirectoryOptions { CacheSize = size, ColdReads = coldReads });
+    private KeyDirectory Directory(int size = 1_000, int coldReads = 16, TimeSpan? patience = null) =>
+        new(_store, _changes, new KeyDirectoryOptions { CacheSize = size, ColdReads = coldReads, ColdPatience = patience ?? TimeSpan.Zero });
 
     private void Apply(long seq, KeyId id)
     {

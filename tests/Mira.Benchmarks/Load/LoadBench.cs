@@ -1,9 +1,11 @@
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
+using Mira.TestServers;
 
 namespace Mira.Benchmarks;
 
@@ -18,8 +20,12 @@ internal sealed class LoadBench : IAsyncDisposable
     private const string NoLimit = "10000000";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("mira-load-").FullName;
+    private readonly PostgresServer _postgres;
+    private readonly RedisServer _redis;
     private readonly List<Server> _servers = [];
     private readonly List<Contestant> _contestants = [];
+
+    private LoadBench(PostgresServer postgres, RedisServer redis) => (_postgres, _redis) = (postgres, redis);
 
     /// <param name="arguments">The built Mira.Web.dll, then how many rounds and how many seconds each takes, then letters of contestants (default: all).</param>
     public static async Task RunAsync(string[] arguments)
@@ -27,7 +33,9 @@ internal sealed class LoadBench : IAsyncDisposable
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         var rounds = arguments.Length > 1 ? int.Parse(arguments[1], CultureInfo.InvariantCulture) : 5;
         var seconds = arguments.Length > 2 ? int.Parse(arguments[2], CultureInfo.InvariantCulture) : 4;
-        await using var bench = new LoadBench();
+        await using var postgres = await PostgresServer.StartNewAsync();
+        await using var redis = await RedisServer.StartAsync();
+        await using var bench = new LoadBench(postgres, redis);
         await bench.PrepareAsync(Path.GetFullPath(arguments[0]));
         if (arguments.Length > 3)
             bench._contestants.RemoveAll(contestant => !arguments[3].Contains(contestant.Name[0], StringComparison.Ordinal));
@@ -47,12 +55,22 @@ internal sealed class LoadBench : IAsyncDisposable
         var bare = Add(await Server.StartAsync("/api/auth/validate", [typeof(LoadBench).Assembly.Location, "bare", "{address}"], new Dictionary<string, string>()));
         var embedded = await StartMiraAsync(binary, "sqlite", []);
         var tokens = await IssueAsync(embedded, "sqlite");
+        var shared = await StartMiraAsync(binary, "postgres", new Dictionary<string, string>
+        {
+            ["MIRA_STORE"] = "postgres",
+            ["MIRA_POSTGRES"] = _postgres.ConnectionString(await _postgres.CreateDatabaseAsync()),
+            ["MIRA_PEPPER"] = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)),
+            ["REDIS_HOST"] = "127.0.0.1",
+            ["REDIS_PORT"] = _redis.Port.ToString(CultureInfo.InvariantCulture),
+        });
+        var sharedTokens = await IssueAsync(shared, "postgres");
         var unknown = Save("unknown", Enumerable.Range(0, Keys).Select(_ => Token.Generate(KeyId.Generate()).Reveal()));
         var broken = Save("broken", File.ReadLines(tokens).Select(token => token[..^1] + (token[^1] == '0' ? '1' : '0')));
         var caller = File.ReadLines(Path.Combine(_folder, "sqlite-operator")).First();
 
         _contestants.Add(new Contestant("a bare action", bare, tokens, "/api/auth/validate"));
         _contestants.Add(new Contestant("b validate", embedded, tokens, "/api/auth/validate"));
+        _contestants.Add(new Contestant("c validate, PostgreSQL and Redis", shared, sharedTokens, "/api/auth/validate"));
         _contestants.Add(new Contestant("d forward", embedded, tokens, "/api/auth/forward"));
         _contestants.Add(new Contestant("e verify", embedded, tokens, "/api/keys/verify") { Method = "POST", Caller = caller });
         _contestants.Add(new Contestant("f unknown key", embedded, unknown, "/api/auth/validate") { IsRefused = true });
@@ -82,8 +100,18 @@ internal sealed class LoadBench : IAsyncDisposable
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await File.ReadAllTextAsync(Path.Combine(_folder, $"{name}-admin"))).Trim());
         var tokens = new string[Keys];
         await Parallel.ForAsync(0, Keys, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (index, _) => tokens[index] = await IssueOneAsync(http, "viewer"));
+        // Read once, as they are when a service has run for a while.
+        await Parallel.ForEachAsync(tokens, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (token, _) => await PresentAsync(http, token));
         Save($"{name}-operator", [await IssueOneAsync(http, "operator")]);
         return Save($"{name}-tokens", tokens);
+    }
+
+    private static async Task PresentAsync(HttpClient http, string token)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/auth/validate");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        using var answer = await http.SendAsync(request);
+        answer.EnsureSuccessStatusCode();
     }
 
     private static async Task<string> IssueOneAsync(HttpClient http, string role)

@@ -39,7 +39,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
         Follower = new LedgerFollower(Reader, Changes, Directory, new LedgerFollowerOptions(), Clock);
         Gate = new WriteGate(Clock);
         Ledger = new SqlLedger(this, Sql, Gate, Follower, Scope, NullLogger<SqlLedger>.Instance);
-        Usage = new SqlUsageStore(this, Gate, Directory);
+        Usage = new SqlUsageStore(this, Sql, Gate, Directory);
         Watch.Clock = Clock;
         _services = new ServiceCollection().AddSingleton<ILedger>(Ledger).BuildServiceProvider();
     }
