@@ -22,7 +22,7 @@ internal sealed class RedisTrustTests
         using var http = process.Http(folder.Admin);
 
         await MiraProcess.WaitForAsync(async () =>
-            isTrusted ? await RedisOf(http) == "True" : process.Output.Contains("certificate", StringComparison.Ordinal));
+            isTrusted ? await RedisOf(http) == "True" : process.Output.Contains("is away", StringComparison.Ordinal));
         Assert.That(await RedisOf(http), Is.EqualTo(isTrusted ? "True" : "False"));
         Assert.That((await http.ValidateAsync()).Verdict, Is.EqualTo("200"));
         Assert.That(process.Output + process.Error, Does.Not.Contain("secret"));
