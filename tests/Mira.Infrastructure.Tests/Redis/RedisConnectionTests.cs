@@ -114,7 +114,8 @@ public class RedisConnectionTests
         await using var server = await RedisServer.StartTlsAsync(certificates);
         await using var node = await RedisNode.StartAsync(server, tls: true, log: _log);
 
-        await ExpectAsync(LogLevel.Warning, "certificate");
+        await ExpectAsync(LogLevel.Warning, "is away");
+        ExpectNoWaiting(node);
         Assert.That(node.Connection.IsAvailable, Is.False);
     }
 

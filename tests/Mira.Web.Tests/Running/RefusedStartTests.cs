@@ -44,6 +44,8 @@ internal sealed class RefusedStartTests
     [TestCase("MIRA_PEPPER_FILE", "/nowhere/pepper")]
     [TestCase("MIRA_PEPPER_RETIRED", Canary)]
     [TestCase("MIRA_PEPPER_RETIRED", "aHVudGVyMi1jYW5hcnk=", "aHVudGVy")]
+    [TestCase("REDIS_PORT", "0")]
+    [TestCase("RATE_LIMIT_STORAGE", "redis://user:" + Canary + "@redis:6379/one")]
     [TestCase("MIRA_DATA_DIR", "/proc/mira")]
     [TestCase("MIRA_DATA_DIR", "/dev/null")]
     [TestCase("MIRA_DATA_DIR", "/dev/null/mira")]
