@@ -6,10 +6,12 @@ using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Mira.Application.Keys;
+using Mira.Application.Limits;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Infrastructure.Sql;
 using Mira.Web.Tests.Hosts;
+using Mira.Web.Tests.Limits;
 
 namespace Mira.Web.Tests;
 
@@ -182,6 +184,22 @@ internal sealed class KnownFaultsTests : SharedHost
 
         foreach (var alias in Regex.Matches(sql, "\"(keys|secrets)\" AS \"(?<alias>\\w+)\"").Select(table => table.Groups["alias"].Value))
             Assert.That(plan, Has.Some.StartsWith($"SEARCH {alias} USING INDEX").And.None.Match($@"\ASCAN {alias}( |\z)"), string.Join("; ", plan));
+    }
+
+    [Test]
+    public async Task Limits_were_keyed_by_IP_address_and_let_everything_through_on_an_error()
+    {
+        var shared = new BrokenLimits();
+        await using var mira = MiraHost.Start(holdClock: true, configure: services => services.AddSingleton<ISharedLimits>(shared), settings: ("RATE_LIMIT_VIEWER", "3"));
+        foreach (var http in new[] { mira.Http(await mira.NewKeyAsync("viewer")), mira.Http(await mira.NewKeyAsync("viewer")) })
+        {
+            for (var call = 1; call <= 5; call++)
+                Assert.That((await http.ValidateAsync()).Verdict, Is.EqualTo(call <= 3 ? "200" : "429 rate_limited"), "the same address, a limit of its own");
+        }
+
+        var another = mira.Http(await mira.NewKeyAsync("viewer"));
+        shared.Throws = true;
+        Assert.That((await another.ValidateAsync()).Verdict, Is.EqualTo("500 internal_error"));
     }
 
     [Test]

@@ -2,7 +2,6 @@ using System.Net;
 using FluentValidation;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
-using Mira.Application.Limits;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Web.Limits;
@@ -13,8 +12,7 @@ namespace Mira.Web.Controllers;
 [ApiController]
 [Route("api/keys/verify")]
 [Tags("Verification")]
-public sealed class VerificationController(
-    Inquiry inquiry, RateLimiter limiter, IValidator<VerifyKey> validator, TimeProvider clock) : ControllerBase
+public sealed class VerificationController(Inquiry inquiry, IValidator<VerifyKey> validator, TimeProvider clock) : ControllerBase
 {
     /// <summary>Verify a key</summary>
     /// <remarks>Answers 200 for every decision; `code` says which. Everything else is there only when the secret was right.</remarks>
@@ -25,7 +23,6 @@ public sealed class VerificationController(
     public async Task<IActionResult> Verify([FromBody] VerifyKey body)
     {
         await validator.ValidateAndThrowAsync(body);
-        RateLimitMiddleware.Show(HttpContext, limiter);
         return Ok(VerifiedKey.Of(await inquiry.DecideAsync(body.ApiKey, body.Address, body.Demand, body.Cost ?? 1), clock.GetUtcNow()));
     }
 }

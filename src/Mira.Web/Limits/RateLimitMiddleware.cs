@@ -21,8 +21,14 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
             return next(context);
 
         var metadata = context.GetEndpoint()?.Metadata;
-        if (metadata?.GetMetadata<IAllowAnonymous>() is not null || metadata?.GetMetadata<ChargesItselfAttribute>() is not null)
+        if (metadata?.GetMetadata<IAllowAnonymous>() is not null)
             return next(context);
+        if (metadata?.GetMetadata<ChargesItselfAttribute>() is not null)
+        {
+            // Whatever it is refused for before it is charged, if ever it is.
+            Show(context, caller, limiter.Look(caller.Entry));
+            return next(context);
+        }
 
         var charge = limiter.ChargeAsync(caller.Entry, 1);
         return charge.IsCompletedSuccessfully ? GoOn(context, caller, charge.Result) : AwaitAsync(context, caller, charge);
@@ -41,13 +47,6 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
         var state = await limiter.ChargeAsync(caller.Entry, 1);
         Show(context, caller, state);
         return state.IsAdmitted ? null : Refusal(state);
-    }
-
-    /// <summary>Says how the caller stands, without charging it.</summary>
-    public static void Show(HttpContext context, RateLimiter limiter)
-    {
-        if (limiter.IsEnabled && ApiKeyPrincipal.Of(context) is var caller)
-            Show(context, caller, limiter.Look(caller.Entry));
     }
 
     private static void Show(HttpContext context, ApiKeyPrincipal caller, LimitState state)

@@ -185,6 +185,23 @@ internal sealed class SharedLimitTests
     }
 
     [Test]
+    public async Task An_older_answer_does_not_undo_a_newer_one()
+    {
+        var entry = LimitedKey.Entry(10);
+        var gate = new Gate();
+        _shared.Coming = gate.PassAsync;
+        var older = _limiter.ChargeAsync(entry);
+        _clock.PassSeconds(0.1);
+        _shared.Take(entry.Id, 10, 9, 9);
+        _shared.Coming = () => Task.CompletedTask;
+        Assert.That((await _limiter.ChargeAsync(entry)).IsAdmitted, Is.False);
+        gate.Open();
+        Assert.That((await older).IsAdmitted, Is.True);
+        Assert.That(await _limiter.ChargeAsync(entry), Is.EqualTo(new LimitState(false, 10, 0, 60)));
+        Assert.That(_shared.Asked, Has.Count.EqualTo(2));
+    }
+
+    [Test]
     public async Task A_node_that_is_always_too_late_says_so_and_admits_nobody()
     {
         var (small, large) = (LimitedKey.Entry(10), LimitedKey.Entry(10_000));
