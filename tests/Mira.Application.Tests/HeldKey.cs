@@ -44,6 +44,10 @@ internal sealed class HeldKey
         return previous;
     }
 
+    /// <summary>The key as the store holds it after a rotation without grace; what was read before stays as it is.</summary>
+    public HeldKey WithAnotherSecret() =>
+        new(new KeyTerms { Name = Key.Name, Role = Key.Role, LifetimeDays = Key.LifetimeDays }, Token.Generate(Key.Id), null);
+
     /// <summary>The same key as the store holds it once it is revoked; what was read before stays as it is.</summary>
     public HeldKey RevokedCopy()
     {

@@ -170,7 +170,12 @@ public sealed class PostgresServer : IAsyncDisposable
         await _process.WaitForExitAsync(patience.Token);
     }
 
-    private Task SignalAsync(string name, int id) => RunAsync("kill", $"-{name}", $"{id}");
+    // One that has just ended cannot be signalled, and need not be.
+    private static async Task SignalAsync(string name, int id)
+    {
+        using var kill = Process.Start(Quiet("kill", [$"-{name}", $"{id}"]))!;
+        await kill.WaitForExitAsync();
+    }
 
     private IEnumerable<int> Children() =>
         File.ReadAllText($"/proc/{_process!.Id}/task/{_process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse);

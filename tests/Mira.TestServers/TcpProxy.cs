@@ -84,11 +84,13 @@ public sealed class TcpProxy : IDisposable
 
     public void Dispose()
     {
+        if (_end.IsCancellationRequested)
+            return;
+
         _end.Cancel();
         _listener.Dispose();
         Cut();
         Release();
-        _end.Dispose();
     }
 
     private async Task AcceptAsync()

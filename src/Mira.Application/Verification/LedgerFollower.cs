@@ -74,7 +74,8 @@ public sealed class LedgerFollower(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var sighting = Sighting.At(clock);
-        var outline = await ledger.GetOutlineAsync(RecentChanges.DefaultCapacity, cancellationToken);
+        // What this node alone wrote to nobody else has kept, and reading it again is cheap.
+        var outline = await ledger.GetOutlineAsync(IsShared ? RecentChanges.DefaultCapacity : 0, cancellationToken);
         lock (_lock)
         {
             _seen = outline.Head;

@@ -14,6 +14,9 @@ public sealed class PostgresOptions
     /// </summary>
     private const string ServerLimits = "-c lock_timeout=1500 -c statement_timeout=1800 -c idle_in_transaction_session_timeout=4000";
 
+    /// <summary>When even that does not come through, nobody waits for the client's own attempts to be polite.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(2.2);
+
     private const int PatienceSeconds = 2;
     private const int PoolSize = 30;
 

@@ -25,6 +25,8 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
 
     public override string Setting => PostgresOptions.Setting;
 
+    internal override TimeSpan Patience => PostgresOptions.Patience;
+
     public static void Configure(DbContextOptionsBuilder builder, string connection) =>
         // A failure comes out as it is. What may be tried again is decided where it is known what was done.
         builder.UseNpgsql(connection, npgsql => npgsql.ExecutionStrategy(dependencies => new NonRetryingExecutionStrategy(dependencies)));
@@ -102,7 +104,7 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
             {
                 try
                 {
-                    return await IsThereAsync(written.Seq, operation, patience.Token);
+                    return await IsThereAsync(written.Seq, operation, patience.Token).WaitAsync(patience.Token);
                 }
                 catch (DbException exception) when (LostConnection.Caused(exception))
                 {

@@ -42,39 +42,54 @@ public sealed partial class SqlLedger(
 
     private async Task<T> CommitAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
     {
-        var operation = Guid.NewGuid();
-        var (result, events, failure) = await WriteAsync(change, operation, cancellationToken);
-        if (failure is not null && !(events.Count > 0 && await store.HasCommittedAsync(events[0].Position, operation)))
+        var attempt = new Attempt<T>();
+        try
+        {
+            // A connection on which nothing comes any more takes long to notice it, so it is left behind.
+            await WriteAsync(attempt, change, cancellationToken).WaitAsync(store.Patience, CancellationToken.None);
+        }
+        catch (TimeoutException exception)
+        {
+            attempt.Failure = exception;
+            if (attempt.TryGiveUp())
+                throw new LedgerUnavailableException("The ledger cannot be written.", exception);
+        }
+
+        if (attempt.Failure is { } failure && !await HasCommittedAsync(attempt))
             throw new LedgerUnavailableException("The ledger cannot be written.", failure);
 
-        await ShowAsync(events);
-        return result;
+        await ShowAsync(attempt.Events);
+        return attempt.Result!;
     }
 
-    /// <summary>One transaction. A failure of its commit is given back and not thrown: what was done may have happened all the same.</summary>
-    private async Task<(T Result, IReadOnlyList<LedgerEvent> Events, DbException? Failure)> WriteAsync<T>(
-        Func<ILedgerChange, Task<T>> change, Guid operation, CancellationToken cancellationToken)
+    private async Task<bool> HasCommittedAsync<T>(Attempt<T> attempt) =>
+        attempt.Events.Count > 0 && await store.HasCommittedAsync(attempt.Events[0].Position, attempt.Operation);
+
+    /// <summary>One transaction. A failure of its commit is noted and not thrown: what was done may have happened all the same.</summary>
+    private async Task WriteAsync<T>(Attempt<T> attempt, Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
     {
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
         var (transaction, head) = await BeginAsync(database, cancellationToken);
         await using var open = transaction;
         var running = new SqlLedgerChange(store, database, await store.ReadClockAsync(database, cancellationToken), cancellationToken);
-        var result = await change(running);
-        var events = running.Close(head, scope);
+        attempt.Result = await change(running);
+        attempt.Events = running.Close(head, scope);
         if (!database.ChangeTracker.HasChanges())
-            return (result, events, null);
+            return;
 
-        store.Sign(database, events, operation);
+        store.Sign(database, attempt.Events, attempt.Operation);
         await database.SaveChangesAsync(cancellationToken);
         await store.AnnounceAsync(database, head.Seq, cancellationToken);
+        if (!attempt.TryCommit())
+            return;
+
         try
         {
             await transaction.CommitAsync(CancellationToken.None);
-            return (result, events, null);
         }
         catch (DbException exception)
         {
-            return (result, events, exception);
+            attempt.Failure = exception;
         }
     }
 
@@ -127,4 +142,22 @@ public sealed partial class SqlLedger(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A key changed under the ledger's lock; attempt {Attempt} is made again")]
     private partial void LogRetry(Exception exception, int attempt);
+
+    /// <summary>A change on its way. It is either committed or given up; once the commit was sent, only the database knows.</summary>
+    private sealed class Attempt<T>
+    {
+        private int _isDecided;
+
+        public Guid Operation { get; } = Guid.NewGuid();
+
+        public T? Result { get; set; }
+
+        public IReadOnlyList<LedgerEvent> Events { get; set; } = [];
+
+        public Exception? Failure { get; set; }
+
+        public bool TryCommit() => Interlocked.Exchange(ref _isDecided, 1) == 0;
+
+        public bool TryGiveUp() => Interlocked.Exchange(ref _isDecided, 1) == 0;
+    }
 }

@@ -8,31 +8,29 @@ namespace Mira.Infrastructure.Sql;
 /// <summary>Reads the ledger from the database.</summary>
 public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) : ILedgerReader
 {
+    /// <summary>Small enough that no statement comes near the limits of time, on a busy machine either.</summary>
+    private const int OutlinePage = 20_000;
+
     /// <inheritdoc/>
     public Task<LedgerPosition> GetHeadAsync(CancellationToken cancellationToken) => ReadAsync(
         async database => (await database.Heads.AsNoTracking().SingleAsync(cancellationToken)).Position, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<LedgerOutline> GetOutlineAsync(int depth, CancellationToken cancellationToken) => ReadAsync(
-        async database =>
+    public async Task<LedgerOutline> GetOutlineAsync(int depth, CancellationToken cancellationToken)
+    {
+        // The head first: what is read after it is never less.
+        var head = await GetHeadAsync(cancellationToken);
+        var epoch = await ReadAsync(database => FindEpochAsync(database, cancellationToken), cancellationToken);
+        var floor = Math.Max(0, head.Seq - depth);
+        var changes = new List<(long, KeyId)>();
+        for (var after = floor; after < head.Seq; after += OutlinePage)
         {
-            // The head first: what is read after it is never less.
-            var head = (await database.Heads.AsNoTracking().SingleAsync(cancellationToken)).Position;
-            var epoch = await FindEpochAsync(database, cancellationToken);
-            var floor = Math.Max(0, head.Seq - depth);
-            var named = await database.Events
-                .Where(entry => entry.Seq > floor && entry.Seq <= head.Seq && entry.Type.StartsWith(EventType.OfKeys) && entry.Subject != null)
-                .OrderBy(entry => entry.Seq).Select(entry => new { entry.Seq, entry.Subject }).ToListAsync(cancellationToken);
-            var changes = new List<(long, KeyId)>(named.Count);
-            foreach (var entry in named)
-            {
-                if (KeyId.TryParse(entry.Subject, out var id))
-                    changes.Add((entry.Seq, id));
-            }
+            var (from, to) = (after, Math.Min(after + OutlinePage, head.Seq));
+            changes.AddRange(await ReadAsync(database => FindChangesAsync(database, from, to, cancellationToken), cancellationToken));
+        }
 
-            return new LedgerOutline(head, epoch, floor, changes);
-        },
-        cancellationToken);
+        return new LedgerOutline(head, epoch, floor, changes);
+    }
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<LedgerEvent>> ReadFromAsync(long seq, int limit, CancellationToken cancellationToken) => ReadAsync<IReadOnlyList<LedgerEvent>>(
@@ -45,6 +43,21 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
         async database => await Matching(database, filter).AsNoTracking()
             .OrderByDescending(entry => entry.Seq).Take(filter.Limit).ToListAsync(cancellationToken),
         cancellationToken);
+
+    private static async Task<List<(long, KeyId)>> FindChangesAsync(MiraDbContext database, long after, long to, CancellationToken cancellationToken)
+    {
+        var named = await database.Events
+            .Where(entry => entry.Seq > after && entry.Seq <= to && entry.Type.StartsWith(EventType.OfKeys) && entry.Subject != null)
+            .OrderBy(entry => entry.Seq).Select(entry => new { entry.Seq, entry.Subject }).ToListAsync(cancellationToken);
+        var changes = new List<(long, KeyId)>(named.Count);
+        foreach (var entry in named)
+        {
+            if (KeyId.TryParse(entry.Subject, out var id))
+                changes.Add((entry.Seq, id));
+        }
+
+        return changes;
+    }
 
     private static async Task<string> FindEpochAsync(MiraDbContext database, CancellationToken cancellationToken)
     {

@@ -12,6 +12,9 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
     /// <summary>The setting that says where it is, for refusals.</summary>
     public abstract string Setting { get; }
 
+    /// <summary>How long a change may take before its commit.</summary>
+    internal virtual TimeSpan Patience => Timeout.InfiniteTimeSpan;
+
     protected IDbContextFactory<MiraDbContext> Contexts => contexts;
 
     /// <summary>Makes or upgrades the database.</summary>

@@ -14,9 +14,10 @@ internal static class StoreReads
     {
         try
         {
-            return await contexts.OnceMoreAsync(read, cancellationToken);
+            // A connection on which nothing comes any more takes long to notice it, so it is left behind.
+            return await contexts.OnceMoreAsync(read, cancellationToken).WaitAsync(PostgresOptions.Patience, cancellationToken);
         }
-        catch (DbException exception)
+        catch (Exception exception) when (exception is DbException or TimeoutException)
         {
             throw new StoreUnavailableException(failure, exception);
         }

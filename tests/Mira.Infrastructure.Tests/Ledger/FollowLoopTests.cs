@@ -5,7 +5,9 @@ using Mira.Infrastructure.Tests.Sql;
 
 namespace Mira.Infrastructure.Tests.Ledger;
 
-public sealed class FollowLoopTests : IDisposable
+[TestFixture(StoreKind.Sqlite)]
+[TestFixture(StoreKind.Postgres)]
+public sealed class FollowLoopTests(StoreKind kind) : IDisposable
 {
     private static readonly LedgerFollowerOptions Options = new();
 
@@ -16,7 +18,7 @@ public sealed class FollowLoopTests : IDisposable
     [SetUp]
     public async Task SetUp()
     {
-        _store = await Store.OpenAsync();
+        _store = await Store.OpenAsync(kind);
         _log = new Messages<FollowLoop>();
         _loop = new FollowLoop(_store.Follower, Options, _store.Scopes, _store.Clock, _log);
         await _loop.StartAsync(CancellationToken.None);
@@ -45,6 +47,55 @@ public sealed class FollowLoopTests : IDisposable
         Assert.That(_store.Follower.IsBroken);
         await StopAsync();
         Assert.That(_log.Lines, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_ledger_that_is_not_the_one_seen_is_recorded_once_and_begins_an_epoch_for_all_nodes()
+    {
+        await _store.AddAsync(new HeldKey());
+        await _store.AddAsync(new HeldKey());
+        var before = _store.Changes.Epoch;
+        await _store.AskAsync("DELETE FROM ledger WHERE seq = 2; UPDATE ledger_head SET seq = 1, hash = (SELECT hash FROM ledger WHERE seq = 1)");
+
+        _store.Clock.Advance(Options.PollInterval);
+        await _log.NextAsync();
+        while ((await _store.HeadAsync()).Seq < 2 || _store.Follower.Violation is not null)
+            await Task.Yield();
+        _store.Clock.Advance(Options.PollInterval);
+        await _store.Follower.CatchUpAsync();
+        await StopAsync();
+
+        var recorded = (await _store.EventsAsync())[^1];
+        Assert.That(recorded, Has.Property("Type").EqualTo("integrity.violation").And.Property("Subject").Null.And.Property("Seq").EqualTo(2));
+        Assert.That(recorded.Body, Does.Contain("\"reason\":\"ledger_replaced\"").And.Contain("ledger_behind"));
+        Assert.That(_store.Changes.Epoch, Is.Not.EqualTo(before).And.EqualTo(recorded.Hash[..16]));
+        Assert.That((await _store.Reader.GetOutlineAsync(100, CancellationToken.None)).Epoch, Is.EqualTo(recorded.Hash[..16]), "whoever starts later goes by it too");
+    }
+
+    [Test]
+    public async Task A_violation_that_cannot_be_recorded_is_told_once_and_recorded_when_it_can()
+    {
+        await _store.AddAsync(new HeldKey());
+        await _store.AskAsync("UPDATE ledger SET hash = upper(hash) WHERE seq = 1");
+        _store.Saves.FailsCommit = true;
+        for (var i = 0; i < 3; i++)
+        {
+            _store.Clock.Advance(Options.PollInterval);
+            await _store.Follower.CatchUpAsync();
+        }
+
+        await _log.NextAsync();
+        Assert.That(_store.Follower.Violation, Is.EqualTo("hash_differs"));
+        _store.Saves.FailsCommit = false;
+        while (_store.Follower.Violation is not null)
+        {
+            _store.Clock.Advance(Options.PollInterval);
+            await Task.Yield();
+        }
+
+        await StopAsync();
+        Assert.That(_log.Lines, Has.Count.EqualTo(1));
+        Assert.That((await _store.EventsAsync()).Count(entry => entry.Type == "integrity.violation"), Is.EqualTo(1));
     }
 
     [Test]

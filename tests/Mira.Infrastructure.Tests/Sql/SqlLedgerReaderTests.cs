@@ -69,6 +69,43 @@ public sealed class SqlLedgerReaderTests(StoreKind kind) : IDisposable
         Assert.That(await FindAsync(All with { To = justAfter }), Is.EqualTo(new[] { 2, 1 }));
     }
 
+    [Test]
+    public async Task An_outline_tells_what_the_last_events_changed_and_nothing_before()
+    {
+        var all = await _store.Reader.GetOutlineAsync(100, CancellationToken.None);
+        var last = await _store.Reader.GetOutlineAsync(2, CancellationToken.None);
+
+        Assert.That((all.Head, all.Floor), Is.EqualTo((await _store.HeadAsync(), 0L)));
+        Assert.That(all.Changes.Select(change => change.Seq), Is.EqualTo(new[] { 1, 2, 3, 4, 5, 6 }));
+        Assert.That(all.Changes[4], Is.EqualTo((5L, _held.Id)));
+        Assert.That(last.Floor, Is.EqualTo(4));
+        Assert.That(last.Changes, Is.EqualTo(all.Changes.Skip(4)));
+        Assert.That(all.Epoch, Is.EqualTo((await _store.EventsAsync())[0].Hash[..16]), "the ledger's own, until it is replaced");
+    }
+
+    [Test]
+    public async Task An_outline_names_changes_of_keys_only()
+    {
+        await _store.ChangeAsync(change =>
+        {
+            change.Record(new KeyEvent("system.started", null, []));
+            return Task.CompletedTask;
+        });
+
+        Assert.That((await _store.Reader.GetOutlineAsync(1, CancellationToken.None)).Changes, Is.Empty);
+    }
+
+    [Test]
+    public async Task An_empty_ledger_has_no_epoch_yet()
+    {
+        using var empty = await Store.OpenAsync(kind);
+
+        Assert.That(await empty.Reader.GetOutlineAsync(100, CancellationToken.None), Has.Property("Epoch").Empty.And.Property("Floor").Zero);
+        Assert.That(empty.Changes.Epoch, Is.Empty);
+        await empty.AddAsync(new HeldKey());
+        Assert.That(empty.Changes.Epoch, Is.EqualTo((await empty.EventsAsync())[0].Hash[..16]));
+    }
+
     private async Task<IEnumerable<long>> FindAsync(EventFilter filter) =>
         (await _store.Reader.FindAsync(filter, CancellationToken.None)).Select(entry => entry.Seq);
 }

@@ -226,6 +226,24 @@ public sealed class SqlLedgerTests(StoreKind kind) : IDisposable
     }
 
     [Test]
+    public async Task A_key_that_changes_each_time_it_is_decided_about_ends_in_a_refusal()
+    {
+        var attempts = 0;
+
+        Assert.That(
+            () => _store.ChangeAsync(async change =>
+            {
+                _store.Saves.BeforeSave = database => database.Database.ExecuteSqlAsync($"UPDATE keys SET version = 7");
+                attempts++;
+                (await change.FindKeyAsync(_held.Id))!.Update(new KeyUpdate { Owner = "team" }, 1, change.Now);
+            }),
+            Throws.TypeOf<LedgerUnavailableException>());
+
+        Assert.That(attempts, Is.EqualTo(3));
+        Assert.That((await _store.HeadAsync()).Seq, Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task A_lock_that_another_process_holds_ends_in_a_refusal_within_seconds()
     {
         var other = await _store.LockAsync();

@@ -1,0 +1,11 @@
+using Mira.Web.Tests.Hosts;
+
+namespace Mira.Web.Tests;
+
+/// <summary>Ends what all tests shared.</summary>
+[SetUpFixture]
+public sealed class AssemblyEnd
+{
+    [OneTimeTearDown]
+    public Task StopAsync() => SharedPostgres.StopAsync();
+}
