@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Limits;
+using Mira.Application.Metrics;
 using Mira.Application.Pipeline;
 using Mira.Application.Verification;
 
@@ -46,6 +47,8 @@ public static class Registration
         services.AddSingleton<GatheredEvents>();
         services.AddSingleton<LedgerFollower>();
         services.AddSingleton<UsageLog>();
+        services.AddSingleton(provider =>
+            new ServiceMetrics().Watching(provider.GetRequiredService<KeyDirectory>(), provider.GetRequiredService<RateLimiter>()));
         services.AddSingleton<Verifier>();
         services.AddSingleton<Inquiry>();
         services.AddSingleton<FailureLimiter>();

@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Running;
 using Mira.Benchmarks;
+using Mira.Benchmarks.Load;
 
 // dotnet run -c Release --project tests/Mira.Benchmarks -- --filter '*'
 // build/measure-start.sh for the time a start takes, build/bench.sh for the service under load.

@@ -55,6 +55,7 @@ internal sealed class EndpointTests : SharedHost
         new("GET", "/health/live", Anyone),
         new("GET", "/health/ready", Anyone),
         new("GET", "/swagger/v1/swagger.json", Anyone),
+        new("ANY", "/metrics", Anyone),
     ];
 
     private static IEnumerable<string> Names => Table.Select(call => $"{call.Method} {call.Route}");

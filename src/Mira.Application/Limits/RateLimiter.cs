@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Mira.Application.Ledger;
+using Mira.Application.Metrics;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 
@@ -30,6 +31,7 @@ public sealed class RateLimiter : IDisposable
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMinutes(1);
 
     private readonly ConcurrentDictionary<KeyId, KeyMeter> _meters = new();
+    private readonly ShardedCounter[] _rejections = [.. Roles.All.Select(_ => new ShardedCounter())];
     private readonly LimitOptions _options;
     private readonly TimeProvider _clock;
     private readonly ISharedLimits? _shared;
@@ -57,6 +59,32 @@ public sealed class RateLimiter : IDisposable
     /// <summary>Counts a call of <paramref name="cost"/> tokens, all or nothing. A cost of 0 only asks, and is always admitted.</summary>
     /// <exception cref="OverloadedException">This node takes so long for everything that no shared token is good when it gets it.</exception>
     public ValueTask<LimitState> ChargeAsync(KeyEntry entry, int cost)
+    {
+        var charge = DecideAsync(entry, cost);
+        if (!charge.IsCompletedSuccessfully)
+            return AwaitAsync(charge, entry);
+
+        Count(charge.Result, entry);
+        return charge;
+    }
+
+    /// <summary>Refused calls of keys with this role since the start.</summary>
+    public long RejectionsOf(Role role) => _rejections[(int)role].Value;
+
+    private async ValueTask<LimitState> AwaitAsync(ValueTask<LimitState> charge, KeyEntry entry)
+    {
+        var state = await charge;
+        Count(state, entry);
+        return state;
+    }
+
+    private void Count(LimitState state, KeyEntry entry)
+    {
+        if (!state.IsAdmitted)
+            _rejections[(int)entry.Key!.Role].Increment();
+    }
+
+    private ValueTask<LimitState> DecideAsync(KeyEntry entry, int cost)
     {
         var limit = _options.Of(entry.Key!);
         while (true)

@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
-using System.Diagnostics.CodeAnalysis;
+using System.Threading.Channels;
 using BitFaster.Caching.Lru;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
+using Mira.Application.Metrics;
 using Mira.Application.Settings;
 using Mira.Domain.Keys;
 
@@ -31,7 +32,6 @@ public sealed record KeyDirectoryOptions
 /// dropped when their key changes. Ids that do not exist have entries too, in a cache of their own, so that guessing cannot push the real ones out.
 /// </summary>
 /// <param name="shared">Null when this node shares nothing.</param>
-[SuppressMessage("Design", "CA1001", Justification = "A semaphore holds nothing to dispose of until somebody takes its wait handle.")]
 public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDirectoryOptions options, SharedKeys? shared = null)
 {
     private const int ReadAttempts = 3;
@@ -40,15 +40,15 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
     private readonly ConcurrentLru<KeyId, KeyEntry> _known = new(options.CacheSize);
     private readonly ConcurrentLru<KeyId, KeyEntry> _unknown = new(options.CacheSize);
     private readonly ConcurrentDictionary<KeyId, Task<Found>> _reads = new();
-    private readonly SemaphoreSlim _slots = new(options.ColdReads);
+    private readonly ShardedCounter _hits = new();
+    private readonly ShardedCounter _misses = new();
+    private readonly Channel<Turn> _turns = Turns(options.ColdReads);
     private long _epoch;
-    private long _hits;
-    private long _misses;
     private long _sharedHits;
     private long _sharedMisses;
     private int _runningLooks;
 
-    public CacheFigures Figures => new(_known.Count + _unknown.Count, Interlocked.Read(ref _hits), Interlocked.Read(ref _misses));
+    public CacheFigures Figures => new(_known.Count + _unknown.Count, _hits.Value, _misses.Value);
 
     /// <summary>What the cache that nodes share did for this one.</summary>
     public SharedFigures Shared => new(
@@ -64,7 +64,7 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         if (!_known.TryGet(id, out var entry) && !_unknown.TryGet(id, out entry))
             return new ValueTask<KeyEntry>(ReadAsync(id));
 
-        Interlocked.Increment(ref _hits);
+        _hits.Increment();
         return new ValueTask<KeyEntry>(entry);
     }
 
@@ -90,7 +90,7 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
 
     private async Task<KeyEntry> ReadAsync(KeyId id)
     {
-        Interlocked.Increment(ref _misses);
+        _misses.Increment();
         for (var attempt = 1; ; attempt++)
         {
             var found = await ShareReadAsync(id);
@@ -133,8 +133,8 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
             return await running;
 
         // A node that has just started is asked for many keys at once: they take turns, and only a store that is too slow for them sheds some.
-        if (!await _slots.WaitAsync(options.ColdPatience))
-            throw new OverloadedException("Too many keys are being looked up.");
+        if (!_turns.Reader.TryRead(out _))
+            await AwaitTurnAsync();
 
         // Registered before it starts, so that it cannot end and be taken out before it is in.
         var start = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -145,6 +145,27 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         else
             start.SetCanceled();
         return await shared;
+    }
+
+    private async Task AwaitTurnAsync()
+    {
+        using var patience = new CancellationTokenSource(options.ColdPatience);
+        try
+        {
+            await _turns.Reader.ReadAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new OverloadedException("Too many keys are being looked up.");
+        }
+    }
+
+    private static Channel<Turn> Turns(int count)
+    {
+        var turns = Channel.CreateBounded<Turn>(count);
+        while (turns.Writer.TryWrite(default))
+            continue;
+        return turns;
     }
 
     private async Task<Found> ReadOnceAsync(KeyId id, Task start)
@@ -163,7 +184,7 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         }
         finally
         {
-            _slots.Release();
+            _turns.Writer.TryWrite(default);
         }
     }
 
@@ -199,6 +220,9 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
         // Nobody's cancellation: others may wait for the same read.
         return new Found(await store.ReadAsync(id, CancellationToken.None), epoch, look);
     }
+
+    /// <summary>Who holds it may read.</summary>
+    private readonly record struct Turn;
 
     private enum Look
     {

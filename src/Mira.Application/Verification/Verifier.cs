@@ -1,5 +1,6 @@
 using System.Net;
 using Mira.Application.Ledger;
+using Mira.Application.Metrics;
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 
@@ -9,13 +10,31 @@ namespace Mira.Application.Verification;
 /// The path every call takes: token → parse and checksum → entry in memory → fixed-time compare → state and address. When the entry is warm and
 /// the secret right it touches no store, and it never writes a key's record. What a key may do now is decided by <see cref="ApiKey"/> alone.
 /// </summary>
-public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, PepperRing peppers, UsageLog usage, TimeProvider clock)
+public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, PepperRing peppers, UsageLog usage, ServiceMetrics metrics, TimeProvider clock)
 {
     /// <param name="presented">What the caller sent as its token.</param>
     /// <param name="from">The caller's address, if it is known.</param>
     /// <exception cref="StoreUnavailableException">There is nothing to decide by.</exception>
     /// <exception cref="OverloadedException">Too many keys are being looked up.</exception>
     public ValueTask<Verification> VerifyAsync(string? presented, IPAddress? from)
+    {
+        var began = clock.GetTimestamp();
+        var verifying = FindAndDecideAsync(presented, from);
+        if (!verifying.IsCompletedSuccessfully)
+            return MeasureAsync(verifying, began);
+
+        metrics.Count(verifying.Result.Verdict.Code, clock.GetElapsedTime(began));
+        return verifying;
+    }
+
+    private async ValueTask<Verification> MeasureAsync(ValueTask<Verification> verifying, long began)
+    {
+        var verification = await verifying;
+        metrics.Count(verification.Verdict.Code, clock.GetElapsedTime(began));
+        return verification;
+    }
+
+    private ValueTask<Verification> FindAndDecideAsync(string? presented, IPAddress? from)
     {
         if (!Token.TryParse(presented, out var token))
             return new ValueTask<Verification>(Verification.Refused);

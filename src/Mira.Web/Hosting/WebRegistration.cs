@@ -53,6 +53,7 @@ public static class WebRegistration
         services.AddSingleton<IValidator<VerifyKey>, VerifyKeyValidator>();
         AddJsonControllers(services);
         services.AddMiraOpenApi();
+        services.AddMiraMetrics();
     }
 
     public static void UseMiraWeb(this WebApplication app)
@@ -75,6 +76,7 @@ public static class WebRegistration
         AuthEndpoints.Map(app);
         app.MapControllers();
         app.MapMiraOpenApi();
+        app.MapMiraMetrics();
     }
 
     private static void AddJsonControllers(IServiceCollection services)

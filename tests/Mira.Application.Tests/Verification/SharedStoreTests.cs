@@ -1,4 +1,5 @@
 using Mira.Application.Ledger;
+using Mira.Application.Metrics;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
@@ -14,6 +15,7 @@ public sealed class SharedStoreTests : IDisposable
     private TwoClocks _clock = null!;
     private RecentChanges _changes = null!;
     private LedgerFollower _follower = null!;
+    private ServiceMetrics _metrics = null!;
     private Verifier _verifier = null!;
     private HeldKey _held = null!;
 
@@ -26,7 +28,8 @@ public sealed class SharedStoreTests : IDisposable
         _changes = new RecentChanges();
         var directory = new KeyDirectory(_store, _changes, new KeyDirectoryOptions { CacheSize = 100 });
         _follower = new LedgerFollower(_ledger, _changes, directory, new LedgerFollowerOptions { IsShared = true }, _clock);
-        _verifier = new Verifier(directory, _follower, HeldKey.Peppers, new UsageLog(HeldKey.Peppers), _clock);
+        _metrics = new ServiceMetrics();
+        _verifier = new Verifier(directory, _follower, HeldKey.Peppers, new UsageLog(HeldKey.Peppers), _metrics, _clock);
         _held = new HeldKey();
         _ledger.Append();
         _store.AsOf = 1;
@@ -34,7 +37,11 @@ public sealed class SharedStoreTests : IDisposable
     }
 
     [TearDown]
-    public void Dispose() => _follower.Dispose();
+    public void Dispose()
+    {
+        _follower.Dispose();
+        _metrics.Dispose();
+    }
 
     [Test]
     public async Task A_key_made_elsewhere_a_moment_ago_is_found_although_its_id_was_unknown()

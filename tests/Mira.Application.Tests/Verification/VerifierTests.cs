@@ -1,5 +1,6 @@
 using System.Net;
 using Mira.Application.Ledger;
+using Mira.Application.Metrics;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
@@ -13,6 +14,7 @@ public sealed class VerifierTests : IDisposable
     private TwoClocks _clock = null!;
     private LedgerFollower _follower = null!;
     private UsageLog _usage = null!;
+    private ServiceMetrics _metrics = null!;
     private Verifier _verifier = null!;
     private HeldKey _held = null!;
 
@@ -26,14 +28,19 @@ public sealed class VerifierTests : IDisposable
         var directory = new KeyDirectory(_store, changes, new KeyDirectoryOptions { CacheSize = 100 });
         _follower = new LedgerFollower(_ledger, changes, directory, new LedgerFollowerOptions(), _clock);
         _usage = new UsageLog(HeldKey.Peppers);
-        _verifier = new Verifier(directory, _follower, HeldKey.Peppers, _usage, _clock);
+        _metrics = new ServiceMetrics();
+        _verifier = new Verifier(directory, _follower, HeldKey.Peppers, _usage, _metrics, _clock);
         _held = new HeldKey();
         _store.Put(_held);
         await _follower.StartAsync(CancellationToken.None);
     }
 
     [TearDown]
-    public void Dispose() => _follower.Dispose();
+    public void Dispose()
+    {
+        _follower.Dispose();
+        _metrics.Dispose();
+    }
 
     [Test]
     public async Task A_valid_token_gives_its_key_its_secret_and_the_moment()

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
-namespace Mira.Benchmarks;
+namespace Mira.Benchmarks.Load;
 
 /// <summary>What everything is compared with: one MVC action that answers a small JSON object, on the Kestrel settings of the service, without anything around it.</summary>
 internal static class BareServer

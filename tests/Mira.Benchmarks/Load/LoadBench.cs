@@ -7,7 +7,7 @@ using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.TestServers;
 
-namespace Mira.Benchmarks;
+namespace Mira.Benchmarks.Load;
 
 /// <summary>
 /// The service under load beside a bare action, in interleaved rounds on one machine. <c>build/bench.sh</c> installs what it needs and calls it.

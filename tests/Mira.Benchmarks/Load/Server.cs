@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Mira.TestServers;
 
-namespace Mira.Benchmarks;
+namespace Mira.Benchmarks.Load;
 
 /// <summary>A server under load, as a process of its own.</summary>
 internal sealed class Server : IDisposable

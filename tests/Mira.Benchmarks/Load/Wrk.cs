@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace Mira.Benchmarks;
+namespace Mira.Benchmarks.Load;
 
 /// <summary>One run of wrk against one address: each request takes the next line of a file.</summary>
 internal static partial class Wrk
