@@ -41,11 +41,10 @@ public sealed class AuthEndpoints(RateLimiter limiter, TimeProvider clock)
     [ApiCall]
     [Authorize(Policies.AnyKey)]
     [ForwardAuth]
-    [ChargesItself]
     public async Task ForwardAsync(HttpContext context)
     {
         var key = ApiKeyPrincipal.Of(context).Key;
-        if ((ForwardDemand.Refuse(context, key) ?? await RateLimitMiddleware.RefuseAsync(context, limiter)) is { } refusal)
+        if (await RateLimitMiddleware.RefuseAsync(context, limiter, ForwardDemand.Refuse(context, key)) is { } refusal)
         {
             await ProblemAnswer.WriteAsync(context, refusal);
             return;

@@ -18,7 +18,7 @@ public sealed class VerificationController(Inquiry inquiry, IValidator<VerifyKey
     /// <remarks>Answers 200 for every decision; `code` says which. Everything else is there only when the secret was right.</remarks>
     [HttpPost(Name = "VerifyKey")]
     [Authorize(Permission.KeysVerify)]
-    [ChargesItself]
+    [ChargesAnother]
     [ProducesResponseType<VerifiedKey>(StatusCodes.Status200OK)]
     public async Task<IActionResult> Verify([FromBody] VerifyKey body)
     {

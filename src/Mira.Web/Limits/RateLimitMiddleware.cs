@@ -21,11 +21,10 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
             return next(context);
 
         var metadata = context.GetEndpoint()?.Metadata;
-        if (metadata?.GetMetadata<IAllowAnonymous>() is not null)
+        if (metadata?.GetMetadata<IAllowAnonymous>() is not null || metadata?.GetMetadata<ForwardAuthAttribute>() is not null)
             return next(context);
-        if (metadata?.GetMetadata<ChargesItselfAttribute>() is not null)
+        if (metadata?.GetMetadata<ChargesAnotherAttribute>() is not null)
         {
-            // Whatever it is refused for before it is charged, if ever it is.
             Show(context, caller, limiter.Look(caller.Entry));
             return next(context);
         }
@@ -37,16 +36,16 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
     /// <summary>How the caller stood after this call was charged; null while limits are off.</summary>
     public static LimitState? StateOf(HttpContext context) => context.Features.Get<ChargedCall>()?.State;
 
-    /// <summary>Charges the caller from within an endpoint that charges itself; null when the call is admitted.</summary>
-    public static async ValueTask<Problem?> RefuseAsync(HttpContext context, RateLimiter limiter)
+    /// <summary>Charges the caller of a proxy's question, unless it is refused already; null when the call is admitted.</summary>
+    public static async ValueTask<Problem?> RefuseAsync(HttpContext context, RateLimiter limiter, Problem? refusal)
     {
         if (!limiter.IsEnabled)
-            return null;
+            return refusal;
 
         var caller = ApiKeyPrincipal.Of(context);
-        var state = await limiter.ChargeAsync(caller.Entry, 1);
+        var state = refusal is null ? await limiter.ChargeAsync(caller.Entry, 1) : limiter.Look(caller.Entry);
         Show(context, caller, state);
-        return state.IsAdmitted ? null : Refusal(state);
+        return refusal ?? (state.IsAdmitted ? null : Refusal(state));
     }
 
     private static void Show(HttpContext context, ApiKeyPrincipal caller, LimitState state)
@@ -74,6 +73,6 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
     private sealed record ChargedCall(LimitState State);
 }
 
-/// <summary>Marks an endpoint that charges a key itself, once it knows that the call is not refused for anything else.</summary>
+/// <summary>Marks an endpoint that charges the key it is asked about and never its caller. Forward authentication charges its caller itself.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class ChargesItselfAttribute : Attribute;
+public sealed class ChargesAnotherAttribute : Attribute;

@@ -116,7 +116,7 @@ public class KeyLifeTests
         Assert.That(outcomes, Is.EquivalentTo(Enum.GetValues<Outcome>()));
         Assert.That(statuses, Is.EquivalentTo(Enum.GetValues<KeyStatus>()));
         Assert.That(verdicts, Is.EquivalentTo(
-            Enum.GetValues<VerdictCode>().Except([VerdictCode.IpNotAllowed, VerdictCode.InsufficientPermission])));
+            Enum.GetValues<VerdictCode>().Except([VerdictCode.IpNotAllowed, VerdictCode.InsufficientPermission, VerdictCode.RateLimited])));
     }
 
     /// <summary>Lives it with the key and with the model, which must agree on the outcome of each step, and looks at both after each.</summary>

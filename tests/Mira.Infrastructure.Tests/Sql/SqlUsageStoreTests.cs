@@ -111,10 +111,10 @@ public sealed class SqlUsageStoreTests(StoreKind kind) : IDisposable
     public async Task A_batch_is_written_whole_or_not_at_all()
     {
         var batch = new[] { await UseOfAsync(), await UseOfAsync() };
-        var seen = 0;
-        _store.Watch.Fails = sql => sql.Contains("last_used_at", StringComparison.Ordinal) && sql.StartsWith("UPDATE", StringComparison.Ordinal) && ++seen == 2;
+        _store.Watch.Fails = sql => sql.StartsWith("UPDATE secrets SET digest", StringComparison.Ordinal);
         foreach (var use in batch)
             _usage.Record(use, _held.Token, HeldKey.Start.AddMinutes(5));
+        batch[1].Renewal = new Renewal(HeldKey.Peppers.Seal(_held.Token));
 
         Assert.That(() => _store.Usage.WriteAsync(_usage.Take(10), CancellationToken.None), Throws.TypeOf<LedgerUnavailableException>());
 

@@ -68,12 +68,26 @@ public sealed class UsageFlushTests : IDisposable
     [Test]
     public async Task Much_is_written_in_batches()
     {
-        for (var i = 0; i < 1_100; i++)
+        for (var i = 0; i < 2_100; i++)
             Record();
         await _flush.StopAsync(CancellationToken.None);
 
-        Assert.That((await NextAsync()).Count, Is.EqualTo(500));
-        Assert.That((await NextAsync()).Count, Is.EqualTo(500));
+        Assert.That((await NextAsync()).Count, Is.EqualTo(1_000));
+        Assert.That((await NextAsync()).Count, Is.EqualTo(1_000));
+        Assert.That((await NextAsync()).Count, Is.EqualTo(100));
+    }
+
+    [Test]
+    public async Task One_flush_writes_so_much_and_leaves_the_rest_to_the_next()
+    {
+        for (var i = 0; i < 5_100; i++)
+            Record();
+
+        _clock.Advance(Interval);
+        for (var batch = 0; batch < 5; batch++)
+            Assert.That((await NextAsync()).Count, Is.EqualTo(1_000));
+        _clock.Advance(Interval);
+
         Assert.That((await NextAsync()).Count, Is.EqualTo(100));
     }
 
