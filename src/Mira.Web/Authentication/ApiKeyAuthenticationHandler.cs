@@ -23,6 +23,9 @@ public sealed class ApiKeyAuthenticationHandler(
     public const string SchemeName = "ApiKey";
     public const string SupersededHeader = "Mira-Key-Superseded";
 
+    // Nothing is ever put into them, and a ticket without would make its own each time.
+    private static readonly AuthenticationProperties NoProperties = new();
+
     private Problem _refusal = ProblemKind.MissingCredentials;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
@@ -77,7 +80,7 @@ public sealed class ApiKeyAuthenticationHandler(
         use.Principal ??= new ApiKeyPrincipal(verification.Entry!, use.Secret);
         if (use.Secret.IsSuperseded)
             Response.Headers[SupersededHeader] = Rfc3339.Format(use.Secret.Deadline!.Value);
-        return AuthenticateResult.Success(new AuthenticationTicket(use.Principal, SchemeName));
+        return AuthenticateResult.Success(new AuthenticationTicket(use.Principal, NoProperties, SchemeName));
     }
 
     private AuthenticateResult Refuse(Problem refusal)

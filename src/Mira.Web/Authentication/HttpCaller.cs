@@ -6,11 +6,11 @@ using Mira.Web.Hosting;
 namespace Mira.Web.Authentication;
 
 /// <summary>Who sends messages: the key that made the request; without a request, the service itself.</summary>
-public sealed class HttpCaller(IHttpContextAccessor accessor) : ICaller
+public sealed class HttpCaller(CurrentRequest request) : ICaller
 {
-    public Actor Actor => accessor.HttpContext is { } context ? ActorOf(context) : Actor.System;
+    public Actor Actor => request.Context is { } context ? ActorOf(context) : Actor.System;
 
-    public string? CorrelationId => accessor.HttpContext is { } context ? CorrelationMiddleware.IdOf(context) : null;
+    public string? CorrelationId => request.Context is { } context ? CorrelationMiddleware.IdOf(context) : null;
 
     private static Actor ActorOf(HttpContext context)
     {

@@ -39,16 +39,15 @@ internal sealed class ValidatedAnswer(ApiKeyPrincipal caller, LimitState? state,
     public async Task WriteAsync(HttpContext context)
     {
         var head = caller.ValidatedHead ??= Head(caller);
-        var tail = ArrayPool<byte>.Shared.Rent(LongestTail);
-        var length = WriteTail(tail);
+        var whole = ArrayPool<byte>.Shared.Rent(head.Length + LongestTail);
+        head.CopyTo(whole, 0);
+        var length = head.Length + WriteTail(whole.AsSpan(head.Length));
         var response = context.Response;
         response.ContentType = "application/json; charset=utf-8";
-        response.ContentLength = head.Length + length;
-        var body = response.BodyWriter;
-        body.Write(head);
-        body.Write(tail.AsSpan(0, length));
-        ArrayPool<byte>.Shared.Return(tail);
-        await body.FlushAsync(context.RequestAborted);
+        response.ContentLength = length;
+        // One write: the server puts it behind the headers and sends both together.
+        await response.Body.WriteAsync(whole.AsMemory(0, length));
+        ArrayPool<byte>.Shared.Return(whole);
     }
 
     // Up to the status, which no text before it can look like: quotes within text are escaped.

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Console;
 namespace Mira.Web.Hosting;
 
 /// <summary>One JSON object a line: timestamp, level, category, message, and the request it belongs to. Text is escaped, so nothing a caller sends can begin a new line.</summary>
-public sealed class JsonLineFormatter(TimeProvider clock, IHttpContextAccessor accessor) : ConsoleFormatter(FormatterName)
+public sealed class JsonLineFormatter(TimeProvider clock, CurrentRequest request) : ConsoleFormatter(FormatterName)
 {
     public const string FormatterName = "mira-json";
 
@@ -21,7 +21,7 @@ public sealed class JsonLineFormatter(TimeProvider clock, IHttpContextAccessor a
             json.WriteString("level", NameOf(logEntry.LogLevel));
             json.WriteString("category", logEntry.Category);
             json.WriteString("message", logEntry.Formatter(logEntry.State, logEntry.Exception));
-            if (accessor.HttpContext is { } context)
+            if (request.Context is { } context)
                 json.WriteString("correlation_id", CorrelationMiddleware.IdOf(context));
             if (Activity.Current is { } activity)
                 json.WriteString("trace_id", activity.TraceId.ToHexString());

@@ -6,7 +6,7 @@ using Mira.Web.Problems;
 namespace Mira.Web.Hosting;
 
 /// <summary>What holds for every call of the API, looked at before anything is done for it: it takes JSON as its answer, and no parameter comes twice.</summary>
-public sealed class RequestRules(RequestDelegate next)
+public sealed class RequestRules(RequestDelegate next, CurrentRequest current)
 {
     public Task InvokeAsync(HttpContext context)
     {
@@ -16,6 +16,10 @@ public sealed class RequestRules(RequestDelegate next)
             DemandJsonAccepted(context.Request);
             DemandSingleParameters(context.Request);
         }
+
+        // What sends messages and may log for its caller has a controller.
+        if (metadata?.GetMetadata<ControllerActionDescriptor>() is not null)
+            current.Enter(context);
 
         return next(context);
     }

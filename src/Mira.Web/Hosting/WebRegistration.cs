@@ -40,10 +40,11 @@ public static class WebRegistration
         services.AddCors(cors => cors.AddDefaultPolicy(edge.Apply));
         services.Configure<ForwardedHeadersOptions>(edge.Apply);
 
-        services.AddHttpContextAccessor();
+        services.AddSingleton<CurrentRequest>();
         services.AddScoped<ICaller, HttpCaller>();
         // AddAuthentication would also bring data protection, which writes key files for cookies that are not used here.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = ApiKeyAuthenticationHandler.SchemeName);
+        services.AddScoped<IAuthenticationService, KeyAuthenticationService>();
         services.AddWebEncoders();
         new AuthenticationBuilder(services)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthenticationHandler>(ApiKeyAuthenticationHandler.SchemeName, null);

@@ -35,7 +35,7 @@ public static class ProblemAnswer
         else
             Write(answer, problem, status, TraceIdOf(context));
         response.ContentLength = answer.WrittenCount;
-        await response.Body.WriteAsync(answer.WrittenMemory, context.RequestAborted);
+        await response.Body.WriteAsync(answer.WrittenMemory);
     }
 
     public static string TraceIdOf(HttpContext context) => Activity.Current?.TraceId.ToHexString() ?? context.TraceIdentifier;

@@ -1,7 +1,9 @@
+using Mira.Web.Hosting;
+
 namespace Mira.Web.Problems;
 
 /// <summary>Answers every error below it, and every bare error status, as a problem.</summary>
-public sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<ProblemMiddleware> log)
+public sealed partial class ProblemMiddleware(RequestDelegate next, CurrentRequest current, ILogger<ProblemMiddleware> log)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -18,7 +20,11 @@ public sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Prob
         {
             var problem = ProblemTable.Find(exception);
             if (problem is null)
+            {
+                current.Enter(context);
                 LogUnexpected(exception);
+            }
+
             Reset(context.Response);
             await ProblemAnswer.WriteAsync(context, problem ?? ProblemKind.InternalError);
             return;

@@ -1,0 +1,32 @@
+using System.Security.Claims;
+using Microsoft.AspNetCore.Authentication;
+
+namespace Mira.Web.Authentication;
+
+/// <summary>
+/// Asks the one handler there is. The platform's own also runs transformations of claims, copies each ticket and signs people in and out, of which
+/// keys need nothing.
+/// </summary>
+public sealed class KeyAuthenticationService(IAuthenticationHandlerProvider handlers) : IAuthenticationService
+{
+    public async Task<AuthenticateResult> AuthenticateAsync(HttpContext context, string? scheme) =>
+        await (await HandlerAsync(context)).AuthenticateAsync();
+
+    public async Task ChallengeAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) =>
+        await (await HandlerAsync(context)).ChallengeAsync(properties);
+
+    public async Task ForbidAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) =>
+        await (await HandlerAsync(context)).ForbidAsync(properties);
+
+    /// <exception cref="NotSupportedException">Always: a key is presented with each call.</exception>
+    public Task SignInAsync(HttpContext context, string? scheme, ClaimsPrincipal principal, AuthenticationProperties? properties) =>
+        throw new NotSupportedException("Keys do not sign in.");
+
+    /// <exception cref="NotSupportedException">Always: a key is presented with each call.</exception>
+    public Task SignOutAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) =>
+        throw new NotSupportedException("Keys do not sign out.");
+
+    private async ValueTask<IAuthenticationHandler> HandlerAsync(HttpContext context) =>
+        await handlers.GetHandlerAsync(context, ApiKeyAuthenticationHandler.SchemeName)
+        ?? throw new InvalidOperationException("The scheme is not registered.");
+}
