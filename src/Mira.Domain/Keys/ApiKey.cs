@@ -71,10 +71,10 @@ public sealed partial class ApiKey
     public DateTimeOffset? LastUsedAt => _secrets.Max(secret => secret.LastUsedAt);
 
     /// <summary>When the last of its secrets ends and the key with it; null for never.</summary>
-    public DateTimeOffset? LapsesAt => _secrets.Exists(secret => secret.Deadline is null) ? null : _secrets.Max(secret => secret.Deadline);
+    public DateTimeOffset? LapsesAt => Secret.LastDeadline(_secrets);
 
     /// <summary>Until when a superseded secret works; null when there never was one.</summary>
-    public DateTimeOffset? RotatingUntil => _secrets.Where(secret => secret.IsSuperseded).Max(secret => secret.Deadline);
+    public DateTimeOffset? RotatingUntil => Secret.LastSuperseded(_secrets);
 
     /// <summary>The role's permissions and the free ones together, sorted by ordinal.</summary>
     public IReadOnlyList<string> Permissions =>

@@ -26,7 +26,7 @@ public sealed class ApiKeyAuthenticationHandler(
     // Nothing is ever put into them, and a ticket without would make its own each time.
     private static readonly AuthenticationProperties NoProperties = new();
 
-    private Problem _refusal = ProblemKind.MissingCredentials;
+    private Problem? _refusal;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
@@ -61,13 +61,10 @@ public sealed class ApiKeyAuthenticationHandler(
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
-        if (_refusal.Kind.Status == StatusCodes.Status401Unauthorized)
-        {
-            Response.Headers.WWWAuthenticate =
-                _refusal.Kind == ProblemKind.MissingCredentials ? Challenges.Missing : Challenges.InvalidToken;
-        }
-
-        return ProblemAnswer.WriteAsync(Context, _refusal);
+        var refusal = _refusal ?? ProblemKind.MissingCredentials;
+        if (refusal.Kind.Status == StatusCodes.Status401Unauthorized)
+            Response.Headers.WWWAuthenticate = refusal.Kind == ProblemKind.MissingCredentials ? Challenges.Missing : Challenges.InvalidToken;
+        return ProblemAnswer.WriteAsync(Context, refusal);
     }
 
     /// <summary>The caller's address; behind a trusted proxy, the one it forwards for.</summary>

@@ -7,7 +7,7 @@ namespace Mira.Web.Authentication;
 /// Asks the one handler there is. The platform's own also runs transformations of claims, copies each ticket and signs people in and out, of which
 /// keys need nothing.
 /// </summary>
-public sealed class KeyAuthenticationService(IAuthenticationHandlerProvider handlers) : IAuthenticationService
+public sealed class KeyAuthenticationService : IAuthenticationService
 {
     public async Task<AuthenticateResult> AuthenticateAsync(HttpContext context, string? scheme) =>
         await (await HandlerAsync(context)).AuthenticateAsync();
@@ -26,7 +26,23 @@ public sealed class KeyAuthenticationService(IAuthenticationHandlerProvider hand
     public Task SignOutAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) =>
         throw new NotSupportedException("Keys do not sign out.");
 
-    private async ValueTask<IAuthenticationHandler> HandlerAsync(HttpContext context) =>
-        await handlers.GetHandlerAsync(context, ApiKeyAuthenticationHandler.SchemeName)
+    private static async ValueTask<IAuthenticationHandler> HandlerAsync(HttpContext context) =>
+        await context.RequestServices.GetRequiredService<IAuthenticationHandlerProvider>().GetHandlerAsync(context, ApiKeyAuthenticationHandler.SchemeName)
         ?? throw new InvalidOperationException("The scheme is not registered.");
+}
+
+/// <summary>The request's one handler: the challenge is made by the one that authenticated, which knows why.</summary>
+public sealed class KeyHandlerProvider(IAuthenticationSchemeProvider schemes) : IAuthenticationHandlerProvider
+{
+    private ApiKeyAuthenticationHandler? _handler;
+
+    public async Task<IAuthenticationHandler?> GetHandlerAsync(HttpContext context, string authenticationScheme)
+    {
+        if (_handler is not null)
+            return _handler;
+
+        var handler = context.RequestServices.GetRequiredService<ApiKeyAuthenticationHandler>();
+        await handler.InitializeAsync((await schemes.GetSchemeAsync(authenticationScheme))!, context);
+        return _handler = handler;
+    }
 }

@@ -1,4 +1,6 @@
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Authorization.Infrastructure;
 using Microsoft.AspNetCore.Authorization.Policy;
 using Mira.Domain.Keys;
 using Mira.Web.Authentication;
@@ -39,26 +41,44 @@ public sealed record CurrentSecretRequirement : IAuthorizationRequirement;
 /// <summary>Lets a caller be told that there is nothing here, and nobody into an endpoint whose policy was forgotten.</summary>
 public sealed record NoEndpointRequirement : IAuthorizationRequirement;
 
-public sealed class RequirementHandler : IAuthorizationHandler
+/// <summary>
+/// Holds a caller to the requirements of a policy. The platform's own evaluator asks every handler about every requirement in objects made for each
+/// call; there are four requirements here, and one that is not among them is not met.
+/// </summary>
+public sealed class KeyPolicyEvaluator : IPolicyEvaluator
 {
-    public Task HandleAsync(AuthorizationHandlerContext context)
+    private static readonly Task<AuthenticateResult> Nobody = Task.FromResult(AuthenticateResult.NoResult());
+    private static readonly Task<PolicyAuthorizationResult> Granted = Task.FromResult(PolicyAuthorizationResult.Success());
+    private static readonly Task<PolicyAuthorizationResult> Challenged = Task.FromResult(PolicyAuthorizationResult.Challenge());
+
+    public Task<AuthenticateResult> AuthenticateAsync(AuthorizationPolicy policy, HttpContext context) =>
+        context.Features.Get<IAuthenticateResultFeature>()?.AuthenticateResult is { } result ? Task.FromResult(result) : Nobody;
+
+    public Task<PolicyAuthorizationResult> AuthorizeAsync(
+        AuthorizationPolicy policy, AuthenticateResult authenticationResult, HttpContext context, object? resource)
     {
-        foreach (var requirement in context.PendingRequirements.ToArray())
+        if (context.User is not ApiKeyPrincipal caller)
+            return Challenged;
+
+        List<IAuthorizationRequirement>? failed = null;
+        foreach (var requirement in policy.Requirements)
         {
-            var isMet = requirement switch
-            {
-                PermissionRequirement asked => context.User.HasClaim(ApiKeyPrincipal.PermissionClaim, asked.Permission),
-                CurrentSecretRequirement => !context.User.HasClaim(claim => claim.Type == ApiKeyPrincipal.SupersededClaim),
-                // Routing has endpoints of its own that say 405 or 415; they are not mapped, and have no route.
-                NoEndpointRequirement => context.Resource is HttpContext http && http.GetEndpoint() is not RouteEndpoint,
-                _ => false,
-            };
-            if (isMet)
-                context.Succeed(requirement);
+            if (!IsMet(requirement, caller, context))
+                (failed ??= []).Add(requirement);
         }
 
-        return Task.CompletedTask;
+        return failed is null ? Granted : Task.FromResult(PolicyAuthorizationResult.Forbid(AuthorizationFailure.Failed(failed)));
     }
+
+    private static bool IsMet(IAuthorizationRequirement requirement, ApiKeyPrincipal caller, HttpContext context) => requirement switch
+    {
+        DenyAnonymousAuthorizationRequirement => true,
+        PermissionRequirement asked => caller.HasClaim(ApiKeyPrincipal.PermissionClaim, asked.Permission),
+        CurrentSecretRequirement => !caller.HasClaim(claim => claim.Type == ApiKeyPrincipal.SupersededClaim),
+        // Routing has endpoints of its own that say 405 or 415; they are not mapped, and have no route.
+        NoEndpointRequirement => context.GetEndpoint() is not RouteEndpoint,
+        _ => false,
+    };
 }
 
 /// <summary>Answers a refusal with the permission that is missing.</summary>

@@ -2,6 +2,7 @@ using System.Text;
 using FluentValidation;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Mvc.Formatters;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.Mvc.ModelBinding.Metadata;
@@ -44,12 +45,13 @@ public static class WebRegistration
         services.AddScoped<ICaller, HttpCaller>();
         // AddAuthentication would also bring data protection, which writes key files for cookies that are not used here.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = ApiKeyAuthenticationHandler.SchemeName);
-        services.AddScoped<IAuthenticationService, KeyAuthenticationService>();
+        services.AddSingleton<IAuthenticationService, KeyAuthenticationService>();
+        services.AddScoped<IAuthenticationHandlerProvider, KeyHandlerProvider>();
         services.AddWebEncoders();
         new AuthenticationBuilder(services)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthenticationHandler>(ApiKeyAuthenticationHandler.SchemeName, null);
         services.AddAuthorization(Policies.Configure);
-        services.AddSingleton<IAuthorizationHandler, RequirementHandler>();
+        services.AddSingleton<IPolicyEvaluator, KeyPolicyEvaluator>();
         services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusalHandler>();
         services.AddSingleton<IValidator<VerifyKey>, VerifyKeyValidator>();
         AddJsonControllers(services);
