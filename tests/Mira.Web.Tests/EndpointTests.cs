@@ -1,6 +1,7 @@
 using System.Reflection;
-using System.Security.Claims;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.ApplicationParts;
@@ -8,9 +9,11 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Routing.Patterns;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Mira.Application.Verification;
 using Mira.Client;
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
+using Mira.Web.Authentication;
 using Mira.Web.Hosting;
 using Mira.Web.Tests.Hosts;
 
@@ -102,7 +105,10 @@ internal sealed class EndpointTests : SharedHost
     public async Task An_endpoint_of_no_controller_is_closed_too()
     {
         var fallback = Host.Services.GetRequiredService<IOptions<AuthorizationOptions>>().Value.FallbackPolicy!;
-        var user = new ClaimsPrincipal(new ClaimsIdentity([new Claim("permission", "keys:manage")], "ApiKey"));
+        var token = Token.Generate(KeyId.Generate());
+        var key = ApiKey.Issue(
+            token.KeyId, Host.Services.GetRequiredService<PepperRing>().Seal(token), new KeyTerms { Name = "a", Role = Role.Admin, LifetimeDays = null }, "system", DateTimeOffset.UtcNow);
+        var user = new ApiKeyPrincipal(new KeyEntry(key.Id, key, 1), key.Current);
         var mapped = new RouteEndpoint(_ => Task.CompletedTask, RoutePatternFactory.Parse("planted"), 0, EndpointMetadataCollection.Empty, "planted");
 
         Assert.That(await MayAsync(mapped), Is.False);
@@ -110,10 +116,10 @@ internal sealed class EndpointTests : SharedHost
 
         async Task<bool> MayAsync(Endpoint? endpoint)
         {
-            using var scope = Host.Services.CreateScope();
-            var context = new DefaultHttpContext { RequestServices = scope.ServiceProvider };
+            var context = new DefaultHttpContext { User = user };
             context.SetEndpoint(endpoint);
-            return (await scope.ServiceProvider.GetRequiredService<IAuthorizationService>().AuthorizeAsync(user, context, fallback)).Succeeded;
+            var authenticated = AuthenticateResult.Success(new AuthenticationTicket(user, ApiKeyAuthenticationHandler.SchemeName));
+            return (await Host.Services.GetRequiredService<IPolicyEvaluator>().AuthorizeAsync(fallback, authenticated, context, null)).Succeeded;
         }
     }
 
