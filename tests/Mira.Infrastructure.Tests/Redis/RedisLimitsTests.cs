@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Mira.Application.Limits;
 using Mira.Domain.Keys;
 using Mira.TestServers;
@@ -41,6 +43,35 @@ public class RedisLimitsTests
         Assert.That(await TakeAsync(key, 10, 8, 8), Is.EqualTo((8, 2)));
         Assert.That(await TakeAsync(key, 10, 3, 3), Is.EqualTo((0, 2)));
         Assert.That(await TakeAsync(key, 10, 2, 3), Is.EqualTo((2, 0)));
+    }
+
+    [Test]
+    public async Task What_is_asked_at_once_shares_round_trips_and_each_key_gets_its_own()
+    {
+        await _server.AskAsync("CONFIG", "RESETSTAT");
+        var keys = Enumerable.Range(0, 200).Select(_ => KeyId.Generate()).ToArray();
+
+        var grants = await Task.WhenAll(keys.Select((key, index) => _node.Limits.TakeAsync(key, 1_000, 1, index + 1, Life).AsTask()));
+
+        Assert.That(grants.Select(grant => grant!.Value.Tokens), Is.EqualTo(Enumerable.Range(1, 200)));
+        Assert.That(grants.Select(grant => grant!.Value.Remaining), Is.EqualTo(Enumerable.Range(1, 200).Select(taken => 1_000 - taken)));
+        var calls = Regex.Match(await _server.AskAsync("INFO", "commandstats"), @"cmdstat_eval(?:sha)?:calls=(\d+)").Groups[1].Value;
+        Assert.That(int.Parse(calls, CultureInfo.InvariantCulture), Is.LessThan(20));
+    }
+
+    [Test]
+    public async Task A_window_that_cannot_be_read_is_no_answer_for_its_key_and_no_other_keys_concern()
+    {
+        var (list, number, text, good) = (KeyId.Generate(), KeyId.Generate(), KeyId.Generate(), KeyId.Generate());
+        await _server.AskAsync("RPUSH", $"mira:limit:{list}", "a");
+        await _server.AskAsync("SET", $"mira:limit:{number}", "7");
+        await _server.AskAsync("SET", $"mira:limit:{text}", "nothing of ours");
+
+        KeyId[] keys = [good, list, number, text, KeyId.Generate()];
+        var grants = await Task.WhenAll(keys.Select(key => _node.Limits.TakeAsync(key, 10, 1, 1, Life).AsTask()));
+
+        Assert.That(grants.Select(grant => grant?.Tokens), Is.EqualTo(new int?[] { 1, null, null, null, 1 }));
+        Assert.That(_node.Limits.IsAvailable, Is.True);
     }
 
     [Test]
