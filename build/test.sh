@@ -15,6 +15,7 @@ needs=(
     chromium:chromium   # the browser that opens /swagger/
     postgres:postgresql # the store of several nodes
     redis-server:redis-server
+    faketime:faketime   # a node whose clock is off
 )
 results=artifacts/test-results
 minimum_coverage=95

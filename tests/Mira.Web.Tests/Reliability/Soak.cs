@@ -22,6 +22,8 @@ internal static class Soak
 
     public static int KillsDuringWrites => Kills - KillsInFirstStart;
 
+    public static int Revocations => IsAsked ? 1_000 : 60;
+
     /// <summary>Rounds of a race that takes milliseconds: its own modest number, or more in a soak.</summary>
     public static int RoundsOf(int modest) => Asked is { } asked ? Math.Max(modest, Math.Min(asked, modest * 10)) : modest;
 
