@@ -169,11 +169,13 @@ public sealed class RateLimiter : IDisposable
     {
         for (var late = 0; late < Patience;)
         {
+            TaskCompletionSource<KeyMeter.Lease>? own = null;
             Task<KeyMeter.Lease> leasing;
             lock (meter)
-                leasing = meter.Leasing ??= LeaseAsync(id, meter, cost, limit);
+                leasing = meter.Leasing ??= (own = new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
-            var lease = await leasing;
+            // Who finds none under way fetches it, for all who come meanwhile.
+            var lease = own is null ? await leasing : await LeaseAsync(id, meter, cost, limit, own);
             lock (meter)
             {
                 var now = Now();
@@ -192,10 +194,8 @@ public sealed class RateLimiter : IDisposable
         throw TooLate();
     }
 
-    private async Task<KeyMeter.Lease> LeaseAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    private async ValueTask<KeyMeter.Lease> LeaseAsync(KeyId id, KeyMeter meter, int cost, int limit, TaskCompletionSource<KeyMeter.Lease> waited)
     {
-        // Not under the caller's lock.
-        await Task.Yield();
         var began = Now();
         Grant? grant = null;
         try
@@ -215,6 +215,8 @@ public sealed class RateLimiter : IDisposable
                 if (grant is { } known)
                     meter.Take(known, began, Now(), limit);
             }
+
+            waited.SetResult(new KeyMeter.Lease(grant is not null, began));
         }
 
         return new KeyMeter.Lease(grant is not null, began);
