@@ -24,7 +24,9 @@ public sealed class ListKeysValidator : AbstractValidator<ListKeys>
         RuleFor(list => list.Owner).IsLabel().WithErrorCode(KeyInput.InvalidParameter).When(list => list.Owner is not null);
         RuleFor(list => list.Q)
             .MaximumLength(KeyInput.MaximumSearchLength)
-            .WithMessage($"must be at most {KeyInput.MaximumSearchLength} characters").WithErrorCode(KeyInput.InvalidParameter);
+            .WithMessage($"must be at most {KeyInput.MaximumSearchLength} characters").WithErrorCode(KeyInput.InvalidParameter)
+            .Must(text => text is null || Label.MayHold(text))
+            .WithMessage("must hold no control or text-direction characters").WithErrorCode(KeyInput.InvalidParameter);
         RuleFor(list => list.Limit).IsPageSize();
         RuleFor(list => list.Cursor).IsCursor(ListKeysHandler.CursorName);
     }

@@ -29,6 +29,9 @@ public static class Label
         return true;
     }
 
+    /// <summary>May the text be a part of a label? What may not is found in none, and not every database takes it.</summary>
+    public static bool MayHold(string text) => IsWellFormed(text) && !HasForbidden(text);
+
     /// <summary>The form in which <c>q</c> is looked for: no difference of case.</summary>
     public static string Fold(string text) => text.Normalize(NormalizationForm.FormC).ToUpperInvariant();
 
