@@ -3,9 +3,14 @@ using Mira.Web.Tests.Reliability;
 
 namespace Mira.Web.Tests.Cluster;
 
-/// <summary>Callers at every node, each making one call after the other until they are stopped, and keeping what became of each.</summary>
+/// <summary>
+/// Callers at every node, each making one call after the other until they are stopped, and keeping what became of each. They pause a moment between
+/// calls: the machine serves too, and one that is busy with calling measures itself.
+/// </summary>
 internal sealed class Load : IAsyncDisposable
 {
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(5);
+
     private readonly List<Task<List<Call>>> _callers;
     private volatile bool _isOver;
     private int _made;
@@ -38,8 +43,10 @@ internal sealed class Load : IAsyncDisposable
     private async Task<List<Call>> CallAsync(ThreeNodes nodes, int node, string token)
     {
         var calls = new List<Call>();
+        using var pace = new PeriodicTimer(Pace);
         while (!_isOver)
         {
+            await pace.WaitForNextTickAsync();
             calls.Add(await Call.MakeAsync(nodes, node, token));
             Interlocked.Increment(ref _made);
         }

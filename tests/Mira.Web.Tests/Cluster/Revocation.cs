@@ -12,6 +12,8 @@ internal sealed class Revocation
     private const int Callers = 2;
     private const int RefusalsToSee = 2;
 
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(1);
+
     private readonly ThreeNodes _nodes;
     private readonly string _token;
     private int _warm;
@@ -62,8 +64,10 @@ internal sealed class Revocation
     private async Task<List<Call>> CallAsync(int node)
     {
         var calls = new List<Call>();
+        using var pace = new PeriodicTimer(Pace);
         for (var refusals = 0; refusals < RefusalsToSee;)
         {
+            await pace.WaitForNextTickAsync();
             var call = await Call.MakeAsync(_nodes, node, _token);
             calls.Add(call);
             if (calls.Count == 1)
