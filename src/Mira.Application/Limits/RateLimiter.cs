@@ -32,6 +32,7 @@ public sealed class RateLimiter : IDisposable
 
     private readonly ConcurrentDictionary<KeyId, KeyMeter> _meters = new();
     private readonly ShardedCounter[] _rejections = [.. Roles.All.Select(_ => new ShardedCounter())];
+    private readonly ShardedCounter _alone = new();
     private readonly LimitOptions _options;
     private readonly TimeProvider _clock;
     private readonly ISharedLimits? _shared;
@@ -52,6 +53,9 @@ public sealed class RateLimiter : IDisposable
 
     /// <summary>Does each node go by its own windows, although they should be shared?</summary>
     public bool IsDegraded => _shared is { IsAvailable: false };
+
+    /// <summary>Calls this node has decided by its own windows alone, although they should have been shared.</summary>
+    public long DecidedAlone => _alone.Value;
 
     /// <summary>Keys with a call in the last minutes.</summary>
     public int Meters => _meters.Count;
@@ -224,8 +228,10 @@ public sealed class RateLimiter : IDisposable
 
     private static OverloadedException TooLate() => new("This node is too slow to count calls.");
 
-    private static LimitState AdmitHere(KeyMeter meter, int cost, long now, int limit)
+    private LimitState AdmitHere(KeyMeter meter, int cost, long now, int limit)
     {
+        if (_shared is not null)
+            _alone.Increment();
         var isAdmitted = meter.HasRoom(cost, limit);
         if (isAdmitted && cost > 0)
             meter.Admitted.Add(now, cost);

@@ -37,6 +37,8 @@ public sealed class ServiceMetrics : IDisposable
             "rate_limit_rejections", () => Roles.All.Select(role => Of(limiter.RejectionsOf(role), ("role", role.Name()))), null, "Calls refused because a key's limit was reached");
         _meter.CreateObservableGauge(
             "rate_limiter_degraded", () => limiter.IsDegraded ? 1 : 0, null, "1 while this node counts alone, because the shared windows do not answer");
+        _meter.CreateObservableCounter(
+            "rate_limit_decided_alone", () => limiter.DecidedAlone, null, "Calls this node decided by its own windows alone, because the shared ones did not answer in time");
         return this;
     }
 
