@@ -108,15 +108,23 @@ internal sealed class ThreeNodeTests
         await _nodes.WaitUntilHealthyAsync(1);
     }
 
-    [TestCase("")]
-    [TestCase("+600s")]
-    [TestCase("-600s")]
-    public async Task A_limit_is_exact_over_three_nodes(string clockOff)
-    {
-        var third = clockOff.Length == 0 ? 2 : await _nodes.StartAnotherAsync(ClockOff(clockOff));
-        if (clockOff.Length > 0)
-            await MiraProcess.WaitForAsync(async () => (await _nodes.HealthAsync(third)).Json.GetProperty("details").GetProperty("clock_right").ToString() == "False");
+    [Test]
+    public Task A_limit_is_exact_over_three_nodes() => SpendExactlyAsync(third: 2);
 
+    [Test]
+    public async Task A_limit_is_exact_although_a_node_has_another_time()
+    {
+        foreach (var off in Soak.IsAsked ? ["+600s", "-600s"] : (string[])["+600s"])
+        {
+            var third = await _nodes.StartAnotherAsync(ClockOff(off));
+            await MiraProcess.WaitForAsync(async () =>
+                (await _nodes.HealthAsync(third)).Json.GetProperty("details").GetProperty("clock_right").ToString() == "False");
+            await SpendExactlyAsync(third);
+        }
+    }
+
+    private async Task SpendExactlyAsync(int third)
+    {
         // Where a busy machine keeps a call waiting for Redis too long, its node decides alone, as it should. That is counted, and then done once more.
         for (var attempt = 1; ; attempt++)
         {
