@@ -1,18 +1,19 @@
 using System.Diagnostics;
+using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests;
 
-/// <summary>The README's walk, pasted into a shell as it stands there.</summary>
+/// <summary>The README's commands, pasted into a shell as they stand there.</summary>
 internal sealed class ReadmeTests
 {
     [Test]
     public async Task Every_command_of_the_walk_works_when_pasted()
     {
         await using var mira = MiraHost.Start();
-        var commands = Walk().Replace("http://localhost:5000", mira.Address.ToString().TrimEnd('/'), StringComparison.Ordinal);
+        var commands = Block("MIRA=http").Replace("http://localhost:5000", mira.Address.ToString().TrimEnd('/'), StringComparison.Ordinal);
 
-        var output = await PasteAsync(commands, mira.Admin);
+        var output = await PasteAsync(commands, ("ADMIN", mira.Admin));
 
         Assert.Multiple(() =>
         {
@@ -26,21 +27,62 @@ internal sealed class ReadmeTests
         });
     }
 
-    private static string Walk()
+    [Test]
+    public async Task Every_command_of_growing_works_when_pasted()
     {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "Mira.sln")))
-            folder = folder.Parent!;
+        var postgres = await SharedPostgres.Server;
+        await using var redis = await RedisServer.StartAsync();
+        using var folder = new TestFolder();
+        var commands = Block("# A database of its own")
+            .Replace("sudo -u postgres psql", $"psql -h 127.0.0.1 -p {postgres.Port} -U postgres", StringComparison.Ordinal)
+            .Replace("5432", $"{postgres.Port}", StringComparison.Ordinal)
+            .Replace("6379", $"{redis.Port}", StringComparison.Ordinal)
+            .Replace("5001", $"{FreePort.Find()}", StringComparison.Ordinal)
+            .Replace("5002", $"{FreePort.Find()}", StringComparison.Ordinal)
+            // As this was built already.
+            .Replace("dotnet build", "# dotnet build", StringComparison.Ordinal)
+            .Replace("-c Release", $"-c {Configuration}", StringComparison.Ordinal);
 
-        var readme = File.ReadAllText(Path.Combine(folder.FullName, "README.md"));
-        var start = readme.IndexOf("MIRA=http", StringComparison.Ordinal);
+        var output = await PasteAsync($"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{commands}", ("TMPDIR", folder.Path), ("MIRA_DRAIN_SECONDS", "0"));
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(output.Split("\"status\":\"").Length - 1, Is.GreaterThanOrEqualTo(3), "two nodes are ready and a key is valid");
+            Assert.That(output, Does.Contain("\"valid\":true"));
+            Assert.That(output, Does.Contain("\"revoked_at\":"));
+            Assert.That(output, Does.Contain("\"code\":\"key_revoked\""));
+        });
+    }
+
+    private static string Root
+    {
+        get
+        {
+            var folder = new DirectoryInfo(AppContext.BaseDirectory);
+            while (!File.Exists(Path.Combine(folder.FullName, "Mira.sln")))
+                folder = folder.Parent!;
+            return folder.FullName;
+        }
+    }
+
+    /// <summary>Release or Debug, as these tests were built.</summary>
+    private static string Configuration => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+
+    private static string Block(string begin)
+    {
+        var readme = File.ReadAllText(Path.Combine(Root, "README.md"));
+        var start = readme.IndexOf(begin, StringComparison.Ordinal);
         return readme[start..readme.IndexOf("```", start, StringComparison.Ordinal)];
     }
 
-    private static async Task<string> PasteAsync(string commands, string admin)
+    private static async Task<string> PasteAsync(string commands, params (string Name, string Value)[] variables)
     {
-        var start = new ProcessStartInfo("bash", ["-eu", "-s"]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["ADMIN"] = admin;
+        var start = new ProcessStartInfo("bash", ["-eu", "-s"])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Root,
+        };
+        foreach (var (name, value) in variables)
+            start.Environment[name] = value;
         using var shell = Process.Start(start)!;
         var output = shell.StandardOutput.ReadToEndAsync();
         var error = shell.StandardError.ReadToEndAsync();

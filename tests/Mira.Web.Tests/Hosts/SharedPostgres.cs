@@ -7,12 +7,14 @@ internal static class SharedPostgres
 {
     public const string Pepper = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-    private static readonly Lazy<Task<PostgresServer>> Server = new(PostgresServer.StartNewAsync);
+    private static readonly Lazy<Task<PostgresServer>> Started = new(PostgresServer.StartNewAsync);
+
+    public static Task<PostgresServer> Server => Started.Value;
 
     /// <summary>What a node needs to use a new database, together with all others that are given the same.</summary>
     public static async Task<(string Name, string Value)[]> NewStoreAsync()
     {
-        var server = await Server.Value;
+        var server = await Server;
         return SettingsFor(server.ConnectionString(await server.CreateDatabaseAsync()));
     }
 
@@ -21,7 +23,7 @@ internal static class SharedPostgres
 
     public static async Task StopAsync()
     {
-        if (Server.IsValueCreated)
-            await (await Server.Value).DisposeAsync();
+        if (Started.IsValueCreated)
+            await (await Server).DisposeAsync();
     }
 }
