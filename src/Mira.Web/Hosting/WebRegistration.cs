@@ -45,7 +45,7 @@ public static class WebRegistration
         services.AddScoped<ICaller, HttpCaller>();
         // AddAuthentication would also bring data protection, which writes key files for cookies that are not used here.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = ApiKeyAuthenticationHandler.SchemeName);
-        services.AddSingleton<IAuthenticationService, KeyAuthenticationService>();
+        services.AddSingleton<IAuthenticationService, KeyAuthentication>();
         services.AddScoped<IAuthenticationHandlerProvider, KeyHandlerProvider>();
         services.AddWebEncoders();
         new AuthenticationBuilder(services)

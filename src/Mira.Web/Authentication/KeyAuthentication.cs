@@ -7,7 +7,7 @@ namespace Mira.Web.Authentication;
 /// Asks the one handler there is. The platform's own also runs transformations of claims, copies each ticket and signs people in and out, of which
 /// keys need nothing.
 /// </summary>
-public sealed class KeyAuthenticationService : IAuthenticationService
+public sealed class KeyAuthentication : IAuthenticationService
 {
     public async Task<AuthenticateResult> AuthenticateAsync(HttpContext context, string? scheme) =>
         await (await HandlerAsync(context)).AuthenticateAsync();
