@@ -33,8 +33,6 @@ public sealed class LedgerFollower(
     ILedgerReader ledger, RecentChanges changes, KeyDirectory directory, LedgerFollowerOptions options, TimeProvider clock) : IDisposable
 {
     private const int PageSize = 1_000;
-    private const string Behind = "ledger_behind";
-    private const string Differs = "hash_differs";
 
     /// <summary>Before any entry is trusted, the ledger was seen at most this long ago, or it was tried.</summary>
     private readonly TimeSpan _freshFor = TimeSpan.FromSeconds(Math.Min(2, options.MaxStaleness.TotalSeconds));
@@ -128,18 +126,6 @@ public sealed class LedgerFollower(
         if (Seen.Seq < seq)
             await CatchUpAsync();
         return Seen.Seq >= seq;
-    }
-
-    /// <summary>Does the ledger hold what a node once saw of it? One that does not is another ledger, as if this node itself had seen it.</summary>
-    /// <exception cref="StoreUnavailableException">The ledger cannot be read.</exception>
-    public async Task<bool> HoldsAsync(LedgerPosition position)
-    {
-        if (await ReachesAsync(position.Seq) && await ledger.ReadFromAsync(position.Seq, 1, CancellationToken.None) is [var there] && there.Position == position)
-            return true;
-
-        lock (_lock)
-            Break(_seen.Seq < position.Seq ? Behind : Differs, _seen.Seq);
-        return false;
     }
 
     /// <summary>Reads on from what was seen. One query runs at a time; all who ask while one runs share the next, so theirs begins after they came.</summary>
@@ -250,7 +236,7 @@ public sealed class LedgerFollower(
             lock (_lock)
             {
                 _seen = head;
-                Break(head.Seq < seen.Seq ? Behind : Differs, head.Seq);
+                Break(head.Seq < seen.Seq ? "ledger_behind" : "hash_differs", head.Seq);
             }
 
             return 0;

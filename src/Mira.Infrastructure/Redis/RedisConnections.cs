@@ -29,8 +29,7 @@ public sealed class RedisConnections : IAsyncDisposable
 }
 
 /// <summary>Connects beside the start, which waits for nothing, and looks after each Redis from then on: once a second, and ten times a second while it is away.</summary>
-/// <param name="witness">Null when no keys are kept there.</param>
-public sealed class RedisWatch(RedisConnections connections, TimeProvider clock, LedgerWitness? witness = null) : BackgroundService
+public sealed class RedisWatch(RedisConnections connections, TimeProvider clock) : BackgroundService
 {
     private const int QuietTicks = 10;
 
@@ -50,8 +49,6 @@ public sealed class RedisWatch(RedisConnections connections, TimeProvider clock,
 
             quiet = 0;
             await connection.ProbeAsync();
-            if (witness is { IsCompared: false } && connection == connections.Cache && connection.IsAvailable)
-                await witness.CompareAsync();
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }

@@ -7,7 +7,7 @@ using Mira.Domain.Keys;
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>The second cache layer. Reading waits for Redis a moment at most; writing is done beside the calls, and left out when there is too much of it.</summary>
-public sealed class RedisKeyCache(RedisConnection connection, IDistributedCache cache, SealedEntry seal, LedgerWitness witness) : BackgroundService, ISharedKeyCache
+public sealed class RedisKeyCache(RedisConnection connection, IDistributedCache cache, SealedEntry seal) : BackgroundService, ISharedKeyCache
 {
     private const int QueueLength = 1_000;
 
@@ -17,7 +17,7 @@ public sealed class RedisKeyCache(RedisConnection connection, IDistributedCache 
         new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
 
     /// <inheritdoc/>
-    public bool IsAvailable => connection.IsAvailable && witness.IsCompared;
+    public bool IsAvailable => connection.IsAvailable;
 
     /// <inheritdoc/>
     public async ValueTask<SharedEntry> FindAsync(KeyId id, string epoch)
@@ -37,7 +37,7 @@ public sealed class RedisKeyCache(RedisConnection connection, IDistributedCache 
     {
         await foreach (var (entry, epoch) in _queue.Reader.ReadAllAsync(stoppingToken))
         {
-            if (entry.Key is { } key && await witness.ReachAsync(entry.AsOf))
+            if (entry.Key is { } key)
                 await connection.WriteAsync(_ => KeepAsync(NameOf(entry.Id, epoch), seal.Seal(entry.Id, key, entry.AsOf, epoch)));
         }
     }

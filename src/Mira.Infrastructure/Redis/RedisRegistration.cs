@@ -20,9 +20,7 @@ internal static class RedisRegistration
         if (options.Cache is not null)
         {
             services.AddSingleton<SealedEntry>();
-            services.AddSingleton(provider => ActivatorUtilities.CreateInstance<LedgerWitness>(provider, provider.GetRequiredService<RedisConnections>().Cache!));
-            services.AddSingleton(provider => CacheOf(
-                provider.GetRequiredService<RedisConnections>().Cache!, provider.GetRequiredService<SealedEntry>(), provider.GetRequiredService<LedgerWitness>()));
+            services.AddSingleton(provider => CacheOf(provider.GetRequiredService<RedisConnections>().Cache!, provider.GetRequiredService<SealedEntry>()));
             services.AddSingleton<ISharedKeyCache>(provider => provider.GetRequiredService<RedisKeyCache>());
             services.AddSingleton(provider => new Lazy<LedgerFollower>(provider.GetRequiredService<LedgerFollower>));
             services.AddSingleton<SharedKeys>();
@@ -36,14 +34,14 @@ internal static class RedisRegistration
     }
 
     /// <summary>The cache over a connection, whose owner ends it.</summary>
-    public static RedisKeyCache CacheOf(RedisConnection connection, SealedEntry seal, LedgerWitness witness)
+    public static RedisKeyCache CacheOf(RedisConnection connection, SealedEntry seal)
     {
         var options = new RedisCacheOptions
         {
             InstanceName = CachePrefix,
             ConnectionMultiplexerFactory = () => Task.FromResult(connection.Multiplexer),
         };
-        return new RedisKeyCache(connection, new RedisCache(Options.Create(options)), seal, witness);
+        return new RedisKeyCache(connection, new RedisCache(Options.Create(options)), seal);
     }
 }
 

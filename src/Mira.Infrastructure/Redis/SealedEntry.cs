@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
-using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
 
 namespace Mira.Infrastructure.Redis;
@@ -28,21 +27,31 @@ public sealed class SealedEntry
         _keys = peppers.All.ToDictionary(pepper => pepper.Id, pepper => pepper.MacKey("key-cache"));
     }
 
-    public byte[] Seal(KeyId id, ApiKey key, long asOf, string epoch) =>
-        Seal(NameOf(id, epoch), asOf, JsonSerializer.SerializeToUtf8Bytes(KeyRecord.Of(key)));
+    public byte[] Seal(KeyId id, ApiKey key, long asOf, string epoch)
+    {
+        var content = JsonSerializer.SerializeToUtf8Bytes(KeyRecord.Of(key));
+        var entry = new byte[ContentStart + content.Length];
+        Encoding.ASCII.GetBytes(_current, entry);
+        BinaryPrimitives.WriteInt64BigEndian(entry.AsSpan(AsOfStart), asOf);
+        content.CopyTo(entry, ContentStart);
+        _keys[_current].Sign(MessageOf(id, epoch, entry), entry.AsSpan(MacStart, MacKey.Size));
+        return entry;
+    }
 
     /// <summary>One under a pepper that is not listed is no entry; one whose MAC or form is wrong is a forged one.</summary>
     public SharedEntry Open(KeyId id, string epoch, byte[] entry)
     {
-        if (Verifies(NameOf(id, epoch), entry) is not { } isGenuine)
+        if (entry.Length < ContentStart)
+            return new SharedEntry(null, IsForged: true);
+        if (!_keys.TryGetValue(Encoding.ASCII.GetString(entry, 0, PepperIdLength), out var key))
             return default;
-        if (!isGenuine)
+        if (!key.Verifies(MessageOf(id, epoch, entry), entry.AsSpan(MacStart, MacKey.Size)))
             return new SharedEntry(null, IsForged: true);
 
         try
         {
             var record = JsonSerializer.Deserialize<KeyRecord>(entry.AsSpan(ContentStart))!;
-            return new SharedEntry(new KeyEntry(id, record.ToKey(), AsOf(entry)), IsForged: false);
+            return new SharedEntry(new KeyEntry(id, record.ToKey(), BinaryPrimitives.ReadInt64BigEndian(entry.AsSpan(AsOfStart))), IsForged: false);
         }
         catch (Exception exception) when (exception is JsonException or FormatException)
         {
@@ -51,36 +60,6 @@ public sealed class SealedEntry
         }
     }
 
-    /// <summary>A position of a ledger, in the same form.</summary>
-    public byte[] SealPosition(string ledger, LedgerPosition position) => Seal(ledger, position.Seq, Encoding.ASCII.GetBytes(position.Hash));
-
-    /// <summary>Null when no node that shares a pepper made it.</summary>
-    public LedgerPosition? OpenPosition(string ledger, byte[] entry) =>
-        Verifies(ledger, entry) == true ? new LedgerPosition(AsOf(entry), Encoding.ASCII.GetString(entry, ContentStart, entry.Length - ContentStart)) : null;
-
-    private byte[] Seal(string name, long asOf, byte[] content)
-    {
-        var entry = new byte[ContentStart + content.Length];
-        Encoding.ASCII.GetBytes(_current, entry);
-        BinaryPrimitives.WriteInt64BigEndian(entry.AsSpan(AsOfStart), asOf);
-        content.CopyTo(entry, ContentStart);
-        _keys[_current].Sign(MessageOf(name, entry), entry.AsSpan(MacStart, MacKey.Size));
-        return entry;
-    }
-
-    // Null when it is under a pepper that is not listed.
-    private bool? Verifies(string name, byte[] entry)
-    {
-        if (entry.Length < ContentStart)
-            return false;
-        return _keys.TryGetValue(Encoding.ASCII.GetString(entry, 0, PepperIdLength), out var key)
-            ? key.Verifies(MessageOf(name, entry), entry.AsSpan(MacStart, MacKey.Size))
-            : null;
-    }
-
-    private static long AsOf(byte[] entry) => BinaryPrimitives.ReadInt64BigEndian(entry.AsSpan(AsOfStart));
-
-    private static string NameOf(KeyId id, string epoch) => $"{id}\n{epoch}";
-
-    private static byte[] MessageOf(string name, byte[] entry) => [.. Encoding.UTF8.GetBytes($"{name}\n"), .. entry.AsSpan(AsOfStart)];
+    private static byte[] MessageOf(KeyId id, string epoch, byte[] entry) =>
+        [.. Encoding.UTF8.GetBytes($"{id}\n{epoch}\n"), .. entry.AsSpan(AsOfStart)];
 }

@@ -11,17 +11,14 @@ namespace Mira.Infrastructure.Tests.Redis;
 internal sealed class CachingNode : IAsyncDisposable
 {
     private readonly RedisNode _redis;
-    private readonly LedgerWitness _witness;
     private readonly RedisKeyCache _cache;
 
     private CachingNode(Store store, RedisNode redis, PepperRing peppers)
     {
         _redis = redis;
-        var (seal, follower) = (new SealedEntry(peppers), new Lazy<LedgerFollower>(() => Follower!));
-        _witness = new LedgerWitness(redis.Connection, seal, store.Reader, follower);
-        _cache = RedisRegistration.CacheOf(redis.Connection, seal, _witness);
+        _cache = RedisRegistration.CacheOf(redis.Connection, new SealedEntry(peppers));
         Gathered = new GatheredEvents(store.Clock);
-        var shared = new SharedKeys(_cache, Changes, follower, peppers, Gathered);
+        var shared = new SharedKeys(_cache, Changes, new Lazy<LedgerFollower>(() => Follower!), peppers, Gathered);
         Directory = new KeyDirectory(store.Keys, Changes, new KeyDirectoryOptions { CacheSize = 100 }, shared);
         Follower = new LedgerFollower(store.Reader, Changes, Directory, new LedgerFollowerOptions(), store.Clock);
     }
@@ -41,7 +38,6 @@ internal sealed class CachingNode : IAsyncDisposable
         var node = new CachingNode(store, await RedisNode.ConnectAsync(port, isPatient), peppers ?? HeldKey.Peppers);
         await node.Follower.StartAsync(CancellationToken.None);
         await node._cache.StartAsync(CancellationToken.None);
-        await node._witness.CompareAsync();
         return node;
     }
 
