@@ -79,7 +79,10 @@ internal sealed class ReadmeTests
     {
         var start = new ProcessStartInfo("bash", ["-eu", "-s"])
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Root,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Root,
         };
         foreach (var (name, value) in variables)
             start.Environment[name] = value;
