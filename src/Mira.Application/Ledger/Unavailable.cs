@@ -1,7 +1,11 @@
 namespace Mira.Application.Ledger;
 
-/// <summary>The store cannot be read, and what is known of it is too old to decide by.</summary>
-public sealed class StoreUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
+/// <summary>The store cannot be read, and what is known of it is too old to decide by; or a change cannot be written where keys are governed.</summary>
+public sealed class StoreUnavailableException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>When another attempt can make sense; null for soon.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+}
 
 /// <summary>A change could not be recorded, so it did not happen, or it is not known whether it did.</summary>
 public sealed class LedgerUnavailableException(string message, Exception? inner = null) : Exception(message, inner)

@@ -1,4 +1,5 @@
 using MediatR;
+using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Application.Pipeline;
@@ -19,6 +20,10 @@ public sealed class AuditScope
     public string? CorrelationId { get; private set; }
 
     public void Enter(ICaller caller) => (Actor, CorrelationId) = (caller.Actor, caller.CorrelationId);
+
+    /// <summary>The event as it goes into the ledger: done by who acts here.</summary>
+    public EventDraft DraftOf(KeyEvent happened, string? subject) =>
+        new(happened.Type, Actor, subject, CorrelationId) { Outcome = happened.Outcome, Reason = happened.Reason, Changes = happened.Changes };
 }
 
 /// <summary>Notes who sent the message before anything is done for it.</summary>

@@ -256,7 +256,7 @@ public sealed class LedgerFollower(
 
     private void Drop(LedgerEvent entry)
     {
-        if (!entry.Type.StartsWith(EventType.OfKeys, StringComparison.Ordinal) || !KeyId.TryParse(entry.Subject, out var id))
+        if (!EventType.ChangesKeys(entry.Type) || !KeyId.TryParse(entry.Subject, out var id))
             return;
 
         changes.Add(entry.Seq, id);

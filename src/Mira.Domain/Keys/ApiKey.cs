@@ -47,6 +47,12 @@ public sealed partial class ApiKey
 
     public bool IsDisabled { get; private set; }
 
+    /// <summary>
+    /// Its record was changed or taken away where others can write, so it is not let in. Any change made through Mira puts the record right and
+    /// ends this.
+    /// </summary>
+    public bool IsWithheld { get; private set; }
+
     public DateTimeOffset CreatedAt { get; private set; }
 
     /// <summary>The id of the key that made it, or <see cref="Actor.SystemName"/>.</summary>
@@ -105,7 +111,7 @@ public sealed partial class ApiKey
     {
         { RevokedAt: not null } => KeyStatus.Revoked,
         _ when LapsesAt <= now => KeyStatus.Expired,
-        { IsDisabled: true } => KeyStatus.Disabled,
+        { IsDisabled: true } or { IsWithheld: true } => KeyStatus.Disabled,
         _ when RotatingUntil > now => KeyStatus.Rotating,
         _ => KeyStatus.Active,
     };
@@ -131,7 +137,7 @@ public sealed partial class ApiKey
             { RevokedAt: not null } => VerdictCode.KeyRevoked,
             _ when secret.ValidUntil <= now => VerdictCode.KeyRotatedOut,
             _ when secret.ExpiresAt <= now => VerdictCode.KeyExpired,
-            { IsDisabled: true } => VerdictCode.KeyDisabled,
+            { IsDisabled: true } or { IsWithheld: true } => VerdictCode.KeyDisabled,
             _ when !AllowsAddress(from) => VerdictCode.IpNotAllowed,
             _ => VerdictCode.Valid,
         };
@@ -154,8 +160,9 @@ public sealed partial class ApiKey
     /// <exception cref="TooManyLiveSecretsException">More than three secrets would work.</exception>
     public void Rotate(SealedSecret seal, Rotation rotation, DateTimeOffset now)
     {
-        if (StatusAt(now) is var status and not (KeyStatus.Active or KeyStatus.Rotating))
-            throw new KeyNotActiveException(Id, status);
+        // To be withheld does not stand in the way: the rotation puts the record right.
+        if (IsDisabled || StatusAt(now) is KeyStatus.Revoked or KeyStatus.Expired)
+            throw new KeyNotActiveException(Id, StatusAt(now));
 
         var lifetime = rotation.LifetimeDays ?? LifetimeDays;
         var previous = Current;
@@ -175,7 +182,8 @@ public sealed partial class ApiKey
         _secrets.RemoveAll(forgotten.Contains);
         LifetimeDays = lifetime;
         RotatedAt = now;
-        Changed(EventType.KeyRotated, null, [.. KeyChanges.OfRotation(previous, next)]);
+        Changed(EventType.KeyRotated, null, [.. KeyChanges.OfRotation(previous, next), .. KeyChanges.OfWithholding(IsWithheld, false)]);
+        IsWithheld = false;
     }
 
     /// <summary>Ends the key for good. Revoking it again changes nothing.</summary>
@@ -213,6 +221,7 @@ public sealed partial class ApiKey
         RateLimitPerMinute = update.RateLimitPerMinute.Or(RateLimitPerMinute);
         AllowedIps = [.. update.AllowedIps.Or(AllowedIps).Distinct()];
         IsDisabled = update.Disabled.Or(IsDisabled);
+        IsWithheld = false;
 
         KeyEvent[] events = [.. KeyChanges.OfUpdate(before, this)];
         if (events.Length == 0)

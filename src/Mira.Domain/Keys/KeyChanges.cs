@@ -29,6 +29,9 @@ internal static class KeyChanges
         yield return FieldChange.Of("previous_valid_until", null, previous.ValidUntil);
     }
 
+    public static IEnumerable<FieldChange> OfWithholding(bool before, bool after) =>
+        before == after ? [] : [FieldChange.Of("withheld", before, after)];
+
     /// <summary>Up to two events: one of the terms, and one of switching the key off or on, which people look for by its own type.</summary>
     public static IEnumerable<KeyEvent> OfUpdate(ApiKey before, ApiKey after)
     {
@@ -60,6 +63,8 @@ internal static class KeyChanges
             yield return FieldChange.Of("rate_limit_per_minute", before.RateLimitPerMinute, after.RateLimitPerMinute);
         if (!before.AllowedIps.SequenceEqual(after.AllowedIps))
             yield return FieldChange.Of("allowed_ips", Texts(before.AllowedIps), Texts(after.AllowedIps));
+        foreach (var change in OfWithholding(before.IsWithheld, after.IsWithheld))
+            yield return change;
     }
 
     private static IEnumerable<string> Texts(IEnumerable<IpRange> ranges) => ranges.Select(range => range.ToString());

@@ -4,7 +4,10 @@ using Mira.Domain.Ledger;
 namespace Mira.Domain.Keys;
 
 /// <summary>What a verb did to a key, for the ledger: recorded with the change itself, so that neither can be without the other.</summary>
-public sealed record KeyEvent(string Type, string? Reason, IReadOnlyList<FieldChange> Changes);
+public sealed record KeyEvent(string Type, string? Reason, IReadOnlyList<FieldChange> Changes)
+{
+    public string Outcome { get; init; } = "success";
+}
 
 /// <summary>One named field before and after. Never a digest or a secret.</summary>
 public sealed record FieldChange(string Field, JsonNode? From, JsonNode? To)

@@ -23,6 +23,8 @@ public sealed class KeyRecord
 
     public required bool IsDisabled { get; init; }
 
+    public required bool IsWithheld { get; init; }
+
     public required DateTimeOffset CreatedAt { get; init; }
 
     public required string CreatedBy { get; init; }
@@ -52,6 +54,7 @@ public sealed class KeyRecord
         AllowedIps = [.. key.AllowedIps.Select(range => range.ToString())],
         LifetimeDays = key.LifetimeDays,
         IsDisabled = key.IsDisabled,
+        IsWithheld = key.IsWithheld,
         CreatedAt = key.CreatedAt,
         CreatedBy = key.CreatedBy,
         RotatedAt = key.RotatedAt,
@@ -115,6 +118,7 @@ public sealed partial class ApiKey
             AllowedIps = [.. record.AllowedIps.Select(ReadRange)],
             LifetimeDays = record.LifetimeDays,
             IsDisabled = record.IsDisabled,
+            IsWithheld = record.IsWithheld,
             CreatedAt = record.CreatedAt,
             CreatedBy = record.CreatedBy,
             RotatedAt = record.RotatedAt,

@@ -12,7 +12,7 @@ internal static class KeyQueries
     {
         KeyStatus.Revoked => keys.Where(key => key.RevokedAt != null),
         KeyStatus.Expired => keys.Where(key => key.RevokedAt == null && EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) <= now),
-        KeyStatus.Disabled => keys.WhereNotOver(now).Where(key => key.IsDisabled),
+        KeyStatus.Disabled => keys.WhereNotOver(now).Where(key => key.IsDisabled || key.IsWithheld),
         KeyStatus.Rotating => keys.WhereActive(now).Where(key => EF.Property<DateTimeOffset?>(key, KeyColumns.RotationUntil) > now),
         _ => keys.WhereActive(now).Where(key =>
             EF.Property<DateTimeOffset?>(key, KeyColumns.RotationUntil) == null || EF.Property<DateTimeOffset?>(key, KeyColumns.RotationUntil) <= now),
@@ -20,7 +20,7 @@ internal static class KeyQueries
 
     /// <summary>Active or rotating.</summary>
     public static IQueryable<ApiKey> WhereActive(this IQueryable<ApiKey> keys, DateTimeOffset now) =>
-        keys.WhereNotOver(now).Where(key => !key.IsDisabled);
+        keys.WhereNotOver(now).Where(key => !key.IsDisabled && !key.IsWithheld);
 
     public static IQueryable<ApiKey> WhereVisibleTo(this IQueryable<ApiKey> keys, Viewpoint viewpoint) =>
         viewpoint.Role != Role.Viewer ? keys : keys.Where(key => key.Id == viewpoint.KeyId || (viewpoint.Owner != null && key.Owner == viewpoint.Owner));

@@ -7,6 +7,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
+using Mira.Infrastructure.Airtable;
 
 namespace Mira.Infrastructure.Sql;
 
@@ -33,6 +34,12 @@ public class MiraDbContext : DbContext
 
     public DbSet<StoredAnswer> Answers => Set<StoredAnswer>();
 
+    public DbSet<AirtableRow> AirtableRows => Set<AirtableRow>();
+
+    public DbSet<AirtableIntent> AirtableIntents => Set<AirtableIntent>();
+
+    public DbSet<AirtableState> AirtableStates => Set<AirtableState>();
+
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         configurationBuilder.Properties<DateTimeOffset>().HaveConversion<MillisecondsConverter>();
@@ -52,6 +59,7 @@ public class MiraDbContext : DbContext
             answers.HasIndex(answer => answer.At);
         });
         modelBuilder.Entity<StoreProbe>().ToTable("probe").Property(probe => probe.Id).ValueGeneratedNever();
+        AirtableTables.Configure(modelBuilder);
         UseSnakeCase(modelBuilder);
     }
 

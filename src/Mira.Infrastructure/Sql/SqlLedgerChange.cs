@@ -14,6 +14,9 @@ internal sealed class SqlLedgerChange(SqlStore store, MiraDbContext database, Da
 
     public DateTimeOffset Now => now;
 
+    /// <summary>The change's own context, in its transaction.</summary>
+    internal MiraDbContext Database => database;
+
     public async Task<ApiKey?> FindKeyAsync(KeyId id)
     {
         // Usage is flushed without the ledger's lock, in the order of versions; taken in the same one before anything is written.
@@ -23,8 +26,11 @@ internal sealed class SqlLedgerChange(SqlStore store, MiraDbContext database, Da
 
     public Task<bool> HasKeysAsync() => database.Keys.AnyAsync(cancellationToken);
 
-    public Task<int> CountActiveAdminsAsync(KeyId except) =>
-        database.Keys.Where(key => key.Role == Role.Admin && key.Id != except).WhereActive(now).CountAsync(cancellationToken);
+    public Task<int> CountActiveAdminsAsync(KeyId except) => CountActiveAdminsAsync(except, admins => admins);
+
+    /// <param name="among">Which of them count at all.</param>
+    internal Task<int> CountActiveAdminsAsync(KeyId except, Func<IQueryable<ApiKey>, IQueryable<ApiKey>> among) =>
+        among(database.Keys.Where(key => key.Role == Role.Admin && key.Id != except).WhereActive(now)).CountAsync(cancellationToken);
 
     public void Add(ApiKey key) => database.Keys.Add(key);
 
@@ -59,9 +65,7 @@ internal sealed class SqlLedgerChange(SqlStore store, MiraDbContext database, Da
         {
             var key = entry.Entity;
             foreach (var keyEvent in key.TakeEvents())
-                Append(keyEvent, key.Id.Value);
-            if (entry.State == EntityState.Added)
-                entry.Property(KeyColumns.CreatedSeq).CurrentValue = head.Seq;
+                Append(scope.DraftOf(keyEvent, key.Id.Value));
             entry.Property(KeyColumns.NameFolded).CurrentValue = Label.Fold(key.Name);
             entry.Property(KeyColumns.OwnerFolded).CurrentValue = key.Owner is null ? null : Label.Fold(key.Owner);
             entry.Property(KeyColumns.LapseAt).CurrentValue = key.LapsesAt;
@@ -69,18 +73,18 @@ internal sealed class SqlLedgerChange(SqlStore store, MiraDbContext database, Da
         }
 
         foreach (var systemEvent in _systemEvents)
-            Append(systemEvent, null);
+            Append(scope.DraftOf(systemEvent, null));
         foreach (var draft in _gathered)
-            AppendDraft(draft);
+            Append(draft);
         database.Events.AddRange(events);
+
+        // A new key's place in lists is that of the last event about it.
+        var places = events.Where(entry => entry.Subject is not null).GroupBy(entry => entry.Subject!).ToDictionary(group => group.Key, group => group.Last().Seq);
+        foreach (var entry in database.ChangeTracker.Entries<ApiKey>().Where(entry => entry.State == EntityState.Added))
+            entry.Property(KeyColumns.CreatedSeq).CurrentValue = places[entry.Entity.Id.Value];
         return events;
 
-        void Append(KeyEvent happened, string? subject)
-        {
-            AppendDraft(new EventDraft(happened.Type, scope.Actor, subject, scope.CorrelationId) { Reason = happened.Reason, Changes = happened.Changes });
-        }
-
-        void AppendDraft(EventDraft draft)
+        void Append(EventDraft draft)
         {
             var appended = LedgerEvent.Append(head.Position, now, draft);
             (head.Seq, head.Hash) = (appended.Seq, appended.Hash);

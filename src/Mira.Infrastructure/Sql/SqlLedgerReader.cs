@@ -47,7 +47,8 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
     private static async Task<List<(long, KeyId)>> FindChangesAsync(MiraDbContext database, long after, long to, CancellationToken cancellationToken)
     {
         var named = await database.Events
-            .Where(entry => entry.Seq > after && entry.Seq <= to && entry.Type.StartsWith(EventType.OfKeys) && entry.Subject != null)
+            .Where(entry => entry.Seq > after && entry.Seq <= to && entry.Subject != null
+                && (entry.Type.StartsWith(EventType.OfKeys) || entry.Type == EventType.IntegrityViolation))
             .OrderBy(entry => entry.Seq).Select(entry => new { entry.Seq, entry.Subject }).ToListAsync(cancellationToken);
         var changes = new List<(long, KeyId)>(named.Count);
         foreach (var entry in named)

@@ -25,7 +25,8 @@ public static class ProblemTable
         VersionMismatchException => new Problem(ProblemKind.VersionMismatch, exception.Message),
         IdempotencyMismatchException => new Problem(ProblemKind.IdempotencyMismatch, exception.Message),
         IdempotencyInProgressException => new Problem(ProblemKind.IdempotencyInProgress, exception.Message),
-        StoreUnavailableException => new Problem(ProblemKind.StoreUnavailable, RetryAfter: RetrySoon),
+        StoreUnavailableException away => new Problem(
+            ProblemKind.StoreUnavailable, RetryAfter: away.RetryAfter is { } wait ? Math.Max(RetrySoon, (int)Math.Ceiling(wait.TotalSeconds)) : RetrySoon),
         LedgerUnavailableException { IsUndecided: true } => new Problem(ProblemKind.AuditUnavailable, Undecided, RetryAfter: RetrySoon),
         LedgerUnavailableException => new Problem(ProblemKind.AuditUnavailable, "It did not happen.", RetryAfter: RetrySoon),
         OverloadedException => new Problem(ProblemKind.Overloaded, exception.Message, RetryAfter: RetrySoon),

@@ -1,0 +1,39 @@
+using Mira.Domain.Ledger;
+
+namespace Mira.Domain.Keys;
+
+/// <content>What happens to a key whose record lies where others can write, and did.</content>
+public sealed partial class ApiKey
+{
+    /// <summary>Takes in a key that a record holds and this ledger does not know yet.</summary>
+    /// <exception cref="FormatException">It is the record of no key.</exception>
+    public static ApiKey Import(KeyRecord record, string reason)
+    {
+        var key = From(record);
+        key._events.Add(new KeyEvent(EventType.KeyCreated, reason, [.. KeyChanges.OfIssue(key)]));
+        return key;
+    }
+
+    /// <summary>Stops letting the key in, until its record is right again. No change of the key: its version stays. One that is over already stays as it is.</summary>
+    /// <param name="changes">What was found changed; never a digest.</param>
+    /// <returns>Whether it was not withheld before.</returns>
+    public bool Withhold(string reason, IReadOnlyList<FieldChange> changes)
+    {
+        if (IsWithheld || RevokedAt is not null)
+            return false;
+
+        IsWithheld = true;
+        _events.Add(new KeyEvent(EventType.IntegrityViolation, reason, changes) { Outcome = "failure" });
+        return true;
+    }
+
+    /// <summary>Lets the key in again, because its record is as it was.</summary>
+    public void Release(string reason)
+    {
+        if (!IsWithheld)
+            return;
+
+        IsWithheld = false;
+        _events.Add(new KeyEvent(EventType.IntegrityViolation, reason, [.. KeyChanges.OfWithholding(true, false)]));
+    }
+}

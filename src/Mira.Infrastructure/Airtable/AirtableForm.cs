@@ -1,0 +1,212 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
+
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>
+/// How a key lies in a record: fields that people read, and a MAC that tells what a node wrote from what a person did. The MAC is made with a key
+/// from a pepper, over all fields but the last use, Airtable's own record id, and the fence of the node that wrote.
+/// </summary>
+public sealed class AirtableForm(PepperRing peppers)
+{
+    private const string Purpose = "airtable-row";
+    private const char Separator = '.';
+    private const int MacParts = 3;
+
+    /// <summary>In this order; the two that the MAC does not cover are left out.</summary>
+    private static readonly string[] Covered = [.. AirtableSchema.FieldNames.Where(name => name is not (AirtableSchema.Mac or AirtableSchema.LastUsed))];
+
+    private static readonly string[] Times = [AirtableSchema.CreatedAt, AirtableSchema.ExpiresAt, AirtableSchema.RevokedAt];
+
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    private readonly Dictionary<string, MacKey> _keys = peppers.All.ToDictionary(pepper => pepper.Id, pepper => pepper.MacKey(Purpose));
+
+    /// <summary>All fields but the MAC and the last use; what is empty is null, which clears a cell.</summary>
+    public static JsonObject FieldsOf(ApiKey key) => new()
+    {
+        [AirtableSchema.KeyId] = key.Id.Value,
+        [AirtableSchema.KeyHash] = JsonSerializer.Serialize(Hashes.Of(key), Readable),
+        [AirtableSchema.Role] = key.Role.Name(),
+        [AirtableSchema.Name] = key.Name,
+        [AirtableSchema.Owner] = key.Owner,
+        [AirtableSchema.Status] = StatusOf(key),
+        [AirtableSchema.CreatedAt] = Rfc3339.Format(key.CreatedAt),
+        [AirtableSchema.ExpiresAt] = Time(key.Current.ExpiresAt),
+        [AirtableSchema.Permissions] = Lines(key.FreePermissions),
+        [AirtableSchema.Metadata] = key.Metadata.Count == 0 ? null : JsonSerializer.Serialize(new SortedDictionary<string, string>(key.Metadata.ToDictionary(), StringComparer.Ordinal), Readable),
+        [AirtableSchema.RateLimit] = key.RateLimitPerMinute,
+        [AirtableSchema.AllowedIps] = Lines(key.AllowedIps.Select(range => range.ToString())),
+        [AirtableSchema.RevokedAt] = Time(key.RevokedAt),
+        [AirtableSchema.Version] = key.Version,
+    };
+
+    /// <summary><c>pepper id . fence . MAC</c>.</summary>
+    public string Sign(JsonObject fields, string recordId, long fence)
+    {
+        Span<byte> mac = stackalloc byte[MacKey.Size];
+        _keys[peppers.Current.Id].Sign(Message(fields, recordId, fence), mac);
+        return string.Join(Separator, peppers.Current.Id, fence.ToString(CultureInfo.InvariantCulture), Convert.ToHexStringLower(mac));
+    }
+
+    /// <summary>Did a node write the record as it is?</summary>
+    public bool IsOurs(AirtableRecord record)
+    {
+        if (MacOf(record)?.Split(Separator) is not { Length: MacParts } parts
+            || !_keys.TryGetValue(parts[0], out var key)
+            || !long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var fence)
+            || parts[2].Length != MacKey.Size * 2)
+        {
+            return false;
+        }
+
+        try
+        {
+            return key.Verifies(Message(record.Fields, record.Id, fence), Convert.FromHexString(parts[2]));
+        }
+        catch (Exception exception) when (exception is FormatException or ArgumentException)
+        {
+            return false;
+        }
+    }
+
+    public static string? MacOf(AirtableRecord record) => Text(record.Fields, AirtableSchema.Mac);
+
+    public static KeyId? KeyIdOf(AirtableRecord record) => Domain.Keys.KeyId.TryParse(Text(record.Fields, AirtableSchema.KeyId), out var id) ? id : null;
+
+    /// <summary>What the record says, believed or not.</summary>
+    public static DateTimeOffset? CreatedAtOf(AirtableRecord record) => TimeOf(record.Fields, AirtableSchema.CreatedAt);
+
+    public static bool SaysRevoked(AirtableRecord record) => Text(record.Fields, AirtableSchema.Status) == KeyStatus.Revoked.Name();
+
+    /// <summary>Is the content what it should be, whatever its MAC is?</summary>
+    public static bool AreEqual(JsonObject left, JsonObject right) => Covered.All(name => JsonNode.DeepEquals(Normal(left, name), Normal(right, name)));
+
+    /// <summary>Which fields a person changed, for the audit trail: what they hold, but of digests and MACs only that they are others.</summary>
+    public static IReadOnlyList<FieldChange> Differences(JsonObject expected, JsonObject found) =>
+    [
+        .. from name in Covered
+           let was = Normal(expected, name)
+           let now = Normal(found, name)
+           where !JsonNode.DeepEquals(was, now)
+           select name == AirtableSchema.KeyHash ? new FieldChange(name, null, null) : new FieldChange(name, Shown(was), Shown(now)),
+    ];
+
+    /// <summary>The key a record of ours holds; the last use counts for its current secret.</summary>
+    /// <exception cref="FormatException">A node has not written it.</exception>
+    public static KeyRecord Read(AirtableRecord record)
+    {
+        try
+        {
+            var fields = record.Fields;
+            var hashes = JsonSerializer.Deserialize<Hashes>(Text(fields, AirtableSchema.KeyHash)!, Readable)!;
+            var newest = hashes.Secrets.Max(secret => secret.Version);
+            return new KeyRecord
+            {
+                Id = Text(fields, AirtableSchema.KeyId)!,
+                Name = Text(fields, AirtableSchema.Name)!,
+                Role = Text(fields, AirtableSchema.Role)!,
+                Owner = Text(fields, AirtableSchema.Owner),
+                FreePermissions = SplitLines(fields, AirtableSchema.Permissions),
+                Metadata = Text(fields, AirtableSchema.Metadata) is { } pairs ? JsonSerializer.Deserialize<Dictionary<string, string>>(pairs)! : Metadata.Empty,
+                RateLimitPerMinute = (int?)fields[AirtableSchema.RateLimit],
+                AllowedIps = SplitLines(fields, AirtableSchema.AllowedIps),
+                LifetimeDays = hashes.LifetimeDays,
+                IsDisabled = hashes.Disabled,
+                IsWithheld = false,
+                CreatedAt = TimeOf(fields, AirtableSchema.CreatedAt)!.Value,
+                CreatedBy = hashes.CreatedBy,
+                RotatedAt = hashes.RotatedAt,
+                RevokedAt = TimeOf(fields, AirtableSchema.RevokedAt),
+                RevokedBy = hashes.RevokedBy,
+                RevokedReason = hashes.RevokedReason,
+                Version = (int)fields[AirtableSchema.Version]!,
+                Secrets = [.. hashes.Secrets.Select(secret => secret.ToRecord(secret.Version == newest ? TimeOf(fields, AirtableSchema.LastUsed) : null))],
+            };
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or NullReferenceException or ArgumentException)
+        {
+            throw new FormatException("The record holds no key.", exception);
+        }
+    }
+
+    private static byte[] Message(JsonObject fields, string recordId, long fence)
+    {
+        var covered = new JsonObject { ["record"] = recordId, ["fence"] = fence };
+        foreach (var name in Covered)
+            covered[name] = Normal(fields, name);
+        return Encoding.UTF8.GetBytes(CanonicalJson.Write(covered));
+    }
+
+    // A cell that is empty is no cell, and a time may come back with another number of digits.
+    private static JsonNode? Normal(JsonObject fields, string name)
+    {
+        var value = fields[name];
+        return value switch
+        {
+            null => null,
+            JsonValue text when text.GetValueKind() == JsonValueKind.String && text.GetValue<string>().Length == 0 => null,
+            JsonValue when Times.Contains(name) && TimeOf(fields, name) is { } time => Rfc3339.Format(time),
+            JsonValue number when number.GetValueKind() == JsonValueKind.Number && number.TryGetValue<decimal>(out var whole) && decimal.IsInteger(whole) => (long)whole,
+            _ => value.DeepClone(),
+        };
+    }
+
+    private static string? Text(JsonObject fields, string name) =>
+        fields[name] is JsonValue value && value.GetValueKind() == JsonValueKind.String && value.GetValue<string>() is { Length: > 0 } text ? text : null;
+
+    private static DateTimeOffset? TimeOf(JsonObject fields, string name) =>
+        Text(fields, name) is { } text && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time.ToUniversalTime() : null;
+
+    private static string? Time(DateTimeOffset? time) => time is { } known ? Rfc3339.Format(known) : null;
+
+    private static string? Lines(IEnumerable<string> items) => string.Join('\n', items) is { Length: > 0 } text ? text : null;
+
+    private static string[] SplitLines(JsonObject fields, string name) => Text(fields, name)?.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
+
+    // People may have written anything, and the trail holds whole numbers and well-formed text only.
+    private static JsonNode? Shown(JsonNode? value)
+    {
+        const int longest = 200;
+        var text = value is JsonValue known && known.GetValueKind() == JsonValueKind.String ? known.GetValue<string>() : value?.ToJsonString();
+        return text is null ? null : Label.MayHold(text) && text.Length <= longest ? text : $"({text.Length.ToString(CultureInfo.InvariantCulture)} characters)";
+    }
+
+    private static string StatusOf(ApiKey key) => key switch
+    {
+        { RevokedAt: not null } => KeyStatus.Revoked.Name(),
+        { IsDisabled: true } => KeyStatus.Disabled.Name(),
+        _ => KeyStatus.Active.Name(),
+    };
+
+    /// <summary>What people need not read: the secrets' digests with versions and deadlines, and what has no field of its own.</summary>
+    private sealed record Hashes(
+        int? LifetimeDays, bool Disabled, string CreatedBy, DateTimeOffset? RotatedAt, string? RevokedBy, string? RevokedReason, IReadOnlyList<HashedSecret> Secrets)
+    {
+        public static Hashes Of(ApiKey key) => new(
+            key.LifetimeDays, key.IsDisabled, key.CreatedBy, key.RotatedAt, key.RevokedBy, key.RevokedReason,
+            [.. key.Secrets.Select(secret => new HashedSecret(secret.Version, secret.PepperId, secret.Digest.ToArray(), secret.CreatedAt, secret.ExpiresAt, secret.ValidUntil))]);
+    }
+
+    private sealed record HashedSecret(
+        int Version, [property: JsonPropertyName("pepper")] string PepperId, byte[] Digest, DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt, DateTimeOffset? ValidUntil)
+    {
+        public SecretRecord ToRecord(DateTimeOffset? lastUsedAt) => new()
+        {
+            Version = Version,
+            PepperId = PepperId,
+            Digest = Digest,
+            CreatedAt = CreatedAt,
+            ExpiresAt = ExpiresAt,
+            ValidUntil = ValidUntil,
+            LastUsedAt = lastUsedAt,
+        };
+    }
+}

@@ -1,0 +1,77 @@
+using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
+
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>What is to be done about a record that was found.</summary>
+public enum RecordFinding
+{
+    /// <summary>It is as it should be, or is being changed right now.</summary>
+    Right,
+
+    /// <summary>A node made it, and this ledger does not know its key.</summary>
+    Unknown,
+
+    /// <summary>It is of no key here, and no node made it.</summary>
+    Forged,
+
+    /// <summary>A person copied a record; the original is another one.</summary>
+    Copy,
+
+    /// <summary>Its key's creation was undone.</summary>
+    Undone,
+
+    /// <summary>A node wrote it, but it is not what is true now.</summary>
+    Stale,
+
+    /// <summary>A person ended the key, which counts.</summary>
+    Revoked,
+
+    /// <summary>A person changed it otherwise, which does not.</summary>
+    Edited,
+
+    /// <summary>A person changed the record of a key that is over.</summary>
+    EditedAfterwards,
+
+    /// <summary>What a person did wrong is put right.</summary>
+    Restored,
+}
+
+/// <summary>Compares a record with what this ledger settled. It decides nothing by clocks, and believes only what has a MAC for the record it lies in.</summary>
+public sealed class AirtableJudgement(AirtableForm form, PepperRing peppers)
+{
+    public const string EditedReason = "row_edited";
+
+    /// <param name="row">What was settled; null when nothing was.</param>
+    /// <param name="key">As it is here; null when there is none.</param>
+    /// <param name="isChanging">Is a change of the key on its way?</param>
+    public RecordFinding Judge(AirtableRecord record, AirtableRow? row, ApiKey? key, bool isChanging)
+    {
+        if (isChanging)
+            return RecordFinding.Right;
+        if (row is { IsUndone: true })
+            return RecordFinding.Undone;
+        if (row is null || key is null)
+            return form.IsOurs(record) ? RecordFinding.Unknown : RecordFinding.Forged;
+        if (row.RecordId.Length > 0 && row.RecordId != record.Id)
+            return RecordFinding.Copy;
+        if (row.IsDirty)
+            return RecordFinding.Right;
+
+        var expected = AirtableForm.FieldsOf(key);
+        var isOurs = form.IsOurs(record);
+        var isEqual = AirtableForm.AreEqual(expected, record.Fields);
+        var mac = AirtableForm.MacOf(record);
+        if (mac == row.Mac && (isOurs || isEqual))
+            return !isEqual || !IsUnderCurrentPepper(mac) ? RecordFinding.Stale : row.Finding is null ? RecordFinding.Right : RecordFinding.Restored;
+        if (isOurs)
+            return RecordFinding.Stale;
+        if (key.RevokedAt is not null)
+            return RecordFinding.EditedAfterwards;
+        if (AirtableForm.SaysRevoked(record))
+            return RecordFinding.Revoked;
+        return row.Finding == EditedReason && key.IsWithheld ? RecordFinding.Right : RecordFinding.Edited;
+    }
+
+    private bool IsUnderCurrentPepper(string? mac) => mac?.StartsWith(peppers.Current.Id, StringComparison.Ordinal) == true;
+}

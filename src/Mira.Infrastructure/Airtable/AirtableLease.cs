@@ -1,0 +1,84 @@
+using Microsoft.EntityFrameworkCore;
+
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>
+/// The right to call Airtable, which one node at a time has: limits of calls hold for all nodes together only then. Each holder has a fence, larger than all
+/// before; it is part of what the MAC of a row covers, so what a node that was stopped writes late is known for what it is.
+/// </summary>
+public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProvider clock)
+{
+    /// <summary>By the database's clock.</summary>
+    private static readonly TimeSpan Length = TimeSpan.FromSeconds(12);
+
+    /// <summary>The holder stops so long before, so that the next one never calls in the same second.</summary>
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(2);
+
+    private long _fence;
+    private long _renewedAt;
+    private DateTimeOffset _renewedTime;
+
+    /// <summary>This process, as long as it runs.</summary>
+    public string Node { get; } = Guid.NewGuid().ToString("N");
+
+    public long Fence => Interlocked.Read(ref _fence);
+
+    // By the larger of both clocks, for a node that slept.
+    public bool IsHeld => Fence > 0 && clock.GetElapsedTime(_renewedAt) < Length - Margin && clock.GetUtcNow() - _renewedTime < Length - Margin;
+
+    /// <summary>Takes the lease when nobody has it, or renews it.</summary>
+    /// <exception cref="Application.Ledger.LedgerUnavailableException">The database cannot be written.</exception>
+    public async Task<bool> HoldAsync(CancellationToken cancellationToken)
+    {
+        var (began, time) = (clock.GetTimestamp(), clock.GetUtcNow());
+        var fence = await book.WriteAsync(
+            async (database, now) =>
+            {
+                var until = now + Length;
+                // One statement, so that of two nodes one finds that it is too late.
+                var taken = await database.AirtableStates
+                    .Where(state => state.Holder == Node || state.HeldUntil <= now)
+                    .ExecuteUpdateAsync(
+                        set => set
+                            .SetProperty(state => state.Fence, state => state.Holder == Node ? state.Fence : state.Fence + 1)
+                            .SetProperty(state => state.Holder, Node)
+                            .SetProperty(state => state.HeldUntil, until),
+                        cancellationToken);
+                return taken == 0 ? 0 : await database.AirtableStates.Select(state => state.Fence).SingleAsync(cancellationToken);
+            },
+            cancellationToken);
+        if (fence > 0 && fence != Fence)
+            pace.Restart();
+        (_renewedAt, _renewedTime) = (began, time);
+        Interlocked.Exchange(ref _fence, fence);
+        return fence > 0;
+    }
+
+    /// <summary>Does this node have it, or another one that is there?</summary>
+    /// <exception cref="Application.Ledger.StoreUnavailableException">The database cannot be read.</exception>
+    public async Task<bool> IsServedAsync(CancellationToken cancellationToken)
+    {
+        if (IsHeld)
+            return true;
+
+        var (state, now) = await book.ReadStateAsync(cancellationToken);
+        return state.HeldUntil > now || await HoldAsync(cancellationToken);
+    }
+
+    /// <summary>Lets the next node have it soon, once what this one called has left Airtable's second.</summary>
+    public async Task ReleaseAsync()
+    {
+        if (Fence == 0)
+            return;
+
+        Interlocked.Exchange(ref _fence, 0);
+        await book.WriteAsync(
+            async (database, now) =>
+            {
+                var soon = now + Margin;
+                return await database.AirtableStates.Where(state => state.Holder == Node)
+                    .ExecuteUpdateAsync(set => set.SetProperty(state => state.Holder, (string?)null).SetProperty(state => state.HeldUntil, soon), CancellationToken.None);
+            },
+            CancellationToken.None);
+    }
+}

@@ -1,0 +1,116 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
+using Mira.Application.Pipeline;
+using Mira.Domain.Keys;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>
+/// Commits changes of keys that people govern in Airtable, which knows no transactions: decided under the ledger's lock and written down as an intent, then
+/// written to Airtable, then committed with their events and the remembered answer. What nobody knows the fate of is settled by its intent (docs/decisions/0009).
+/// </summary>
+public sealed partial class AirtableLedger(
+    SqlLedger ledger, AirtableCourier courier, AirtableBook book, AirtableLease lease, AuditScope scope, TimeProvider clock, ILogger<AirtableLedger> log) : ILedger
+{
+    /// <summary>From the decision; longer than all that a change may take, so that nobody settles what is still on its way.</summary>
+    private static readonly TimeSpan IntentLife = TimeSpan.FromSeconds(45);
+
+    /// <summary>How long a change waits for the one before it.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
+
+    /// <inheritdoc/>
+    public async Task<T> ChangeAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
+    {
+        var (intents, result) = await DecideAsync(change, cancellationToken);
+        if (intents.Count == 0)
+            return result;
+
+        // From here on nobody who goes away takes it back.
+        IReadOnlyDictionary<KeyId, WrittenRow> written;
+        try
+        {
+            written = await courier.CarryAsync(intents);
+        }
+        catch (AirtableException exception)
+        {
+            await GiveUpAsync(intents, exception);
+            throw new StoreUnavailableException("Airtable cannot be written now.", exception) { RetryAfter = exception.RetryAfter };
+        }
+
+        await CommitAsync(intents[0].Operation, written);
+        return result;
+    }
+
+    private async Task<(IReadOnlyList<AirtableIntent> Intents, T Result)> DecideAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
+    {
+        var began = clock.GetTimestamp();
+        using var pace = new PeriodicTimer(Pace, clock);
+        while (true)
+        {
+            var isServed = await lease.IsServedAsync(cancellationToken);
+            try
+            {
+                return await ledger.ChangeAsync(
+                    async open =>
+                    {
+                        var deciding = new AirtableChange((SqlLedgerChange)open);
+                        var decided = await change(deciding);
+                        var intents = deciding.Close(scope, lease.Node, IntentLife);
+                        return intents.Count == 0 || isServed ? (intents, decided) : throw new StoreUnavailableException("No node has the right to call Airtable now.");
+                    },
+                    cancellationToken);
+            }
+            catch (KeyUnsettledException exception)
+            {
+                if (clock.GetElapsedTime(began) > Patience)
+                    throw new StoreUnavailableException(exception.Message, exception);
+            }
+
+            await pace.WaitForNextTickAsync(cancellationToken);
+        }
+    }
+
+    /// <exception cref="StoreUnavailableException">Somebody took this node for gone and has settled it already.</exception>
+    private Task<bool> CommitAsync(Guid operation, IReadOnlyDictionary<KeyId, WrittenRow> written) => ledger.ChangeAsync(
+        async open =>
+        {
+            var change = (SqlLedgerChange)open;
+            var intents = await change.Database.AirtableIntents.Where(intent => intent.Operation == operation).ToListAsync();
+            if (intents.Count == 0 || intents.Any(intent => intent.State == IntentState.Unknown))
+                throw new StoreUnavailableException("The change took too long and was settled by another node.");
+
+            await AirtableOutcome.CompleteAsync(change, intents, written);
+            return true;
+        },
+        CancellationToken.None);
+
+    // When not even that can be written, the deadline does the same a little later.
+    private async Task GiveUpAsync(IReadOnlyList<AirtableIntent> intents, AirtableException exception)
+    {
+        var operation = intents[0].Operation;
+        LogFailed(exception.Message, exception.Fate);
+        try
+        {
+            await book.WriteAsync(
+                (database, _) => exception.Fate == AirtableFate.NotSent
+                    ? database.AirtableIntents.Where(intent => intent.Operation == operation).ExecuteDeleteAsync(CancellationToken.None)
+                    : database.AirtableIntents.Where(intent => intent.Operation == operation)
+                        .ExecuteUpdateAsync(set => set.SetProperty(intent => intent.State, IntentState.Unknown), CancellationToken.None),
+                CancellationToken.None);
+        }
+        catch (Exception failure) when (failure is LedgerUnavailableException or OverloadedException)
+        {
+            LogUnwritten(failure.InnerException?.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A change did not get through. {Problem} ({Fate})")]
+    private partial void LogFailed(string problem, AirtableFate fate);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "How a change ended could not be noted; it is settled when its time is over: {Cause}")]
+    private partial void LogUnwritten(string? cause);
+}

@@ -1,0 +1,96 @@
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>How an intent ends: what was meant is committed to keys, rows, ledger and remembered answers in one transaction, or is taken back.</summary>
+internal static class AirtableOutcome
+{
+    /// <summary>The outcome of an event that stands for a change that was taken back after it may have been seen in Airtable.</summary>
+    public const string Undone = "undone";
+
+    /// <summary>Makes true what was meant.</summary>
+    /// <param name="written">Where it lies in Airtable; null when it is still to be written there.</param>
+    public static async Task CompleteAsync(SqlLedgerChange change, IReadOnlyList<AirtableIntent> intents, IReadOnlyDictionary<KeyId, WrittenRow>? written)
+    {
+        foreach (var intent in intents)
+        {
+            await PutAsync(change.Database, JsonSerializer.Deserialize<KeyRecord>(intent.Record)!);
+            var row = await RowAsync(change.Database, intent.KeyId);
+            row.Finding = null;
+            row.IsUndone = false;
+            row.MissingSweeps = 0;
+            row.IsDirty = written is null;
+            if (written is not null)
+                (row.RecordId, row.Mac) = (written[intent.KeyId].RecordId, written[intent.KeyId].Mac);
+            if (intent is { AnswerCaller: { } caller, AnswerKey: { } key, AnswerFingerprint: { } fingerprint, Answer: { } answer })
+                change.Database.Answers.Add(new StoredAnswer { Caller = caller, Key = key, Fingerprint = fingerprint, Answer = answer, At = change.Now });
+            foreach (var draft in DraftsOf(intent))
+                change.Record(draft);
+        }
+
+        change.Database.AirtableIntents.RemoveRange(intents);
+    }
+
+    /// <summary>Takes back what may have been seen in Airtable already: there it is written over, or deleted when it turns up.</summary>
+    public static async Task UndoAsync(SqlLedgerChange change, IReadOnlyList<AirtableIntent> intents)
+    {
+        foreach (var intent in intents)
+        {
+            var row = await RowAsync(change.Database, intent.KeyId);
+            var exists = await change.Database.Keys.AnyAsync(key => key.Id == intent.KeyId);
+            (row.IsUndone, row.IsDirty) = (!exists, exists);
+            foreach (var draft in DraftsOf(intent))
+                change.Record(draft with { Outcome = Undone, Subject = exists ? draft.Subject : null });
+        }
+
+        change.Database.AirtableIntents.RemoveRange(intents);
+    }
+
+    private static EventDraft[] DraftsOf(AirtableIntent intent) => JsonSerializer.Deserialize<EventDraft[]>(intent.Events)!;
+
+    private static async Task<AirtableRow> RowAsync(MiraDbContext database, KeyId id)
+    {
+        if (await database.AirtableRows.FindAsync(id) is { } known)
+            return known;
+
+        var row = new AirtableRow { KeyId = id, RecordId = "", Mac = "" };
+        database.AirtableRows.Add(row);
+        return row;
+    }
+
+    // Followed as the store loaded it, so that only what differs is written. The use that was flushed meanwhile stays.
+    private static async Task PutAsync(MiraDbContext database, KeyRecord record)
+    {
+        var meant = record.ToKey();
+        var stored = await database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).SingleOrDefaultAsync(key => key.Id == meant.Id);
+        if (stored is null)
+        {
+            database.Keys.Add(meant);
+            return;
+        }
+
+        database.Entry(stored).CurrentValues.SetValues(meant);
+        var before = stored.Secrets.ToDictionary(secret => secret.Version);
+        foreach (var secret in meant.Secrets)
+        {
+            if (before.Remove(secret.Version, out var old))
+            {
+                var lastUsed = secret.LastUsedAt > old.LastUsedAt ? secret.LastUsedAt : old.LastUsedAt ?? secret.LastUsedAt;
+                var entry = database.Entry(old);
+                entry.CurrentValues.SetValues(secret);
+                entry.Property(known => known.LastUsedAt).CurrentValue = lastUsed;
+                continue;
+            }
+
+            var added = database.Entry(secret);
+            added.Property(SecretColumns.KeyId).CurrentValue = meant.Id;
+            added.State = EntityState.Added;
+        }
+
+        database.Secrets.RemoveRange(before.Values);
+    }
+}

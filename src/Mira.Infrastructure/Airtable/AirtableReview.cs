@@ -1,0 +1,181 @@
+using System.Collections.Concurrent;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>Looks through records that were read, and does what each calls for. What changes a key is decided again under the ledger's lock.</summary>
+public sealed partial class AirtableReview(
+    AirtableBook book, AirtableJudgement judgement, AirtableClient client, GatheredEvents gathered, IServiceScopeFactory scopes, ILogger<AirtableReview> log)
+{
+    private const string ImportReason = "found in Airtable";
+    private const string RevokedReason = "set to revoked in Airtable";
+    private const string RestoredReason = "row_restored";
+
+    // Told once for as long as they stay as they are, not at each look.
+    private readonly ConcurrentDictionary<string, string> _told = new();
+
+    /// <exception cref="AirtableException">A record that must not be there could not be deleted.</exception>
+    /// <exception cref="StoreUnavailableException">The database cannot be read.</exception>
+    /// <exception cref="LedgerUnavailableException">What was found could not be recorded.</exception>
+    public async Task ReviewAsync(IReadOnlyList<AirtableRecord> records, CancellationToken cancellationToken)
+    {
+        var found = records.Select(record => (Record: record, Id: AirtableForm.KeyIdOf(record))).Where(one => one.Id is not null).Select(one => (one.Record, Id: one.Id!.Value)).ToList();
+        if (found.Count == 0)
+            return;
+
+        var known = await book.ReadAsync(database => Known.LoadAsync(database.Keys.AsNoTracking(), database, found, cancellationToken), cancellationToken);
+        var changes = new List<(AirtableRecord Record, KeyId Id)>();
+        foreach (var (record, id) in found)
+        {
+            switch (known.Judge(judgement, record, id))
+            {
+                case RecordFinding.Right:
+                    break;
+                case RecordFinding.Copy:
+                    Tell(record, id, "row_copied");
+                    break;
+                case RecordFinding.Forged:
+                    Tell(record, null, "row_without_key");
+                    break;
+                case RecordFinding.Undone:
+                    await client.DeleteAsync(record.Id, cancellationToken);
+                    break;
+                default:
+                    changes.Add((record, id));
+                    break;
+            }
+        }
+
+        if (changes.Count > 0)
+            await ApplyAsync(changes);
+    }
+
+    private void Tell(AirtableRecord record, KeyId? subject, string reason)
+    {
+        var content = record.Fields.ToJsonString();
+        if (_told.TryGetValue(record.Id, out var told) && told == content)
+            return;
+
+        _told[record.Id] = content;
+        gathered.Note(new EventGroup(EventType.IntegrityViolation, reason) { Subject = subject?.Value }, record, _ => Actor.System);
+        LogStranger(record.Id, reason);
+    }
+
+    private async Task ApplyAsync(List<(AirtableRecord Record, KeyId Id)> changes)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
+            async open =>
+            {
+                var change = (SqlLedgerChange)open;
+                var known = await Known.LoadAsync(change.Database.Keys, change.Database, changes, CancellationToken.None);
+                // In the order in which they were made, for that is how they are listed.
+                foreach (var (record, id) in changes)
+                    Apply(change, known, record, id);
+                return true;
+            },
+            CancellationToken.None);
+    }
+
+    private void Apply(SqlLedgerChange change, Known known, AirtableRecord record, KeyId id)
+    {
+        var (key, row) = (known.Keys.GetValueOrDefault(id), known.Rows.GetValueOrDefault(id));
+        switch (known.Judge(judgement, record, id))
+        {
+            case RecordFinding.Unknown:
+                Import(change, known, record, id);
+                break;
+            case RecordFinding.Stale:
+                row!.IsDirty = true;
+                break;
+            case RecordFinding.Revoked:
+                // Whoever may write there ends any key, the last admin's too.
+                key!.Revoke(Actor.SystemName, RevokedReason, int.MaxValue, change.Now);
+                (row!.IsDirty, row.Finding) = (true, null);
+                LogRevoked(id);
+                break;
+            case RecordFinding.Edited:
+                key!.Withhold(AirtableJudgement.EditedReason, AirtableForm.Differences(AirtableForm.FieldsOf(key), record.Fields));
+                row!.Finding = AirtableJudgement.EditedReason;
+                LogEdited(id);
+                break;
+            case RecordFinding.EditedAfterwards:
+                change.Record(new EventDraft(EventType.IntegrityViolation, Actor.System, id.Value, null)
+                {
+                    Outcome = "failure",
+                    Reason = AirtableJudgement.EditedReason,
+                    Changes = AirtableForm.Differences(AirtableForm.FieldsOf(key!), record.Fields),
+                });
+                row!.IsDirty = true;
+                break;
+            case RecordFinding.Restored:
+                key!.Release(RestoredReason);
+                (row!.Finding, row.MissingSweeps) = (null, 0);
+                LogRestored(id);
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Import(SqlLedgerChange change, Known known, AirtableRecord record, KeyId id)
+    {
+        // Of two records with a MAC each for its own place, which only a copied database can make, the first counts.
+        if (known.Keys.ContainsKey(id))
+            return;
+
+        try
+        {
+            var key = ApiKey.Import(AirtableForm.Read(record), ImportReason);
+            var row = new AirtableRow { KeyId = id, RecordId = record.Id, Mac = AirtableForm.MacOf(record)!, LastUsedAt = key.LastUsedAt };
+            change.Database.Keys.Add(key);
+            if (known.Rows.ContainsKey(id))
+                change.Database.AirtableRows.Update(row);
+            else
+                change.Database.AirtableRows.Add(row);
+            (known.Keys[id], known.Rows[id]) = (key, row);
+        }
+        catch (FormatException exception)
+        {
+            LogUnreadable(exception, record.Id);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The record {RecordId} in Airtable is no key's and counts for nothing ({Reason})")]
+    private partial void LogStranger(string recordId, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The record of {KeyId} was changed in Airtable by hand; the key is not let in until it is changed through Mira")]
+    private partial void LogEdited(KeyId keyId);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{KeyId} was revoked in Airtable")]
+    private partial void LogRevoked(KeyId keyId);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The record of {KeyId} is as it was; the key is let in again")]
+    private partial void LogRestored(KeyId keyId);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The record {RecordId} in Airtable cannot be read as a key")]
+    private partial void LogUnreadable(Exception exception, string recordId);
+
+    /// <summary>What this ledger knows of the keys that records name.</summary>
+    private sealed record Known(Dictionary<KeyId, ApiKey> Keys, Dictionary<KeyId, AirtableRow> Rows, HashSet<KeyId> Changing)
+    {
+        public static async Task<Known> LoadAsync(
+            IQueryable<ApiKey> keys, MiraDbContext database, IReadOnlyList<(AirtableRecord Record, KeyId Id)> found, CancellationToken cancellationToken)
+        {
+            KeyId[] ids = [.. found.Select(one => one.Id).Distinct()];
+            return new Known(
+                await keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).Where(key => ids.Contains(key.Id)).ToDictionaryAsync(key => key.Id, cancellationToken),
+                await database.AirtableRows.Where(row => ids.Contains(row.KeyId)).ToDictionaryAsync(row => row.KeyId, cancellationToken),
+                [.. await database.AirtableIntents.Where(intent => ids.Contains(intent.KeyId)).Select(intent => intent.KeyId).ToListAsync(cancellationToken)]);
+        }
+
+        public RecordFinding Judge(AirtableJudgement judgement, AirtableRecord record, KeyId id) =>
+            judgement.Judge(record, Rows.GetValueOrDefault(id), Keys.GetValueOrDefault(id), Changing.Contains(id));
+    }
+}

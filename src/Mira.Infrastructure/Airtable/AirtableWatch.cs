@@ -1,0 +1,164 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>Reads the table: what was modified lately at each poll, all of it at each sweep, by which missing records are found.</summary>
+public sealed partial class AirtableWatch(
+    AirtableBook book, AirtableReview review, AirtableClient client, IServiceScopeFactory scopes, ILogger<AirtableWatch> log)
+{
+    public const string MissingReason = "row_missing";
+
+    private const string VanishedReason = "rows_vanished";
+    private const string DeletedReason = "deleted in Airtable";
+    private const int ImportSize = 100;
+
+    /// <summary>So few rows may always be missing at once.</summary>
+    private const int FewMissing = 5;
+
+    /// <summary>Or this part of them.</summary>
+    private const double MissingShare = 0.05;
+
+    /// <summary>What was modified so long before the last poll is looked at again: Airtable tells time in whole seconds, and shows changes a moment late.</summary>
+    private static readonly TimeSpan Overlap = TimeSpan.FromSeconds(30);
+
+    /// <summary>Looks at what was modified since the last poll.</summary>
+    /// <exception cref="AirtableException">Airtable does not answer.</exception>
+    public async Task PollAsync(CancellationToken cancellationToken)
+    {
+        var (state, now) = await book.ReadStateAsync(cancellationToken);
+        DateTimeOffset? servedAt = null;
+        string? offset = null;
+        do
+        {
+            var page = await client.ListAsync(offset, state.SeenUntil - Overlap, null, cancellationToken);
+            servedAt ??= page.ServedAt;
+            await review.ReviewAsync(page.Records, cancellationToken);
+            offset = page.Offset;
+        }
+        while (offset is not null);
+        await NoteAsync(set => set.SetProperty(known => known.PolledAt, now).SetProperty(known => known.SeenUntil, servedAt), cancellationToken);
+    }
+
+    /// <summary>Reads the whole table. What was there at its beginning and is not found is missing.</summary>
+    /// <param name="pages">At most so many; no more, and nothing is concluded.</param>
+    /// <returns>Whether all of it was read.</returns>
+    /// <exception cref="AirtableException">Airtable does not answer, or has forgotten where the reading stood.</exception>
+    public async Task<bool> SweepAsync(int pages, CancellationToken cancellationToken)
+    {
+        var (state, now) = await book.ReadStateAsync(cancellationToken);
+        var settled = await book.ReadAsync(
+            database => database.AirtableRows.AsNoTracking().Where(row => !row.IsUndone && row.RecordId != "").ToDictionaryAsync(row => row.RecordId, row => row.KeyId, cancellationToken),
+            cancellationToken);
+        // What is not known yet is taken in as one, in the order in which it was made.
+        var all = new List<AirtableRecord>();
+        DateTimeOffset? servedAt = null;
+        string? offset = null;
+        do
+        {
+            if (pages-- == 0)
+                return false;
+
+            var page = await client.ListAsync(offset, null, null, cancellationToken);
+            servedAt ??= page.ServedAt;
+            foreach (var record in page.Records)
+                settled.Remove(record.Id);
+            if (state.SweptAt is null)
+                all.AddRange(page.Records);
+            else
+                await review.ReviewAsync(page.Records, cancellationToken);
+            offset = page.Offset;
+        }
+        while (offset is not null);
+
+        foreach (var some in all.OrderBy(AirtableForm.CreatedAtOf).Chunk(ImportSize))
+            await review.ReviewAsync(some, cancellationToken);
+        var vanished = await JudgeMissingAsync(settled, cancellationToken);
+        if (vanished > 0 && state.Vanished == 0)
+            await RecordVanishedAsync(vanished);
+        await NoteAsync(
+            set => set
+                .SetProperty(known => known.SweptAt, now).SetProperty(known => known.PolledAt, now)
+                .SetProperty(known => known.SeenUntil, servedAt).SetProperty(known => known.Vanished, vanished),
+            cancellationToken);
+        return true;
+    }
+
+    /// <returns>How many are missing, when these are too many to believe; else 0.</returns>
+    private async Task<int> JudgeMissingAsync(Dictionary<string, KeyId> missing, CancellationToken cancellationToken)
+    {
+        var rows = await book.ReadAsync(database => database.AirtableRows.CountAsync(row => !row.IsUndone, cancellationToken), cancellationToken);
+        if (missing.Count > Math.Max(FewMissing, MissingShare * rows))
+            return missing.Count;
+
+        foreach (var (recordId, id) in missing)
+        {
+            if (await client.FindAsync(recordId, AirtableUrgency.Background, cancellationToken) is null)
+                await LoseAsync(id, recordId);
+        }
+
+        return 0;
+    }
+
+    private async Task LoseAsync(KeyId id, string recordId)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
+            async open =>
+            {
+                var change = (SqlLedgerChange)open;
+                var row = await change.Database.AirtableRows.FindAsync(id);
+                if (row?.RecordId != recordId || await change.Database.AirtableIntents.AnyAsync(intent => intent.KeyId == id) || await change.FindKeyAsync(id) is not { } key)
+                    return false;
+
+                // A key that is over need not have a record.
+                if (key.RevokedAt is not null)
+                    return false;
+
+                row.MissingSweeps++;
+                row.Finding = MissingReason;
+                if (row.MissingSweeps == 1)
+                {
+                    key.Withhold(MissingReason, []);
+                    LogMissing(id);
+                    return true;
+                }
+
+                key.Revoke(Actor.SystemName, DeletedReason, int.MaxValue, change.Now);
+                row.Finding = null;
+                LogDeleted(id);
+                return true;
+            },
+            CancellationToken.None);
+    }
+
+    private async Task RecordVanishedAsync(int count)
+    {
+        LogVanished(count);
+        await using var scope = scopes.CreateAsyncScope();
+        await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
+            change =>
+            {
+                change.Record(new KeyEvent(EventType.IntegrityViolation, VanishedReason, [FieldChange.Of("records_missing", null, count)]) { Outcome = "failure" });
+                return Task.FromResult(true);
+            },
+            CancellationToken.None);
+    }
+
+    private Task<int> NoteAsync(Action<Microsoft.EntityFrameworkCore.Query.UpdateSettersBuilder<AirtableState>> set, CancellationToken cancellationToken) =>
+        book.WriteAsync((database, _) => database.AirtableStates.ExecuteUpdateAsync(set, cancellationToken), cancellationToken);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The record of {KeyId} is missing in Airtable; the key is not let in, and revoked if the next sweep does not find it")]
+    private partial void LogMissing(KeyId keyId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{KeyId} is revoked, because its record was deleted in Airtable")]
+    private partial void LogDeleted(KeyId keyId);
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "{Count} records are missing in Airtable at once; nothing is revoked")]
+    private partial void LogVanished(int count);
+}

@@ -1,0 +1,93 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Mira.Domain.Keys;
+
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>A key's record as it was written.</summary>
+public sealed record WrittenRow(string RecordId, string Mac);
+
+/// <summary>Writes keys to their records. A new key's record is made without a MAC, so that it is not believed before it is whole; its MAC names the record it lies in.</summary>
+public sealed class AirtableWriter
+{
+    private const string GoneType = "ROW_DOES_NOT_EXIST";
+
+    private readonly AirtableForm _form;
+    private readonly AirtableLease _lease;
+    private readonly AirtableBatch<JsonObject> _upserts;
+    private readonly AirtableBatch<AirtableRecord> _changes;
+    private readonly AirtableBatch<AirtableRecord> _repairs;
+
+    public AirtableWriter(AirtableClient client, AirtableForm form, AirtableLease lease)
+    {
+        (_form, _lease) = (form, lease);
+        _upserts = new(fields => client.UpsertAsync(fields, AirtableUrgency.Change, CancellationToken.None));
+        _changes = new(records => client.UpdateAsync(records, AirtableUrgency.Change, CancellationToken.None));
+        _repairs = new(records => client.UpdateAsync(records, AirtableUrgency.Background, CancellationToken.None));
+    }
+
+    /// <summary>Writes a key as somebody who waits has changed it.</summary>
+    /// <param name="recordId">Null for a key that has no record.</param>
+    /// <exception cref="AirtableException">It was not written, or nobody knows.</exception>
+    public Task<WrittenRow> WriteAsync(ApiKey key, string? recordId) => WriteAsync(key, recordId, _changes);
+
+    /// <summary>Writes a key again, as it is here; what waits for answers goes first.</summary>
+    /// <exception cref="AirtableException">It was not written, or nobody knows.</exception>
+    public Task<WrittenRow> RepairAsync(ApiKey key, string? recordId) => WriteAsync(key, recordId, _repairs);
+
+    /// <summary>Shows in a record when its key was last used.</summary>
+    /// <exception cref="AirtableException">It was not written, or nobody knows.</exception>
+    public Task ShowUseAsync(string recordId, DateTimeOffset lastUsedAt)
+    {
+        DemandLease();
+        return _repairs.RunAsync(new AirtableRecord(recordId, new JsonObject { [AirtableSchema.LastUsed] = Domain.Ledger.Rfc3339.Format(lastUsedAt) }));
+    }
+
+    private async Task<WrittenRow> WriteAsync(ApiKey key, string? recordId, AirtableBatch<AirtableRecord> updates)
+    {
+        DemandLease();
+        var fence = _lease.Fence;
+        if (recordId is not null)
+        {
+            try
+            {
+                return await SealAsync(AirtableForm.FieldsOf(key), AirtableForm.FieldsOf(key), recordId, fence, updates);
+            }
+            catch (AirtableException exception) when (IsGone(exception))
+            {
+                // A person has deleted it; what is changed here is to be there all the same.
+            }
+        }
+
+        var made = await _upserts.RunAsync(AirtableForm.FieldsOf(key));
+        try
+        {
+            return await SealAsync(AirtableForm.FieldsOf(key), [], made.Id, fence, updates);
+        }
+        catch (AirtableException exception) when (exception.Fate == AirtableFate.NotSent)
+        {
+            // The first half was.
+            throw new AirtableException("a record was made and not finished", AirtableFate.Unknown, exception);
+        }
+    }
+
+    /// <param name="content">What the record holds in the end.</param>
+    /// <param name="changed">What of it is written now, beside the MAC.</param>
+    private async Task<WrittenRow> SealAsync(JsonObject content, JsonObject changed, string recordId, long fence, AirtableBatch<AirtableRecord> updates)
+    {
+        var mac = _form.Sign(content, recordId, fence);
+        changed[AirtableSchema.Mac] = mac;
+        var written = await updates.RunAsync(new AirtableRecord(recordId, changed));
+        return AirtableForm.MacOf(written) == mac && _form.IsOurs(written)
+            ? new WrittenRow(recordId, mac)
+            : throw new AirtableException("a record does not hold what was written to it", AirtableFate.Unknown);
+    }
+
+    private void DemandLease()
+    {
+        if (!_lease.IsHeld)
+            throw new AirtableException("another node has the right to call", AirtableFate.NotSent);
+    }
+
+    private static bool IsGone(AirtableException exception) => exception.Status == HttpStatusCode.NotFound || exception.ErrorType == GoneType;
+}
