@@ -1,0 +1,186 @@
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>
+/// Turns for the calls of one base, in one process: whatever second Airtable looks at, it sees no more calls than it allows. A place that a call took is
+/// free again a second after its answer came, because the call cannot have arrived later than that; so it does not matter how long calls are on their
+/// way. After a refusal for too many calls nothing goes for 30 s.
+/// </summary>
+public sealed class AirtablePace : IDisposable
+{
+    /// <summary>A second, and a little for clocks that do not run alike.</summary>
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1.02);
+
+    /// <summary>What has waited so long goes before changes, or polls would starve under many of them.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan ShortestTimer = TimeSpan.FromMilliseconds(1);
+
+    private readonly TimeProvider _clock;
+    private readonly long _origin;
+    private readonly int _limit;
+    private readonly TimeSpan _lockOut;
+    private readonly ITimer _timer;
+    private readonly Lock _lock = new();
+    private readonly LinkedList<Waiter> _changes = new();
+    private readonly LinkedList<Waiter> _others = new();
+
+    /// <summary>When each place that no call holds is free; in order.</summary>
+    private readonly Queue<TimeSpan> _free = new();
+
+    private TimeSpan _lockedUntil;
+
+    public AirtablePace(AirtableOptions options, TimeProvider clock)
+    {
+        _clock = clock;
+        _origin = clock.GetTimestamp();
+        _limit = options.CallsPerSecond;
+        _lockOut = options.LockOut;
+        _timer = clock.CreateTimer(_ => Pump(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        // Another process may have used this second up.
+        for (var place = 0; place < _limit; place++)
+            _free.Enqueue(Second);
+    }
+
+    /// <summary>How long nothing may go yet; zero when calls may.</summary>
+    public TimeSpan LockedFor
+    {
+        get
+        {
+            lock (_lock)
+                return Left();
+        }
+    }
+
+    private TimeSpan Now => _clock.GetElapsedTime(_origin);
+
+    /// <summary>Another process made the calls until now: it may have used this second up.</summary>
+    public void Restart()
+    {
+        lock (_lock)
+        {
+            var free = _free.Count;
+            _free.Clear();
+            for (var place = 0; place < free; place++)
+                _free.Enqueue(Now + Second);
+        }
+    }
+
+    /// <summary>Waits for a turn.</summary>
+    /// <returns>The place, to be given back when the answer has come or is given up.</returns>
+    /// <exception cref="AirtableException">Nothing may go, and a change does not wait so long.</exception>
+    internal async Task<IDisposable> EnterAsync(AirtableUrgency urgency, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var waiter = new Waiter(this);
+        lock (_lock)
+        {
+            if (urgency == AirtableUrgency.Change && Left() is { Ticks: > 0 } left)
+                throw TooMany(left);
+            waiter.Since = Now;
+            waiter.Queue = urgency == AirtableUrgency.Change ? _changes : _others;
+            waiter.Node = waiter.Queue.AddLast(waiter);
+        }
+
+        Pump();
+        await using (cancellationToken.UnsafeRegister(static (state, token) => ((Waiter)state!).Cancel(token), waiter))
+            return await waiter.Turn.Task;
+    }
+
+    /// <summary>Airtable refused a call because there were too many.</summary>
+    /// <param name="asked">What it asks for itself, where it does.</param>
+    internal void LockOut(TimeSpan? asked)
+    {
+        List<Waiter> refused;
+        TimeSpan left;
+        lock (_lock)
+        {
+            var until = Now + (asked > _lockOut ? asked.Value : _lockOut);
+            _lockedUntil = until > _lockedUntil ? until : _lockedUntil;
+            left = Left();
+            refused = [.. _changes];
+            _changes.Clear();
+        }
+
+        foreach (var waiter in refused)
+            waiter.Turn.TrySetException(TooMany(left));
+        Pump();
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private static AirtableException TooMany(TimeSpan left) =>
+        new($"takes no call for another {Math.Ceiling(left.TotalSeconds)} s, after there were too many", AirtableFate.NotSent) { RetryAfter = left };
+
+    private TimeSpan Left() => _lockedUntil > Now ? _lockedUntil - Now : TimeSpan.Zero;
+
+    private void Leave()
+    {
+        lock (_lock)
+            _free.Enqueue(Now + Second);
+        Pump();
+    }
+
+    /// <summary>Lets in who may go now, and sets the timer for the next.</summary>
+    private void Pump()
+    {
+        lock (_lock)
+        {
+            var now = Now;
+            while (now >= _lockedUntil && _free.TryPeek(out var free) && now >= free && Next(now) is { } waiter)
+            {
+                waiter.Queue!.Remove(waiter.Node!);
+                if (waiter.Turn.TrySetResult(new Place(this)))
+                    _free.Dequeue();
+            }
+
+            if (_changes.Count + _others.Count > 0 && _free.TryPeek(out var next))
+            {
+                var due = (next > _lockedUntil ? next : _lockedUntil) - now;
+                _timer.Change(due > ShortestTimer ? due : ShortestTimer, Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+
+    private Waiter? Next(TimeSpan now)
+    {
+        var other = _others.First?.Value;
+        return other is not null && now - other.Since > Patience ? other : _changes.First?.Value ?? other;
+    }
+
+    private void Remove(Waiter waiter)
+    {
+        lock (_lock)
+        {
+            if (waiter.Node?.List is { } queue)
+                queue.Remove(waiter.Node);
+        }
+    }
+
+    private sealed class Waiter(AirtablePace pace)
+    {
+        public TaskCompletionSource<IDisposable> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TimeSpan Since { get; set; }
+
+        public LinkedList<Waiter>? Queue { get; set; }
+
+        public LinkedListNode<Waiter>? Node { get; set; }
+
+        public void Cancel(CancellationToken cancellationToken)
+        {
+            if (Turn.TrySetCanceled(cancellationToken))
+                pace.Remove(this);
+        }
+    }
+
+    private sealed class Place(AirtablePace pace) : IDisposable
+    {
+        private bool _isLeft;
+
+        public void Dispose()
+        {
+            if (!Interlocked.Exchange(ref _isLeft, true))
+                pace.Leave();
+        }
+    }
+}
