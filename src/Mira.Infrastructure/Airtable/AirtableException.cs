@@ -9,7 +9,13 @@ namespace Mira.Infrastructure.Airtable;
 public sealed class AirtableException : Exception
 {
     internal AirtableException(string problem, AirtableFate fate, Exception? inner = null)
-        : base($"Airtable: {problem}", inner) => Fate = fate;
+        : base($"Airtable {problem}", inner) => Fate = fate;
+
+    /// <summary>The same, made again around what was thrown.</summary>
+    /// <param name="fate">What is known of all attempts together.</param>
+    internal AirtableException(AirtableException last, AirtableFate fate)
+        : base(last.Message, last) =>
+        (Fate, Status, ErrorType, RetryAfter, IsPassing) = (fate, last.Status, last.ErrorType, last.RetryAfter, last.IsPassing);
 
     /// <summary>What became of the change, over all attempts at it.</summary>
     public AirtableFate Fate { get; }

@@ -56,6 +56,8 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
         MaxStaleness = settings.Duration("Mira__Airtable__MaxStaleness", TimeSpan.FromMinutes(15), TimeSpan.FromMinutes(1), TimeSpan.FromDays(30)),
     };
 
+    internal AirtablePatience PatienceOf(AirtableUrgency urgency) => urgency == AirtableUrgency.Change ? ChangePatience : BackgroundPatience;
+
     /// <summary>Without the token.</summary>
     public override string ToString() => $"{Table} in {BaseId}";
 

@@ -109,7 +109,7 @@ public sealed class AirtablePace : IDisposable
     public void Dispose() => _timer.Dispose();
 
     private static AirtableException TooMany(TimeSpan left) =>
-        new($"takes no calls for another {Math.Ceiling(left.TotalSeconds)} s, after there were too many", AirtableFate.NotSent) { RetryAfter = left };
+        new($"takes no call for another {Math.Ceiling(left.TotalSeconds)} s, after there were too many", AirtableFate.NotSent) { RetryAfter = left };
 
     private TimeSpan Left() => _lockedUntil > Now ? _lockedUntil - Now : TimeSpan.Zero;
 

@@ -118,7 +118,10 @@ public sealed partial class AirtableWatch(
 
                 // A key that is over need not have a record.
                 if (key.RevokedAt is not null)
-                    return false;
+                {
+                    row.RecordId = "";
+                    return true;
+                }
 
                 row.MissingSweeps++;
                 row.Finding = MissingReason;
@@ -130,7 +133,7 @@ public sealed partial class AirtableWatch(
                 }
 
                 key.Revoke(Actor.SystemName, DeletedReason, int.MaxValue, change.Now);
-                row.Finding = null;
+                (row.RecordId, row.Finding) = ("", null);
                 LogDeleted(id);
                 return true;
             },
