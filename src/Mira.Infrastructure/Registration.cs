@@ -3,6 +3,7 @@ using Mira.Application.Admins;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
+using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Redis;
@@ -19,15 +20,22 @@ public static class Registration
     {
         services.AddMiraStore(store);
         services.AddSingleton(FirstAdminOptions.Read(settings));
+        services.AddSingleton<FirstAdmin>();
         services.AddSingleton<ITokenFile, SafeFile>();
         services.AddSingleton<WriteGate>();
+        services.AddScoped<SqlLedger>();
+        if (store.Airtable is { } airtable)
+            services.AddMiraAirtable(airtable);
+        else
+            services.AddScoped<ILedger>(provider => provider.GetRequiredService<SqlLedger>());
         services.AddSingleton<ILedgerHealth, LedgerHealth>();
-        services.AddScoped<ILedger, SqlLedger>();
         services.AddMiraRedis(RedisOptions.Read(settings));
 
         // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed.
         services.AddSingleton<NodeStart>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeStart>());
+        if (store.Airtable is not null)
+            services.AddHostedService(provider => provider.GetRequiredService<AirtableKeeper>());
         services.AddHostedService<UsageFlush>();
         services.AddHostedService<GatherFlush>();
         services.AddHostedService<FollowLoop>();

@@ -29,8 +29,9 @@ public sealed record LedgerFollowerOptions
 /// Follows the ledger, so that this node's cache never holds what an event has changed. It checks each event's hash and place as it goes; a
 /// ledger that is behind or other than what was seen (restored, failed over, edited) empties the cache and is said to be broken.
 /// </summary>
+/// <param name="source">Where keys are governed, when that is not the ledger's own database; it must have been seen lately too.</param>
 public sealed class LedgerFollower(
-    ILedgerReader ledger, RecentChanges changes, KeyDirectory directory, LedgerFollowerOptions options, TimeProvider clock) : IDisposable
+    ILedgerReader ledger, RecentChanges changes, KeyDirectory directory, LedgerFollowerOptions options, TimeProvider clock, IKeySource? source = null) : IDisposable
 {
     private const int PageSize = 1_000;
 
@@ -62,7 +63,7 @@ public sealed class LedgerFollower(
     /// <summary>How long ago the ledger was last seen; null before the first time.</summary>
     public TimeSpan? Staleness => _lastSeen?.Elapsed(clock);
 
-    public bool IsReady => Staleness <= options.MaxStaleness;
+    public bool IsReady => Staleness <= options.MaxStaleness && source is null or { IsReady: true };
 
     /// <summary>Can another node have changed what this one has not heard of yet?</summary>
     public bool IsShared => options.IsShared;
@@ -91,7 +92,7 @@ public sealed class LedgerFollower(
     /// <exception cref="StoreUnavailableException">It has not been seen for longer than <see cref="LedgerFollowerOptions.MaxStaleness"/>.</exception>
     public ValueTask EnsureTrustAsync()
     {
-        if (_lastSeen is { } seen && seen.Elapsed(clock) <= _freshFor)
+        if (_lastSeen is { } seen && seen.Elapsed(clock) <= _freshFor && source is null or { IsReady: true })
             return default;
         return new ValueTask(RefreshAsync());
     }

@@ -100,7 +100,7 @@ public sealed class AirtableCourier(AirtableBook book, AirtableLease lease, Airt
         var records = await FindRecordsAsync(ids);
         var calls = intents.Select(intent => (intent.KeyId, Writing: writer.WriteAsync(
             JsonSerializer.Deserialize<KeyRecord>(intent.Record)!.ToKey(), records.GetValueOrDefault(intent.KeyId)))).ToList();
-        await Task.WhenAll(calls.Select(call => call.Writing)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)Task.WhenAll(calls.Select(call => call.Writing))).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         var failures = calls.Select(call => call.Writing.Exception?.InnerException).OfType<AirtableException>().ToList();
         if (failures.Count > 0)
         {

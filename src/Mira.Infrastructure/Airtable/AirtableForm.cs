@@ -21,7 +21,7 @@ public sealed class AirtableForm(PepperRing peppers)
     private const int MacParts = 3;
 
     /// <summary>In this order; the two that the MAC does not cover are left out.</summary>
-    private static readonly string[] Covered = [.. AirtableSchema.FieldNames.Where(name => name is not (AirtableSchema.Mac or AirtableSchema.LastUsed))];
+    private static readonly string[] Covered = [.. AirtableSchema.Fields.Select(field => field.Name).Where(name => name is not (AirtableSchema.Mac or AirtableSchema.LastUsed))];
 
     private static readonly string[] Times = [AirtableSchema.CreatedAt, AirtableSchema.ExpiresAt, AirtableSchema.RevokedAt];
 

@@ -14,22 +14,25 @@ public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProv
     /// <summary>The holder stops so long before, so that the next one never calls in the same second.</summary>
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(2);
 
-    private long _fence;
-    private long _renewedAt;
-    private DateTimeOffset _renewedTime;
+    private static readonly TimeSpan RenewedEvery = TimeSpan.FromSeconds(3);
+
+    private volatile Holding? _held;
 
     /// <summary>This process, as long as it runs.</summary>
     public string Node { get; } = Guid.NewGuid().ToString("N");
 
-    public long Fence => Interlocked.Read(ref _fence);
+    /// <summary>0 while this node does not have the lease.</summary>
+    public long Fence => _held?.Fence ?? 0;
 
-    // By the larger of both clocks, for a node that slept.
-    public bool IsHeld => Fence > 0 && clock.GetElapsedTime(_renewedAt) < Length - Margin && clock.GetUtcNow() - _renewedTime < Length - Margin;
+    public bool IsHeld => _held is { } held && held.Age(clock) < Length - Margin;
 
-    /// <summary>Takes the lease when nobody has it, or renews it.</summary>
+    /// <summary>Takes the lease when nobody has it, or renews it now and then.</summary>
     /// <exception cref="Application.Ledger.LedgerUnavailableException">The database cannot be written.</exception>
     public async Task<bool> HoldAsync(CancellationToken cancellationToken)
     {
+        if (_held is { } held && held.Age(clock) < RenewedEvery)
+            return true;
+
         var (began, time) = (clock.GetTimestamp(), clock.GetUtcNow());
         var fence = await book.WriteAsync(
             async (database, now) =>
@@ -49,8 +52,7 @@ public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProv
             cancellationToken);
         if (fence > 0 && fence != Fence)
             pace.Restart();
-        (_renewedAt, _renewedTime) = (began, time);
-        Interlocked.Exchange(ref _fence, fence);
+        _held = fence > 0 ? new Holding(fence, began, time) : null;
         return fence > 0;
     }
 
@@ -68,10 +70,10 @@ public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProv
     /// <summary>Lets the next node have it soon, once what this one called has left Airtable's second.</summary>
     public async Task ReleaseAsync()
     {
-        if (Fence == 0)
+        if (_held is null)
             return;
 
-        Interlocked.Exchange(ref _fence, 0);
+        _held = null;
         await book.WriteAsync(
             async (database, now) =>
             {
@@ -80,5 +82,16 @@ public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProv
                     .ExecuteUpdateAsync(set => set.SetProperty(state => state.Holder, (string?)null).SetProperty(state => state.HeldUntil, soon), CancellationToken.None);
             },
             CancellationToken.None);
+    }
+
+    /// <param name="Timestamp">Before it was asked for.</param>
+    private sealed record Holding(long Fence, long Timestamp, DateTimeOffset Time)
+    {
+        // By the larger of both clocks, for a node that slept.
+        public TimeSpan Age(TimeProvider clock)
+        {
+            var (monotonic, wall) = (clock.GetElapsedTime(Timestamp), clock.GetUtcNow() - Time);
+            return monotonic > wall ? monotonic : wall;
+        }
     }
 }

@@ -17,13 +17,13 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
     private const string UrlSetting = "AIRTABLE_URL";
     private const int MaximumTableName = 255;
 
-    /// <summary>How often rows changed by hand are looked for: 1 s to 1 h, 10 s when not given.</summary>
+    /// <summary>How often rows changed by hand are looked for: 100 ms to 1 h, 10 s when not given.</summary>
     public TimeSpan PollInterval { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How often the whole table is read, to find deleted rows: 1 min to 1 day, 10 min when not given.</summary>
+    /// <summary>How often the whole table is read, to find deleted rows: 1 s to 1 day, 10 min when not given.</summary>
     public TimeSpan SweepInterval { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>How long keys are verified without a word from Airtable: 1 min to 30 days, 15 min when not given.</summary>
+    /// <summary>How long keys are verified without a word from Airtable: 1 s to 30 days, 15 min when not given.</summary>
     public TimeSpan MaxStaleness { get; init; } = TimeSpan.FromMinutes(15);
 
     /// <summary>Airtable's limit for a base.</summary>
@@ -47,13 +47,13 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
     /// <exception cref="SettingException">One is missing or cannot be right; no value is ever shown.</exception>
     public static AirtableOptions Read(SettingReader settings) => new(
         Demand(settings, TokenSetting, "Mira:Airtable:Token", TokenForm(), "must be a personal access token of Airtable, as it was shown"),
-        Demand(settings, BaseSetting, "Mira:Airtable:BaseId", BaseForm(), "must be the id of a base: app and 14 letters or digits"),
+        Demand(settings, BaseSetting, "Mira:Airtable:BaseId", BaseForm(), "must be the id of a base, like app0123456789ABCD"),
         ReadTable(settings),
         ReadUrl(settings))
     {
-        PollInterval = settings.Duration("Mira__Airtable__PollInterval", TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
-        SweepInterval = settings.Duration("Mira__Airtable__SweepInterval", TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(1), TimeSpan.FromDays(1)),
-        MaxStaleness = settings.Duration("Mira__Airtable__MaxStaleness", TimeSpan.FromMinutes(15), TimeSpan.FromMinutes(1), TimeSpan.FromDays(30)),
+        PollInterval = settings.Duration("Mira__Airtable__PollInterval", TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1)),
+        SweepInterval = settings.Duration("Mira__Airtable__SweepInterval", TimeSpan.FromMinutes(10), TimeSpan.FromSeconds(1), TimeSpan.FromDays(1)),
+        MaxStaleness = settings.Duration("Mira__Airtable__MaxStaleness", TimeSpan.FromMinutes(15), TimeSpan.FromSeconds(1), TimeSpan.FromDays(30)),
     };
 
     internal AirtablePatience PatienceOf(AirtableUrgency urgency) => urgency == AirtableUrgency.Change ? ChangePatience : BackgroundPatience;
@@ -91,10 +91,10 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
     private static bool IsThisMachine(Uri url) =>
         url.Host == "localhost" || (IPAddress.TryParse(url.DnsSafeHost, out var address) && IPAddress.IsLoopback(address));
 
-    [GeneratedRegex(@"^[!-~]{10,1024}\z")]
+    [GeneratedRegex(@"^[!-~]{1,1024}\z")]
     private static partial Regex TokenForm();
 
-    [GeneratedRegex(@"^app[A-Za-z0-9]{14}\z")]
+    [GeneratedRegex(@"^app[A-Za-z0-9_-]{1,60}\z")]
     private static partial Regex BaseForm();
 }
 

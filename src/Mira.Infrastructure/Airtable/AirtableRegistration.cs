@@ -1,10 +1,32 @@
 using Microsoft.Extensions.DependencyInjection;
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
 
 namespace Mira.Infrastructure.Airtable;
 
 public static class AirtableRegistration
 {
     private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(3);
+
+    /// <summary>Keys are governed in the table, and verified from the ledger's database as with any other store.</summary>
+    public static IServiceCollection AddMiraAirtable(this IServiceCollection services, AirtableOptions options)
+    {
+        services.AddAirtableClient(options);
+        services.AddSingleton<AirtableForm>();
+        services.AddSingleton<AirtableBook>();
+        services.AddSingleton<AirtableLease>();
+        services.AddSingleton<AirtableWriter>();
+        services.AddSingleton<AirtableCourier>();
+        services.AddSingleton<AirtableJudgement>();
+        services.AddSingleton<AirtableReview>();
+        services.AddSingleton<AirtableWatch>();
+        services.AddSingleton<AirtableUpkeep>();
+        services.AddSingleton<AirtableSight>();
+        services.AddSingleton<IKeySource>(provider => provider.GetRequiredService<AirtableSight>());
+        services.AddSingleton<AirtableKeeper>();
+        services.AddScoped<ILedger, AirtableLedger>();
+        return services;
+    }
 
     /// <summary>The client of the table, with one pace for all of this process.</summary>
     public static IServiceCollection AddAirtableClient(this IServiceCollection services, AirtableOptions options)

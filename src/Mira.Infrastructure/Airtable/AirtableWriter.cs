@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json.Nodes;
 using Mira.Domain.Keys;
 
@@ -10,6 +9,7 @@ public sealed record WrittenRow(string RecordId, string Mac);
 /// <summary>Writes keys to their records. A new key's record is made without a MAC, so that it is not believed before it is whole; its MAC names the record it lies in.</summary>
 public sealed class AirtableWriter
 {
+    /// <summary>What a write of several says; of one alone it is 404.</summary>
     private const string GoneType = "ROW_DOES_NOT_EXIST";
 
     private readonly AirtableForm _form;
@@ -89,5 +89,5 @@ public sealed class AirtableWriter
             throw new AirtableException("another node has the right to call", AirtableFate.NotSent);
     }
 
-    private static bool IsGone(AirtableException exception) => exception.Status == HttpStatusCode.NotFound || exception.ErrorType == GoneType;
+    private static bool IsGone(AirtableException exception) => AirtableShapes.IsMissingRecord(exception) || exception.ErrorType == GoneType;
 }

@@ -8,6 +8,8 @@ public sealed class PostgresOptions
 {
     public const string Setting = "MIRA_POSTGRES";
 
+    private const string Path = "Mira:Postgres";
+
     /// <summary>
     /// The server itself gives up before the client does, so that an ordinary wait costs no connection. Whoever holds a lock and is gone or
     /// frozen loses it.
@@ -47,10 +49,12 @@ public sealed class PostgresOptions
         builder.Pooling = false;
     });
 
+    public static bool AreGiven(SettingReader settings) => settings.Text(Setting, Path) is not null;
+
     /// <exception cref="SettingException">It is missing, or no connection string.</exception>
     public static PostgresOptions Read(SettingReader settings)
     {
-        var text = settings.Text(Setting, "Mira:Postgres") ?? throw new SettingException(Setting, "must be given with MIRA_STORE=postgres");
+        var text = settings.Text(Setting, Path) ?? throw new SettingException(Setting, "must be given with MIRA_STORE=postgres");
         try
         {
             var builder = new NpgsqlConnectionStringBuilder(text);

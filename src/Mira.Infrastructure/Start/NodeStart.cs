@@ -1,15 +1,14 @@
 using System.Reflection;
-using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Mira.Application.Admins;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
+using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Sql;
 
@@ -17,9 +16,10 @@ namespace Mira.Infrastructure.Start;
 
 /// <summary>What happens before the first call is served, and after the last one.</summary>
 /// <param name="processLock">Held as long as this exists; null when several nodes may use the store.</param>
+/// <param name="airtable">Null unless keys are governed there.</param>
 public sealed partial class NodeStart(
-    SqlStore store, PepperRing peppers, LedgerFollower follower, IServiceScopeFactory scopes, FirstAdminOptions firstAdmin,
-    TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null) : IHostedLifecycleService
+    SqlStore store, PepperRing peppers, LedgerFollower follower, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
+    TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null, AirtableKeeper? airtable = null) : IHostedLifecycleService
 {
     private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
@@ -42,8 +42,10 @@ public sealed partial class NodeStart(
         try
         {
             await OpenAsync(cancellationToken);
+            // Where keys are governed elsewhere it may take longer to know whether there are any.
+            if (airtable is null || await airtable.BeginAsync(cancellationToken))
+                await firstAdmin.MakeAsync(cancellationToken);
             await using var scope = scopes.CreateAsyncScope();
-            await MakeFirstAdminAsync(scope.ServiceProvider.GetRequiredService<IMediator>(), cancellationToken);
             await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
             _isRecorded = true;
         }
@@ -68,20 +70,6 @@ public sealed partial class NodeStart(
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    private async Task MakeFirstAdminAsync(IMediator mediator, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var created = await mediator.Send(new CreateAdmin("first admin", firstAdmin.File, OnlyFirst: true), cancellationToken);
-            if (created?.Token is { } token)
-                await Console.Error.WriteLineAsync($"The first admin key, shown only this once: {token}");
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new SettingException(FirstAdminOptions.Setting, "the file cannot be written", exception);
-        }
-    }
-
     private async Task RecordStopAsync()
     {
         await using var scope = scopes.CreateAsyncScope();
@@ -105,12 +93,4 @@ public sealed partial class NodeStart(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The stop could not be recorded in the ledger: {Cause}")]
     private partial void LogStopUnrecorded(string? cause);
-}
-
-/// <summary>Where the first admin key goes: <c>MIRA_BOOTSTRAP_KEY_FILE</c>, or standard error without it.</summary>
-public sealed record FirstAdminOptions(string? File)
-{
-    public const string Setting = "MIRA_BOOTSTRAP_KEY_FILE";
-
-    public static FirstAdminOptions Read(SettingReader settings) => new(settings.Text(Setting, "Mira:BootstrapKeyFile"));
 }

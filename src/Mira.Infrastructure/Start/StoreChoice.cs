@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Domain.Tokens;
+using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Sql;
 
@@ -13,11 +14,15 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
 {
     private const string Sqlite = "sqlite";
     private const string Postgres = "postgres";
+    private const string InAirtable = "airtable";
 
     public PepperRing Peppers { get; } = peppers;
 
     /// <summary>May other nodes write to it?</summary>
     public abstract bool IsShared { get; }
+
+    /// <summary>Where keys are governed, when that is not the database; then that holds the ledger, and a mirror of the keys.</summary>
+    public AirtableOptions? Airtable { get; private init; }
 
     /// <summary>For serving, or a verb that writes: what belongs to one process alone is made and locked.</summary>
     /// <param name="contentRoot">The folder of the program, which holds no data.</param>
@@ -26,15 +31,16 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
     public static async Task<StoreChoice> TakeAsync(
         SettingReader settings, string contentRoot, TimeSpan patience, TimeProvider clock, CancellationToken cancellationToken)
     {
-        if (Name(settings) == Postgres)
-            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings));
+        var airtable = AirtableOf(settings);
+        if (IsInPostgres(settings, airtable))
+            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings)) { Airtable = airtable };
 
         var folder = FolderOf(settings, contentRoot);
         folder.Prepare();
         var processLock = await ProcessLock.TakeAsync(folder.Lock, patience, clock, cancellationToken);
         try
         {
-            return new SqliteChoice(folder, processLock, Files.Peppers.Load(settings, folder));
+            return new SqliteChoice(folder, processLock, PeppersOf(settings, folder, airtable)) { Airtable = airtable };
         }
         catch
         {
@@ -47,11 +53,12 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
     /// <exception cref="SettingException">It is not usable.</exception>
     public static StoreChoice Find(SettingReader settings, string contentRoot)
     {
-        if (Name(settings) == Postgres)
-            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings));
+        var airtable = AirtableOf(settings);
+        if (IsInPostgres(settings, airtable))
+            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings)) { Airtable = airtable };
 
         var folder = FolderOf(settings, contentRoot);
-        return new SqliteChoice(folder, null, Files.Peppers.Load(settings, folder, mayMake: false));
+        return new SqliteChoice(folder, null, PeppersOf(settings, folder, airtable, mayMake: false)) { Airtable = airtable };
     }
 
     /// <summary>Adds what reads and writes this kind of store.</summary>
@@ -59,7 +66,16 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
 
     public virtual void Dispose() => GC.SuppressFinalize(this);
 
-    private static string Name(SettingReader settings) => settings.Choice("MIRA_STORE", "Mira:Store", Sqlite, Sqlite, Postgres);
+    private static string Name(SettingReader settings) => settings.Choice("MIRA_STORE", "Mira:Store", Sqlite, Sqlite, Postgres, InAirtable);
+
+    private static AirtableOptions? AirtableOf(SettingReader settings) => Name(settings) == InAirtable ? AirtableOptions.Read(settings) : null;
+
+    private static bool IsInPostgres(SettingReader settings, AirtableOptions? airtable) =>
+        Name(settings) == Postgres || (airtable is not null && PostgresOptions.AreGiven(settings));
+
+    // With the keys in Airtable, a data folder that is lost must not take their pepper with it.
+    private static PepperRing PeppersOf(SettingReader settings, DataFolder folder, AirtableOptions? airtable, bool mayMake = true) =>
+        airtable is null ? Files.Peppers.Load(settings, folder, mayMake) : Files.Peppers.Demand(settings);
 
     private static DataFolder FolderOf(SettingReader settings, string contentRoot) =>
         DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), contentRoot);

@@ -13,7 +13,7 @@ namespace Mira.Web.Controllers;
 [Route("health")]
 [AllowAnonymous]
 [Tags("Operation")]
-public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain) : ControllerBase
+public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, IKeySource? source = null) : ControllerBase
 {
     /// <summary>Health</summary>
     /// <remarks>Details are shown to who holds `stats:read`.</remarks>
@@ -43,7 +43,9 @@ public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledg
         var ready = follower.IsReady && !drain.HasBegun;
         var writable = ledger.IsWritable;
         var redis = shared.IsAvailable;
-        var status = (ready, writable && ledger.IsClockRight && !follower.IsBroken && redis != false) switch
+        var elsewhere = source?.Health;
+        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && redis != false && elsewhere is null or { IsWell: true };
+        var status = (ready, isWell) switch
         {
             (false, _) => Health.Unhealthy,
             (true, false) => Health.Degraded,
@@ -51,7 +53,8 @@ public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledg
         };
         return new Health(status, new HealthDetails(
             ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, follower.Seen.Seq,
-            Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3)));
+            Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3),
+            elsewhere is null ? null : new AirtableHealth(elsewhere.IsAvailable, elsewhere.Findings, elsewhere.Vanished, elsewhere.SeenSecondsAgo)));
     }
 
     private ObjectResult Answer(Health health) =>
@@ -75,5 +78,13 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="Redis">Does it answer and take writes? Null when none is configured.</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
+/// <param name="Airtable">Null unless keys are governed there.</param>
 public sealed record HealthDetails(
-    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, long LedgerSeq, double StalenessSeconds);
+    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, long LedgerSeq, double StalenessSeconds, AirtableHealth? Airtable);
+
+/// <summary>How Airtable stands.</summary>
+/// <param name="Available">Did the last polls succeed?</param>
+/// <param name="Findings">Keys that are not let in because their records were changed or taken away by hand.</param>
+/// <param name="Vanished">Records that were missing at once, too many to believe; else 0.</param>
+/// <param name="SeenSecondsAgo">How long ago the last poll that succeeded began; null before the first.</param>
+public sealed record AirtableHealth(bool Available, int Findings, int Vanished, double? SeenSecondsAgo);

@@ -1,0 +1,149 @@
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Airtable;
+
+/// <summary>What is done beside the calls by the node that has the lease: changes whose fate nobody knows are settled, records are put right and show their keys' last use.</summary>
+public sealed partial class AirtableUpkeep(
+    AirtableBook book, AirtableLease lease, AirtableWriter writer, AirtableClient client, AirtableForm form, LedgerFollowerOptions following,
+    IServiceScopeFactory scopes, ILogger<AirtableUpkeep> log)
+{
+    /// <summary>Records written in one go; the rest comes with the next.</summary>
+    private const int MostRepairs = 50;
+
+    private const int MostUses = 500;
+
+    /// <summary>
+    /// Settles what nobody answers for any more. A creation or rotation is undone, because its token was never sent; a revocation or disabling is completed;
+    /// another change takes what Airtable holds.
+    /// </summary>
+    /// <exception cref="StoreUnavailableException">The database cannot be read.</exception>
+    /// <exception cref="LedgerUnavailableException">The database cannot be written.</exception>
+    public async Task SettleAsync(CancellationToken cancellationToken)
+    {
+        // With one node, what another process began has nobody who could end it.
+        var isAlone = !following.IsShared;
+        var overdue = await book.ReadAsync(
+            (database, now) => database.AirtableIntents.AsNoTracking()
+                .Where(intent => intent.State == IntentState.Unknown || intent.Deadline <= now || (isAlone && intent.Owner != lease.Node))
+                .ToListAsync(cancellationToken),
+            cancellationToken);
+        foreach (var operation in overdue.GroupBy(intent => intent.Operation))
+            await SettleAsync(operation.Key, [.. operation], cancellationToken);
+    }
+
+    /// <summary>Writes records again that are not what is true.</summary>
+    /// <exception cref="AirtableException">Airtable does not answer.</exception>
+    public async Task RepairAsync(CancellationToken cancellationToken)
+    {
+        var broken = await book.ReadAsync(
+            database => (from row in database.AirtableRows.AsNoTracking()
+                         where row.IsDirty && !database.AirtableIntents.Any(intent => intent.KeyId == row.KeyId)
+                         join key in database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)) on row.KeyId equals key.Id
+                         select new { row, key }).Take(MostRepairs).ToListAsync(cancellationToken),
+            cancellationToken);
+        await Task.WhenAll(broken.Select(one => RepairAsync(one.row, one.key)));
+    }
+
+    /// <summary>Shows in the records when keys were last used, where that has changed.</summary>
+    /// <exception cref="AirtableException">Airtable does not answer.</exception>
+    public async Task ShowUseAsync(CancellationToken cancellationToken)
+    {
+        var used = await book.ReadAsync(
+            database => (from row in database.AirtableRows.AsNoTracking()
+                         where !row.IsUndone && !row.IsDirty && row.RecordId != "" && row.MissingSweeps == 0
+                         let last = database.Secrets.Where(secret => EF.Property<KeyId>(secret, SecretColumns.KeyId) == row.KeyId).Max(secret => secret.LastUsedAt)
+                         where last != null && (row.LastUsedAt == null || row.LastUsedAt < last)
+                         select new { row.KeyId, row.RecordId, Last = last }).Take(MostUses).ToListAsync(cancellationToken),
+            cancellationToken);
+        await Task.WhenAll(used.Select(async one =>
+        {
+            await writer.ShowUseAsync(one.RecordId, one.Last!.Value);
+            await book.WriteAsync(
+                (database, _) => database.AirtableRows.Where(row => row.KeyId == one.KeyId)
+                    .ExecuteUpdateAsync(set => set.SetProperty(row => row.LastUsedAt, one.Last), CancellationToken.None),
+                CancellationToken.None);
+        }));
+    }
+
+    private async Task RepairAsync(AirtableRow row, ApiKey key)
+    {
+        var written = await writer.RepairAsync(key, row.RecordId.Length > 0 ? row.RecordId : null);
+        // Only if no change has come in between, whose own is the newer.
+        await book.WriteAsync(
+            (database, _) => database.AirtableRows.Where(known => known.KeyId == row.KeyId && known.Mac == row.Mac && known.IsDirty)
+                .ExecuteUpdateAsync(
+                    set => set
+                        .SetProperty(known => known.IsDirty, false).SetProperty(known => known.RecordId, written.RecordId)
+                        .SetProperty(known => known.Mac, written.Mac),
+                    CancellationToken.None),
+            CancellationToken.None);
+    }
+
+    private async Task SettleAsync(Guid operation, List<AirtableIntent> intents, CancellationToken cancellationToken)
+    {
+        Dictionary<KeyId, WrittenRow>? held = null;
+        if (intents.TrueForAll(intent => intent.Kind == IntentKind.Update))
+        {
+            try
+            {
+                held = await FindHeldAsync(intents, cancellationToken);
+            }
+            catch (AirtableException exception)
+            {
+                LogUnsettled(intents[0].KeyId, exception.Message);
+                return;
+            }
+        }
+
+        var isCompleted = held is not null || intents.TrueForAll(intent => intent.Kind == IntentKind.End);
+        await using var scope = scopes.CreateAsyncScope();
+        await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
+            async open =>
+            {
+                var change = (SqlLedgerChange)open;
+                var left = await change.Database.AirtableIntents.Where(intent => intent.Operation == operation).ToListAsync(CancellationToken.None);
+                if (isCompleted)
+                    await AirtableOutcome.CompleteAsync(change, left, held);
+                else
+                    await AirtableOutcome.UndoAsync(change, left);
+                return true;
+            },
+            CancellationToken.None);
+        LogSettled(intents[0].KeyId, isCompleted ? "completed" : "undone");
+    }
+
+    /// <returns>Null when Airtable does not hold what was meant.</returns>
+    private async Task<Dictionary<KeyId, WrittenRow>?> FindHeldAsync(List<AirtableIntent> intents, CancellationToken cancellationToken)
+    {
+        var held = new Dictionary<KeyId, WrittenRow>();
+        foreach (var intent in intents)
+        {
+            var row = await book.ReadAsync(
+                database => database.AirtableRows.AsNoTracking().SingleOrDefaultAsync(known => known.KeyId == intent.KeyId, cancellationToken), cancellationToken);
+            if (row is null or { RecordId: "" }
+                || await client.FindAsync(row.RecordId, AirtableUrgency.Change, cancellationToken) is not { } record
+                || !form.IsOurs(record)
+                || !AirtableForm.AreEqual(AirtableForm.FieldsOf(JsonSerializer.Deserialize<KeyRecord>(intent.Record)!.ToKey()), record.Fields))
+            {
+                return null;
+            }
+
+            held[intent.KeyId] = new WrittenRow(record.Id, AirtableForm.MacOf(record)!);
+        }
+
+        return held;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A change of {KeyId} whose fate was not known is {Outcome}")]
+    private partial void LogSettled(KeyId keyId, string outcome);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A change of {KeyId} cannot be settled yet. {Problem}")]
+    private partial void LogUnsettled(KeyId keyId, string problem);
+}
