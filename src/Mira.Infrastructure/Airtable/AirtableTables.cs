@@ -19,7 +19,11 @@ internal static class AirtableTables
             intents.ToTable("airtable_intents").HasKey(intent => intent.KeyId);
             intents.HasIndex(intent => intent.Operation);
         });
-        model.Entity<AirtableState>().ToTable("airtable_state").Property(state => state.Id).ValueGeneratedNever();
+        model.Entity<AirtableState>(states =>
+        {
+            states.ToTable("airtable_state").Property(state => state.Id).ValueGeneratedNever();
+            states.HasData(new AirtableState());
+        });
     }
 }
 

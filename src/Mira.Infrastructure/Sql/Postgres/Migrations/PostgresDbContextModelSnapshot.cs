@@ -59,6 +59,10 @@ namespace Mira.Infrastructure.Sql
                         .HasColumnType("boolean")
                         .HasColumnName("is_disabled");
 
+                    b.Property<bool>("IsWithheld")
+                        .HasColumnType("boolean")
+                        .HasColumnName("is_withheld");
+
                     b.Property<long?>("LapseAt")
                         .HasColumnType("bigint")
                         .HasColumnName("lapse_at");
@@ -246,6 +250,182 @@ namespace Mira.Infrastructure.Sql
                     b.HasIndex("Type", "Seq");
 
                     b.ToTable("ledger", (string)null);
+                });
+
+            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableIntent", b =>
+                {
+                    b.Property<string>("KeyId")
+                        .HasColumnType("text")
+                        .HasColumnName("key_id")
+                        .UseCollation("C");
+
+                    b.Property<string>("Answer")
+                        .HasColumnType("text")
+                        .HasColumnName("answer")
+                        .UseCollation("C");
+
+                    b.Property<string>("AnswerCaller")
+                        .HasColumnType("text")
+                        .HasColumnName("answer_caller")
+                        .UseCollation("C");
+
+                    b.Property<string>("AnswerFingerprint")
+                        .HasColumnType("text")
+                        .HasColumnName("answer_fingerprint")
+                        .UseCollation("C");
+
+                    b.Property<string>("AnswerKey")
+                        .HasColumnType("text")
+                        .HasColumnName("answer_key")
+                        .UseCollation("C");
+
+                    b.Property<long>("Deadline")
+                        .HasColumnType("bigint")
+                        .HasColumnName("deadline");
+
+                    b.Property<string>("Events")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("events")
+                        .UseCollation("C");
+
+                    b.Property<int>("Kind")
+                        .HasColumnType("integer")
+                        .HasColumnName("kind");
+
+                    b.Property<string>("Mac")
+                        .HasColumnType("text")
+                        .HasColumnName("mac")
+                        .UseCollation("C");
+
+                    b.Property<Guid>("Operation")
+                        .HasColumnType("uuid")
+                        .HasColumnName("operation");
+
+                    b.Property<string>("Owner")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("owner")
+                        .UseCollation("C");
+
+                    b.Property<string>("Record")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("record")
+                        .UseCollation("C");
+
+                    b.Property<string>("RecordId")
+                        .HasColumnType("text")
+                        .HasColumnName("record_id")
+                        .UseCollation("C");
+
+                    b.Property<int>("State")
+                        .HasColumnType("integer")
+                        .HasColumnName("state");
+
+                    b.HasKey("KeyId");
+
+                    b.HasIndex("Operation");
+
+                    b.ToTable("airtable_intents", (string)null);
+                });
+
+            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableRow", b =>
+                {
+                    b.Property<string>("KeyId")
+                        .HasColumnType("text")
+                        .HasColumnName("key_id")
+                        .UseCollation("C");
+
+                    b.Property<string>("Finding")
+                        .HasColumnType("text")
+                        .HasColumnName("finding")
+                        .UseCollation("C");
+
+                    b.Property<bool>("IsDirty")
+                        .HasColumnType("boolean")
+                        .HasColumnName("is_dirty");
+
+                    b.Property<bool>("IsUndone")
+                        .HasColumnType("boolean")
+                        .HasColumnName("is_undone");
+
+                    b.Property<long?>("LastUsedAt")
+                        .HasColumnType("bigint")
+                        .HasColumnName("last_used_at");
+
+                    b.Property<string>("Mac")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("mac")
+                        .UseCollation("C");
+
+                    b.Property<int>("MissingSweeps")
+                        .HasColumnType("integer")
+                        .HasColumnName("missing_sweeps");
+
+                    b.Property<string>("RecordId")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("record_id")
+                        .UseCollation("C");
+
+                    b.HasKey("KeyId");
+
+                    b.HasIndex("Finding");
+
+                    b.HasIndex("IsDirty");
+
+                    b.ToTable("airtable_rows", (string)null);
+                });
+
+            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableState", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("integer")
+                        .HasColumnName("id");
+
+                    b.Property<long>("Fence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("fence");
+
+                    b.Property<long>("HeldUntil")
+                        .HasColumnType("bigint")
+                        .HasColumnName("held_until");
+
+                    b.Property<string>("Holder")
+                        .HasColumnType("text")
+                        .HasColumnName("holder")
+                        .UseCollation("C");
+
+                    b.Property<long?>("PolledAt")
+                        .HasColumnType("bigint")
+                        .HasColumnName("polled_at");
+
+                    b.Property<long?>("SeenUntil")
+                        .HasColumnType("bigint")
+                        .HasColumnName("seen_until");
+
+                    b.Property<long?>("SweptAt")
+                        .HasColumnType("bigint")
+                        .HasColumnName("swept_at");
+
+                    b.Property<int>("Vanished")
+                        .HasColumnType("integer")
+                        .HasColumnName("vanished");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("airtable_state", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = 1,
+                            Fence = 0L,
+                            HeldUntil = 0L,
+                            Vanished = 0
+                        });
                 });
 
             modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerHead", b =>
