@@ -212,5 +212,5 @@ public sealed class RedisKeyCacheTests
         await RedisNode.WaitForAsync(() => _redis.KeyExists(NameOf(id)) && _redis.KeyTimeToLive(NameOf(id)) is not null);
     }
 
-    private string NameOf(KeyId id) => $"mira:key:1:{_node.Changes.Epoch}:{id}";
+    private string NameOf(KeyId id) => $"mira:key:2:{_node.Changes.Epoch}:{id}";
 }
