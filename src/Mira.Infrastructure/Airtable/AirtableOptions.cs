@@ -29,6 +29,9 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
     /// <summary>Airtable's limit for a base.</summary>
     internal int CallsPerSecond { get; init; } = 5;
 
+    /// <summary>What that limit is for: a second, and a little for clocks that do not run alike.</summary>
+    internal TimeSpan Second { get; init; } = TimeSpan.FromSeconds(1.02);
+
     /// <summary>How long Airtable refuses everything after that limit was exceeded.</summary>
     internal TimeSpan LockOut { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -7,9 +7,6 @@ namespace Mira.Infrastructure.Airtable;
 /// </summary>
 public sealed class AirtablePace : IDisposable
 {
-    /// <summary>A second, and a little for clocks that do not run alike.</summary>
-    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1.02);
-
     /// <summary>What has waited so long goes before changes, or polls would starve under many of them.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
@@ -18,6 +15,7 @@ public sealed class AirtablePace : IDisposable
     private readonly TimeProvider _clock;
     private readonly long _origin;
     private readonly int _limit;
+    private readonly TimeSpan _second;
     private readonly TimeSpan _lockOut;
     private readonly ITimer _timer;
     private readonly Lock _lock = new();
@@ -34,11 +32,12 @@ public sealed class AirtablePace : IDisposable
         _clock = clock;
         _origin = clock.GetTimestamp();
         _limit = options.CallsPerSecond;
+        _second = options.Second;
         _lockOut = options.LockOut;
         _timer = clock.CreateTimer(_ => Pump(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         // Another process may have used this second up.
         for (var place = 0; place < _limit; place++)
-            _free.Enqueue(Second);
+            _free.Enqueue(_second);
     }
 
     /// <summary>How long nothing may go yet; zero when calls may.</summary>
@@ -61,7 +60,7 @@ public sealed class AirtablePace : IDisposable
             var free = _free.Count;
             _free.Clear();
             for (var place = 0; place < free; place++)
-                _free.Enqueue(Now + Second);
+                _free.Enqueue(Now + _second);
         }
     }
 
@@ -116,7 +115,7 @@ public sealed class AirtablePace : IDisposable
     private void Leave()
     {
         lock (_lock)
-            _free.Enqueue(Now + Second);
+            _free.Enqueue(Now + _second);
         Pump();
     }
 
