@@ -71,9 +71,6 @@ internal sealed class AirtableChange(SqlLedgerChange change) : ILedgerChange
         var operation = Guid.NewGuid();
         var drafts = changed.SelectMany(one => one.Events.Select(happened => scope.DraftOf(happened, one.Entity.Id.Value)))
             .Concat(_systemEvents.Select(happened => scope.DraftOf(happened, null))).Concat(_drafts).ToList();
-        foreach (var entry in Database.ChangeTracker.Entries().Where(entry => entry.Entity is ApiKey or Secret).ToList())
-            entry.State = EntityState.Detached;
-
         List<AirtableIntent> intents = [.. changed.Select((one, index) => new AirtableIntent
         {
             KeyId = one.Entity.Id,
@@ -88,6 +85,9 @@ internal sealed class AirtableChange(SqlLedgerChange change) : ILedgerChange
             Owner = owner,
             Deadline = change.Now + life,
         })];
+        // Only now: what is let go of also leaves the keys.
+        foreach (var entry in Database.ChangeTracker.Entries().Where(entry => entry.Entity is ApiKey or Secret).ToList())
+            entry.State = EntityState.Detached;
         Database.AirtableIntents.AddRange(intents);
         return intents;
     }

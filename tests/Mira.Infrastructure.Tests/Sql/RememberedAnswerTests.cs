@@ -4,6 +4,7 @@ namespace Mira.Infrastructure.Tests.Sql;
 
 [TestFixture(StoreKind.Sqlite)]
 [TestFixture(StoreKind.Postgres)]
+[TestFixture(StoreKind.Airtable)]
 public sealed class RememberedAnswerTests(StoreKind kind) : IDisposable
 {
     private static readonly Repeat Repeat = new("mira_key_000000000001", "once", "ab");

@@ -6,6 +6,7 @@ namespace Mira.Infrastructure.Tests.Sql;
 
 [TestFixture(StoreKind.Sqlite)]
 [TestFixture(StoreKind.Postgres)]
+[TestFixture(StoreKind.Airtable)]
 public sealed class SqlKeyStoreTests(StoreKind kind) : IDisposable
 {
     private readonly KeyFilters _filters = new();

@@ -5,6 +5,7 @@ namespace Mira.Infrastructure.Tests.Sql;
 
 [TestFixture(StoreKind.Sqlite)]
 [TestFixture(StoreKind.Postgres)]
+[TestFixture(StoreKind.Airtable)]
 public sealed class SqlLedgerReaderTests(StoreKind kind) : IDisposable
 {
     private static readonly EventFilter All = new(null, null, null, null, null, null, 100);

@@ -8,6 +8,7 @@ namespace Mira.Infrastructure.Tests.Sql;
 
 [TestFixture(StoreKind.Sqlite)]
 [TestFixture(StoreKind.Postgres)]
+[TestFixture(StoreKind.Airtable)]
 public sealed class SqlUsageStoreTests(StoreKind kind) : IDisposable
 {
     private Store _store = null!;

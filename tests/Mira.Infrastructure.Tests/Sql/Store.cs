@@ -11,6 +11,8 @@ using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Sql;
+using Mira.Infrastructure.Tests.Airtable;
+using Mira.TestServers.Airtable;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
@@ -19,6 +21,9 @@ public enum StoreKind
 {
     Sqlite,
     Postgres,
+
+    /// <summary>Airtable, with its ledger and mirror in SQLite.</summary>
+    Airtable,
 }
 
 /// <summary>A store as a node has it, in a real database of its own, with a hand on every command.</summary>
@@ -41,7 +46,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
         Ledger = new SqlLedger(this, Sql, Gate, Follower, Scope, NullLogger<SqlLedger>.Instance);
         Usage = new SqlUsageStore(this, Sql, Gate, Directory);
         Watch.Clock = Clock;
-        _services = new ServiceCollection().AddSingleton<ILedger>(Ledger).BuildServiceProvider();
+        _services = new ServiceCollection().AddSingleton(_ => Ledger).BuildServiceProvider();
     }
 
     public CommandWatch Watch { get; } = new();
@@ -66,7 +71,13 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
 
     public WriteGate Gate { get; }
 
-    public SqlLedger Ledger { get; }
+    public ILedger Ledger { get; private set; }
+
+    /// <summary>May other nodes write to it?</summary>
+    public bool IsShared => _database is PostgresDatabase;
+
+    /// <summary>Null unless keys are governed in Airtable.</summary>
+    public GoverningNode? Airtable { get; private set; }
 
     public SqlUsageStore Usage { get; }
 
@@ -81,9 +92,20 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
 
     public static async Task<Store> OpenAsync(StoreKind kind = StoreKind.Sqlite)
     {
-        var store = new Store(kind == StoreKind.Sqlite ? await SqliteDatabase.MakeAsync() : await PostgresDatabase.MakeAsync());
+        var store = new Store(kind == StoreKind.Postgres ? await PostgresDatabase.MakeAsync() : await SqliteDatabase.MakeAsync());
         await store.Follower.StartAsync(CancellationToken.None);
+        if (kind == StoreKind.Airtable)
+            await store.GovernAsync();
         return store;
+    }
+
+    /// <summary>From here on keys are governed in a table.</summary>
+    /// <param name="table">Null for a new one.</param>
+    /// <param name="server">Null for the one all tests share.</param>
+    public async Task GovernAsync(string? table = null, AirtableServer? server = null)
+    {
+        Airtable = await GoverningNode.JoinAsync(this, table, server);
+        Ledger = Airtable.Ledger;
     }
 
     /// <summary>A store nobody has opened yet.</summary>
@@ -174,6 +196,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
 
     public void Dispose()
     {
+        Airtable?.Dispose();
         Follower.Dispose();
         Gate.Dispose();
         _services.Dispose();

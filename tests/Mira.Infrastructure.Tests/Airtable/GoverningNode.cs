@@ -1,0 +1,86 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
+using Mira.Infrastructure.Airtable;
+using Mira.Infrastructure.Sql;
+using Mira.Infrastructure.Tests.Sql;
+using Mira.TestServers.Airtable;
+
+namespace Mira.Infrastructure.Tests.Airtable;
+
+/// <summary>The half of a node that talks to Airtable, over a store's database and a table of its own.</summary>
+internal sealed class GoverningNode : IDisposable
+{
+    private readonly ServiceProvider _services;
+
+    private GoverningNode(Store store, AirtableServer server, AirtableOptions options)
+    {
+        Server = server;
+        Options = options;
+        _services = new ServiceCollection()
+            .AddLogging()
+            .AddSingleton(TimeProvider.System)
+            .AddSingleton(HeldKey.Peppers)
+            .AddSingleton<Microsoft.EntityFrameworkCore.IDbContextFactory<MiraDbContext>>(store)
+            .AddSingleton(store.Sql)
+            .AddSingleton(store.Gate)
+            .AddSingleton(store.Follower)
+            .AddSingleton(new GatheredEvents(TimeProvider.System))
+            .AddSingleton(new LedgerFollowerOptions { IsShared = store.IsShared })
+            .AddScoped(_ => store.Scope)
+            .AddScoped<SqlLedger>()
+            .AddMiraAirtable(options)
+            .BuildServiceProvider();
+        Ledger = new AirtableLedger(
+            Get<SqlLedger>(), Get<AirtableCourier>(), Get<AirtableBook>(), Lease, store.Scope, TimeProvider.System, NullLogger<AirtableLedger>.Instance);
+    }
+
+    public AirtableServer Server { get; }
+
+    public AirtableOptions Options { get; }
+
+    public AirtableSheet Sheet => Server.Sheet(Options.Table);
+
+    public AirtableLedger Ledger { get; }
+
+    public AirtableLease Lease => Get<AirtableLease>();
+
+    public AirtableWatch Watch => Get<AirtableWatch>();
+
+    public AirtableUpkeep Upkeep => Get<AirtableUpkeep>();
+
+    public AirtableSight Sight => Get<AirtableSight>();
+
+    public AirtableCourier Courier => Get<AirtableCourier>();
+
+    public GatheredEvents Gathered => Get<GatheredEvents>();
+
+    public AirtableBook Book => Get<AirtableBook>();
+
+    /// <param name="table">Null for a new table of its own.</param>
+    /// <param name="server">Null for the one all tests share.</param>
+    public static async Task<GoverningNode> JoinAsync(Store store, string? table = null, AirtableServer? server = null)
+    {
+        server ??= await SharedAirtable.ServerAsync();
+        var options = new AirtableOptions(server.Token, server.BaseId, table ?? $"keys {Guid.NewGuid():N}", server.Url)
+        {
+            CallsPerSecond = 10_000,
+            Second = TimeSpan.FromMilliseconds(1),
+            LockOut = TimeSpan.FromMilliseconds(200),
+            ChangePatience = new AirtablePatience(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(2)),
+            BackgroundPatience = new AirtablePatience(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(2)),
+            RetryDelay = TimeSpan.FromMilliseconds(5),
+            BreakDuration = TimeSpan.FromMilliseconds(500),
+        };
+        var node = new GoverningNode(store, server, options);
+        if (table is null)
+            await AirtableSchema.CreateTableAsync(node.Get<AirtableClient>(), CancellationToken.None);
+        return node;
+    }
+
+    public T Get<T>()
+        where T : notnull => _services.GetRequiredService<T>();
+
+    public void Dispose() => _services.Dispose();
+}
