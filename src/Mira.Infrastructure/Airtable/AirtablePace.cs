@@ -50,6 +50,16 @@ public sealed class AirtablePace : IDisposable
         }
     }
 
+    /// <summary>How many calls wait for their turn.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_lock)
+                return _changes.Count + _others.Count;
+        }
+    }
+
     private TimeSpan Now => _clock.GetElapsedTime(_origin);
 
     /// <summary>Another process made the calls until now: it may have used this second up.</summary>

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Mira.Infrastructure.Airtable;
 using Mira.TestServers.Airtable;
@@ -84,6 +85,19 @@ internal sealed class AirtableFaultTests
 
         Assert.That(failure.Fate, Is.EqualTo(AirtableFate.Unknown));
         Assert.That(_node.Server.Calls.Count - before, Is.EqualTo(4), "and nobody but the client itself repeats it");
+    }
+
+    // The platform sends a call without a body again by itself when its connection is closed; such calls would be counted by nobody.
+    [Test]
+    public async Task A_read_whose_connection_is_closed_arrives_as_often_as_the_client_sends_it()
+    {
+        await using var closing = new ClosingServer();
+        await using var node = AirtableNode.Beside(_node.Server, options => options with { Url = closing.Url });
+
+        var failure = await FailureOf(node.Client.FindAsync("rec00000000000000", AirtableUrgency.Change, CancellationToken.None));
+
+        Assert.That(failure.Fate, Is.EqualTo(AirtableFate.Unknown));
+        Assert.That(closing.Requests, Is.EqualTo(4));
     }
 
     [Test]
@@ -225,4 +239,46 @@ internal sealed class AirtableFaultTests
         (await _node.Client.UpdateAsync([new AirtableRecord(recordId, new JsonObject { ["version"] = version })], AirtableUrgency.Change, CancellationToken.None)).Single();
 
     private static async Task<AirtableException> FailureOf(Task call) => (await Assert.ThrowsAsync<AirtableException>(() => call))!;
+
+    /// <summary>Reads what is asked and hangs up.</summary>
+    private sealed class ClosingServer : IAsyncDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly Task _loop;
+        private int _requests;
+
+        public ClosingServer()
+        {
+            _listener.Start();
+            _loop = ServeAsync();
+        }
+
+        public int Requests => _requests;
+
+        public Uri Url => new($"http://{_listener.LocalEndpoint}/");
+
+        public async ValueTask DisposeAsync()
+        {
+            _listener.Stop();
+            await _loop;
+            _listener.Dispose();
+        }
+
+        private async Task ServeAsync()
+        {
+            try
+            {
+                while (true)
+                {
+                    using var client = await _listener.AcceptTcpClientAsync();
+                    if (await client.GetStream().ReadAsync(new byte[65_536]) > 0)
+                        _requests++;
+                }
+            }
+            catch (SocketException)
+            {
+                // Stopped.
+            }
+        }
+    }
 }

@@ -128,6 +128,30 @@ internal sealed class AirtableResilienceTests
     }
 
     [Test]
+    public async Task A_call_keeps_its_place_until_a_second_after_its_answer()
+    {
+        await using var one = AirtableNode.Beside(
+            _server,
+            options => options with { CallsPerSecond = 1, Second = TimeSpan.FromSeconds(1), BackgroundPatience = new AirtablePatience(TimeSpan.FromHours(1), TimeSpan.FromHours(2)) },
+            _clock);
+        var held = _server.Hold(_ => true);
+        var first = one.Client.FindAsync("rec00000000000000", AirtableUrgency.Background, CancellationToken.None);
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        await held.Arrived;
+        var second = one.Client.FindAsync("rec00000000000000", AirtableUrgency.Background, CancellationToken.None);
+
+        _clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.That(one.Pace.Waiting, Is.EqualTo(1));
+        await held.ReleaseAsync();
+        await first;
+        Assert.That(one.Pace.Waiting, Is.EqualTo(1));
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.That(one.Pace.Waiting, Is.Zero);
+
+        await second;
+    }
+
+    [Test]
     public async Task A_call_whose_time_is_over_while_it_is_on_its_way_has_an_unknown_fate()
     {
         await using var slow = AirtableNode.Beside(
