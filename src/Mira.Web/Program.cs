@@ -4,6 +4,7 @@ using Mira.Application.Limits;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Infrastructure;
+using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
 using Mira.Web.Hosting;
@@ -20,7 +21,7 @@ try
         return 0;
     }
 
-    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync));
+    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync, CreateTableAsync));
 }
 catch (OperationCanceledException)
 {
@@ -110,4 +111,16 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     await using var app = builder.Build();
     var counts = await app.Services.GetRequiredService<SqlStore>().CountLiveSecretsAsync(TimeProvider.System.GetUtcNow(), cancellationToken);
     VerbLine.PrintPeppers(store.Peppers, counts);
+}
+
+static async Task CreateTableAsync(CancellationToken cancellationToken)
+{
+    var builder = CreateBuilder([]);
+    builder.Logging.ClearProviders();
+    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddAirtableClient(AirtableOptions.Read(new SettingReader(path => builder.Configuration[path])));
+    await using var app = builder.Build();
+    var client = app.Services.GetRequiredService<AirtableClient>();
+    VerbLine.PrintDone(await AirtableSetup.CreateTableAsync(client, cancellationToken));
+    await AirtableSetup.DemandAsync(client, cancellationToken);
 }

@@ -29,7 +29,7 @@ internal sealed partial record AirtableAnswer(JsonObject Body, DateTimeOffset? S
 
     /// <summary>Something came that Airtable does not send; what became of a change is unknown.</summary>
     public static AirtableException Nonsense(string what, HttpStatusCode? status = null, Exception? inner = null) =>
-        new($"answered {what}", AirtableFate.Unknown, inner) { Status = status };
+        new($"answered {what}", AirtableFate.Unknown, inner) { Status = status, IsPassing = true };
 
     private static JsonObject? Parse(string? mediaType, byte[] bytes)
     {

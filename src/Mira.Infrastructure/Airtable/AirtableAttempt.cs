@@ -42,7 +42,6 @@ internal sealed class AirtableAttempt(AirtableOptions options, AirtablePace pace
         using var request = new HttpRequestMessage(call.Method, new Uri(options.Url, "v0/" + call.Path));
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", options.Token);
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
-        request.Headers.ConnectionClose = true;
         if (call.Body is not null)
             request.Content = JsonContent.Create(call.Body);
         using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
@@ -55,6 +54,7 @@ internal sealed class AirtableAttempt(AirtableOptions options, AirtablePace pace
     private static AirtableException? Failure(Exception exception) => exception switch
     {
         AirtableException failure => failure,
+        HttpRequestException { InnerException: SentBeforeException } => Lost("broke off", isUnconnected: false, exception),
         // The platform's limit for connecting looks like this; nothing of the call has been sent then.
         OperationCanceledException { InnerException: TimeoutException } => Lost("could not be connected to in time", isUnconnected: true, exception),
         OperationCanceledException => Lost("did not answer in time", isUnconnected: false, exception),

@@ -50,6 +50,16 @@ public sealed class AirtablePace : IDisposable
         }
     }
 
+    /// <summary>How many calls wait for their turn.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_lock)
+                return _changes.Count + _others.Count;
+        }
+    }
+
     private TimeSpan Now => _clock.GetElapsedTime(_origin);
 
     /// <summary>Another process made the calls until now: it may have used this second up.</summary>
@@ -67,22 +77,20 @@ public sealed class AirtablePace : IDisposable
     /// <summary>Waits for a turn.</summary>
     /// <returns>The place, to be given back when the answer has come or is given up.</returns>
     /// <exception cref="AirtableException">Nothing may go, and a change does not wait so long.</exception>
-    internal async Task<IDisposable> EnterAsync(AirtableUrgency urgency, CancellationToken cancellationToken)
+    internal Task<IDisposable> EnterAsync(AirtableUrgency urgency, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         var waiter = new Waiter(this);
         lock (_lock)
         {
             if (urgency == AirtableUrgency.Change && Left() is { Ticks: > 0 } left)
-                throw TooMany(left);
+                return Task.FromException<IDisposable>(TooMany(left));
             waiter.Since = Now;
-            waiter.Queue = urgency == AirtableUrgency.Change ? _changes : _others;
-            waiter.Node = waiter.Queue.AddLast(waiter);
+            waiter.Node = (urgency == AirtableUrgency.Change ? _changes : _others).AddLast(waiter);
         }
 
         Pump();
-        await using (cancellationToken.UnsafeRegister(static (state, token) => ((Waiter)state!).Cancel(token), waiter))
-            return await waiter.Turn.Task;
+        waiter.CancelBy(cancellationToken);
+        return waiter.Turn.Task;
     }
 
     /// <summary>Airtable refused a call because there were too many.</summary>
@@ -101,7 +109,7 @@ public sealed class AirtablePace : IDisposable
         }
 
         foreach (var waiter in refused)
-            waiter.Turn.TrySetException(TooMany(left));
+            waiter.Refuse(TooMany(left));
         Pump();
     }
 
@@ -127,8 +135,8 @@ public sealed class AirtablePace : IDisposable
             var now = Now;
             while (now >= _lockedUntil && _free.TryPeek(out var free) && now >= free && Next(now) is { } waiter)
             {
-                waiter.Queue!.Remove(waiter.Node!);
-                if (waiter.Turn.TrySetResult(new Place(this)))
+                waiter.Node!.List!.Remove(waiter.Node);
+                if (waiter.Give(new Place(this)))
                     _free.Dequeue();
             }
 
@@ -157,15 +165,35 @@ public sealed class AirtablePace : IDisposable
 
     private sealed class Waiter(AirtablePace pace)
     {
+        private CancellationTokenRegistration _cancellation;
+
         public TaskCompletionSource<IDisposable> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public TimeSpan Since { get; set; }
 
-        public LinkedList<Waiter>? Queue { get; set; }
-
         public LinkedListNode<Waiter>? Node { get; set; }
 
-        public void Cancel(CancellationToken cancellationToken)
+        public bool Give(IDisposable place)
+        {
+            _cancellation.Unregister();
+            return Turn.TrySetResult(place);
+        }
+
+        public void Refuse(AirtableException refusal)
+        {
+            _cancellation.Unregister();
+            Turn.TrySetException(refusal);
+        }
+
+        public void CancelBy(CancellationToken cancellationToken)
+        {
+            _cancellation = cancellationToken.UnsafeRegister(static (state, token) => ((Waiter)state!).Cancel(token), this);
+            // It may have got its turn before this was set.
+            if (Turn.Task.IsCompleted)
+                _cancellation.Unregister();
+        }
+
+        private void Cancel(CancellationToken cancellationToken)
         {
             if (Turn.TrySetCanceled(cancellationToken))
                 pace.Remove(this);

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
@@ -6,6 +7,8 @@ namespace Mira.Infrastructure.Airtable;
 
 public static class AirtableRegistration
 {
+    private static readonly HttpRequestOptionsKey<bool> HasConnected = new("Mira.HasConnected");
+
     private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(3);
 
     /// <summary>Keys are governed in the table, and verified from the ledger's database as with any other store.</summary>
@@ -45,9 +48,39 @@ public static class AirtableRegistration
                 AllowAutoRedirect = false,
                 UseCookies = false,
                 ConnectTimeout = ConnectPatience,
+                // A connection that was kept may be dead by now, and then nobody knows whether the call went out.
+                PooledConnectionLifetime = TimeSpan.Zero,
+                ConnectCallback = ConnectOnceAsync,
             })
             // Addresses name the base, and headers hold the token.
             .RemoveAllLoggers();
         return services;
     }
+
+    /// <summary>
+    /// The platform by itself sends a request without a body up to three times more when its connection is closed before an answer. The pace would
+    /// know nothing of these calls.
+    /// </summary>
+    private static async ValueTask<Stream> ConnectOnceAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var options = context.InitialRequestMessage.Options;
+        if (options.TryGetValue(HasConnected, out _))
+            throw new SentBeforeException();
+
+        options.Set(HasConnected, true);
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 }
+
+/// <summary>The platform wanted to send a request once more by itself.</summary>
+internal sealed class SentBeforeException() : IOException("Sent before.");

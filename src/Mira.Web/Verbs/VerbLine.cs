@@ -13,7 +13,7 @@ public static class VerbLine
 {
     /// <summary>The verbs, as the host carries them out.</summary>
     public sealed record Verbs(
-        Func<string, string?, CancellationToken, Task> CreateAdmin, Func<CancellationToken, Task> PepperStatus);
+        Func<string, string?, CancellationToken, Task> CreateAdmin, Func<CancellationToken, Task> PepperStatus, Func<CancellationToken, Task> CreateTable);
 
     public static async Task<int> RunAsync(string[] args, Verbs verbs)
     {
@@ -57,6 +57,13 @@ public static class VerbLine
             Console.Out.WriteLine($"{id} unlisted {count}");
     }
 
+    /// <summary>A line for each thing that was done.</summary>
+    public static void PrintDone(IReadOnlyList<string> done)
+    {
+        foreach (var line in done.DefaultIfEmpty("nothing is missing"))
+            Console.Out.WriteLine(line);
+    }
+
     private static RootCommand Commands(Verbs verbs)
     {
         var name = new Option<string>("--name") { Description = "What people call the new key", Required = true };
@@ -65,10 +72,13 @@ public static class VerbLine
         create.SetAction((line, cancellationToken) => verbs.CreateAdmin(line.GetRequiredValue(name), line.GetValue(file), cancellationToken));
         var status = new Command("status", "Counts the live secrets under each pepper");
         status.SetAction((_, cancellationToken) => verbs.PepperStatus(cancellationToken));
+        var createTable = new Command("create-table", "Makes the table of keys, or the fields it lacks");
+        createTable.SetAction((_, cancellationToken) => verbs.CreateTable(cancellationToken));
         return new RootCommand("Mira serves; beside that it does this:")
         {
             new Command("admin", "Admin keys") { create },
             new Command("pepper", "Peppers") { status },
+            new Command("airtable", "Airtable as the store") { createTable },
         };
     }
 

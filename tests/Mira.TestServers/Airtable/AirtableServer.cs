@@ -138,11 +138,13 @@ public sealed class AirtableServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_end.IsCancellationRequested)
+            return;
+
         await _end.CancelAsync();
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         await _app.StopAsync(patience.Token);
         await _app.DisposeAsync();
-        _end.Dispose();
     }
 
     private async Task ServeAsync(HttpContext context)
