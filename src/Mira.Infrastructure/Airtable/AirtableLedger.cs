@@ -12,13 +12,10 @@ namespace Mira.Infrastructure.Airtable;
 /// written to Airtable, then committed with their events and the remembered answer. What nobody knows the fate of is settled by its intent (docs/decisions/0009).
 /// </summary>
 public sealed partial class AirtableLedger(
-    SqlLedger ledger, AirtableCourier courier, AirtableBook book, AirtableLease lease, AuditScope scope, TimeProvider clock, ILogger<AirtableLedger> log) : ILedger
+    SqlLedger ledger, AirtableCourier courier, AirtableBook book, AirtableLease lease, AirtableOptions options, AuditScope scope, TimeProvider clock, ILogger<AirtableLedger> log) : ILedger
 {
     /// <summary>From the decision; longer than all that a change may take, so that nobody settles what is still on its way.</summary>
     private static readonly TimeSpan IntentLife = TimeSpan.FromSeconds(45);
-
-    /// <summary>How long a change waits for the one before it.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
 
@@ -66,7 +63,7 @@ public sealed partial class AirtableLedger(
             }
             catch (KeyUnsettledException exception)
             {
-                if (clock.GetElapsedTime(began) > Patience)
+                if (clock.GetElapsedTime(began) > options.SettlePatience)
                     throw new StoreUnavailableException(exception.Message, exception);
             }
 

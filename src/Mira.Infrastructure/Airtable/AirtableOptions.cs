@@ -41,6 +41,9 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
     /// <summary>The same for what nobody waits for; long enough to outlast a lock-out.</summary>
     internal AirtablePatience BackgroundPatience { get; init; } = new(TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(90));
 
+    /// <summary>How long a change waits for the one before it of the same key.</summary>
+    internal TimeSpan SettlePatience { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>The wait before a second attempt; it doubles before each further one and is spread at random.</summary>
     internal TimeSpan RetryDelay { get; init; } = TimeSpan.FromMilliseconds(250);
 

@@ -33,7 +33,7 @@ internal sealed class GoverningNode : IDisposable
             .AddMiraAirtable(options)
             .BuildServiceProvider();
         Ledger = new AirtableLedger(
-            Get<SqlLedger>(), Get<AirtableCourier>(), Get<AirtableBook>(), Lease, store.Scope, TimeProvider.System, NullLogger<AirtableLedger>.Instance);
+            Get<SqlLedger>(), Get<AirtableCourier>(), Get<AirtableBook>(), Lease, options, store.Scope, TimeProvider.System, NullLogger<AirtableLedger>.Instance);
     }
 
     public AirtableServer Server { get; }
@@ -68,8 +68,9 @@ internal sealed class GoverningNode : IDisposable
             CallsPerSecond = 10_000,
             Second = TimeSpan.FromMilliseconds(1),
             LockOut = TimeSpan.FromMilliseconds(200),
-            ChangePatience = new AirtablePatience(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(2)),
-            BackgroundPatience = new AirtablePatience(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(2)),
+            ChangePatience = new AirtablePatience(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10)),
+            BackgroundPatience = new AirtablePatience(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10)),
+            SettlePatience = TimeSpan.FromMilliseconds(300),
             RetryDelay = TimeSpan.FromMilliseconds(5),
             BreakDuration = TimeSpan.FromMilliseconds(500),
         };
