@@ -31,8 +31,9 @@ public sealed partial class AirtableKeeper(
         await sight.RefreshAsync(cancellationToken);
         try
         {
-            await AirtableTableCheck.DemandAsync(client, either.Token);
-            if (!sight.IsLoaded && await lease.HoldAsync(cancellationToken))
+            if (await AirtableSetup.CheckAsync(client, either.Token) is { } problem)
+                LogAway(problem);
+            else if (!sight.IsLoaded && await lease.HoldAsync(cancellationToken))
                 await watch.SweepAsync(pages: 1, either.Token);
         }
         catch (Exception exception) when (exception is AirtableException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))

@@ -17,6 +17,22 @@ public static class AirtableSetup
             throw new SettingException(TableSetting, $"{string.Join("; ", problems)} (airtable create-table makes what is missing)");
     }
 
+    /// <summary>The same for a start, which goes on without Airtable when that does not answer.</summary>
+    /// <returns>Why it could not be asked; null when the table is right.</returns>
+    /// <exception cref="SettingException">It is not, or Airtable refuses the token or the base.</exception>
+    public static async Task<string?> CheckAsync(AirtableClient client, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await DemandAsync(client, cancellationToken);
+            return null;
+        }
+        catch (SettingException exception) when (exception.InnerException is AirtableException { Status: not (HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.NotFound) } away)
+        {
+            return away.Message;
+        }
+    }
+
     /// <summary>Makes the table or the fields it lacks.</summary>
     /// <returns>What was done, a line each; nothing when there was nothing to do.</returns>
     /// <exception cref="SettingException">It could not be done.</exception>
