@@ -41,6 +41,9 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
     /// <summary>The same for what nobody waits for; long enough to outlast a lock-out.</summary>
     internal AirtablePatience BackgroundPatience { get; init; } = new(TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(90));
 
+    /// <summary>How long a connection is waited for, within an attempt.</summary>
+    internal TimeSpan ConnectPatience { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>The wait before a second attempt; it doubles before each further one and is spread at random.</summary>
     internal TimeSpan RetryDelay { get; init; } = TimeSpan.FromMilliseconds(250);
 

@@ -7,8 +7,6 @@ public static class AirtableRegistration
 {
     private static readonly HttpRequestOptionsKey<bool> HasConnected = new("Mira.HasConnected");
 
-    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(3);
-
     /// <summary>The client of the table, with one pace for all of this process.</summary>
     public static IServiceCollection AddAirtableClient(this IServiceCollection services, AirtableOptions options)
     {
@@ -25,7 +23,7 @@ public static class AirtableRegistration
                 // The token goes to the one address it was given for.
                 AllowAutoRedirect = false,
                 UseCookies = false,
-                ConnectTimeout = ConnectPatience,
+                ConnectTimeout = options.ConnectPatience,
                 // A connection that was kept may be dead by now, and then nobody knows whether the call went out.
                 PooledConnectionLifetime = TimeSpan.Zero,
                 ConnectCallback = ConnectOnceAsync,
