@@ -261,46 +261,4 @@ internal sealed class AirtableFaultTests
         (await _node.Client.UpdateAsync([new AirtableRecord(recordId, new JsonObject { ["version"] = version })], AirtableUrgency.Change, CancellationToken.None)).Single();
 
     private static async Task<AirtableException> FailureOf(Task call) => (await Assert.ThrowsAsync<AirtableException>(() => call))!;
-
-    /// <summary>Reads what is asked and hangs up.</summary>
-    private sealed class ClosingServer : IAsyncDisposable
-    {
-        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-        private readonly Task _loop;
-        private int _requests;
-
-        public ClosingServer()
-        {
-            _listener.Start();
-            _loop = ServeAsync();
-        }
-
-        public int Requests => _requests;
-
-        public Uri Url => new($"http://{_listener.LocalEndpoint}/");
-
-        public async ValueTask DisposeAsync()
-        {
-            _listener.Stop();
-            await _loop;
-            _listener.Dispose();
-        }
-
-        private async Task ServeAsync()
-        {
-            try
-            {
-                while (true)
-                {
-                    using var client = await _listener.AcceptTcpClientAsync();
-                    if (await client.GetStream().ReadAsync(new byte[65_536]) > 0)
-                        _requests++;
-                }
-            }
-            catch (SocketException)
-            {
-                // Stopped.
-            }
-        }
-    }
 }
