@@ -59,11 +59,13 @@ internal sealed class AirtableAttempt(AirtableOptions options, AirtablePace pace
         OperationCanceledException { InnerException: TimeoutException } => Lost("could not be connected to in time", isUnconnected: true, exception),
         OperationCanceledException => Lost("did not answer in time", isUnconnected: false, exception),
         HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => AirtableAnswer.Nonsense("more than is taken", inner: exception),
-        HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
-            or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError } => Lost("could not be connected to", isUnconnected: true, exception),
+        HttpRequestException failure when IsUnconnected(failure.HttpRequestError) => Lost("could not be connected to", isUnconnected: true, exception),
         HttpRequestException or IOException => Lost("broke off", isUnconnected: false, exception),
         _ => null,
     };
+
+    private static bool IsUnconnected(HttpRequestError error) => error is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
+        or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError;
 
     private static AirtableException Lost(string problem, bool isUnconnected, Exception inner) =>
         new(problem, isUnconnected ? AirtableFate.NotSent : AirtableFate.Unknown, inner) { IsPassing = true };

@@ -44,6 +44,9 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
     /// <summary>How long a change waits for the one before it of the same key.</summary>
     internal TimeSpan SettlePatience { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a connection is waited for, within an attempt.</summary>
+    internal TimeSpan ConnectPatience { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>The wait before a second attempt; it doubles before each further one and is spread at random.</summary>
     internal TimeSpan RetryDelay { get; init; } = TimeSpan.FromMilliseconds(250);
 

@@ -13,6 +13,11 @@ namespace Mira.Infrastructure.Airtable;
 /// </remarks>
 public sealed class AirtablePipeline
 {
+    /// <summary>
+    /// So many connections that are waited for in vain end within the patience of a change: it is then known not to have been sent, which would be unknown if its
+    /// time ended amid an attempt.
+    /// </summary>
+    private const int FurtherAttemptsAtAChange = 2;
     private const int FurtherAttempts = 3;
 
     /// <summary>The breaker opens when this many attempts in a row came to nothing.</summary>
@@ -40,7 +45,7 @@ public sealed class AirtablePipeline
         }).Build();
         _pipelines = Enum.GetValues<AirtableUrgency>()
             .SelectMany(urgency => new[] { (urgency, true), (urgency, false) })
-            .ToDictionary(kind => kind, kind => Around(breaker, options.PatienceOf(kind.urgency), kind.Item2, clock));
+            .ToDictionary(kind => kind, kind => Around(breaker, kind.urgency, kind.Item2, clock));
     }
 
     /// <exception cref="AirtableException">It came to nothing, or nobody knows.</exception>
@@ -73,16 +78,16 @@ public sealed class AirtablePipeline
 
     private static ResiliencePipelineBuilder Builder(TimeProvider clock) => new() { TimeProvider = clock };
 
-    private ResiliencePipeline Around(ResiliencePipeline breaker, AirtablePatience patience, bool isRepeatable, TimeProvider clock) => Builder(clock)
-        .AddTimeout(patience.Total)
+    private ResiliencePipeline Around(ResiliencePipeline breaker, AirtableUrgency urgency, bool isRepeatable, TimeProvider clock) => Builder(clock)
+        .AddTimeout(_options.PatienceOf(urgency).Total)
         .AddRetry(new RetryStrategyOptions
         {
             ShouldHandle = result => ValueTask.FromResult(
                 result.Outcome.Exception is AirtableException { IsPassing: true } failure
                 && (isRepeatable || failure.Fate == AirtableFate.NotSent)
-                && !(failure.RetryAfter > patience.Total)),
+                && !(failure.RetryAfter > _options.PatienceOf(urgency).Total)),
             DelayGenerator = result => ValueTask.FromResult((result.Outcome.Exception as AirtableException)?.RetryAfter),
-            MaxRetryAttempts = FurtherAttempts,
+            MaxRetryAttempts = urgency == AirtableUrgency.Change ? FurtherAttemptsAtAChange : FurtherAttempts,
             Delay = _options.RetryDelay,
             BackoffType = DelayBackoffType.Exponential,
             UseJitter = true,

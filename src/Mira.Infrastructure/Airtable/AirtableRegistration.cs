@@ -9,8 +9,6 @@ public static class AirtableRegistration
 {
     private static readonly HttpRequestOptionsKey<bool> HasConnected = new("Mira.HasConnected");
 
-    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(3);
-
     /// <summary>Keys are governed in the table, and verified from the ledger's database as with any other store.</summary>
     public static IServiceCollection AddMiraAirtable(this IServiceCollection services, AirtableOptions options)
     {
@@ -47,7 +45,7 @@ public static class AirtableRegistration
                 // The token goes to the one address it was given for.
                 AllowAutoRedirect = false,
                 UseCookies = false,
-                ConnectTimeout = ConnectPatience,
+                ConnectTimeout = options.ConnectPatience,
                 // A connection that was kept may be dead by now, and then nobody knows whether the call went out.
                 PooledConnectionLifetime = TimeSpan.Zero,
                 ConnectCallback = ConnectOnceAsync,

@@ -38,7 +38,9 @@ public sealed class AirtableChaosTests
         var keeping = Task.Run(() => KeepAsync(governed, end.Token));
 
         var clients = Enumerable.Range(0, Clients).Select(number => new Client(governed, new Random(seed + number))).ToList();
-        await Task.WhenAll(clients.Select(client => Task.Run(() => client.RunAsync(Operations / Clients))));
+        var running = Task.WhenAll(clients.Select(client => Task.Run(() => client.RunAsync(Operations / Clients))));
+        await await Task.WhenAny(running, keeping);
+        Assert.That(running.IsCompletedSuccessfully);
         governed.Server.Faults.Clear();
         await end.CancelAsync();
         await keeping;

@@ -157,7 +157,10 @@ public sealed class AirtableServer : IAsyncDisposable
         var held = refusal is null ? Held(arrival) : null;
         if (held is not null)
             await held.Released.WaitAsync(_end.Token);
-        await _replies.SendAsync(context, fault => refusal is null ? Answer(context, arrival, fault) : (refusal.Status, refusal.Body), refusal is null ? Faults.Draw(arrival) : AirtableFault.None);
+        if (refusal is null)
+            await _replies.SendAsync(context, fault => Answer(context, arrival, fault), Faults.Draw(arrival));
+        else
+            await _replies.SendAsync(context, _ => (refusal.Status, refusal.Body), AirtableFault.None);
         held?.Finish();
     }
 
