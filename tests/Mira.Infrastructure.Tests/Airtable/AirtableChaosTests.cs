@@ -217,12 +217,14 @@ public sealed class AirtableChaosTests
         private async Task<ApiKey?> SettledAsync(KeyId id)
         {
             using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
+            var began = TimeProvider.System.GetTimestamp();
             while (true)
             {
                 await using (var database = governed.Store.CreateDbContext())
                 {
-                    if (!await database.AirtableIntents.AnyAsync(intent => intent.KeyId == id))
+                    if (await database.AirtableIntents.AsNoTracking().SingleOrDefaultAsync(intent => intent.KeyId == id) is not { } intent)
                         return await governed.Store.ReadAsync(id);
+                    Assert.That(TimeProvider.System.GetElapsedTime(began), Is.LessThan(TimeSpan.FromMinutes(2)), $"{intent.Kind} is {intent.State} and never settled");
                 }
 
                 await pace.WaitForNextTickAsync();

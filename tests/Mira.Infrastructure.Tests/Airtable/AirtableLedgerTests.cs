@@ -1,7 +1,6 @@
 using Mira.Application.Ledger;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Airtable;
 using Mira.TestServers.Airtable;
 
 namespace Mira.Infrastructure.Tests.Airtable;
@@ -184,7 +183,7 @@ public sealed class AirtableLedgerTests
         _governed.Server.Faults.Clear();
 
         Assert.That(() => _governed.RenameAsync(_held, "again"), Throws.TypeOf<StoreUnavailableException>().With.Message.Contains("settled"));
-        await RecoverBreakerAsync();
+        await _governed.ReachAsync();
         await _governed.AddAsync();
         await RecoverAsync();
         await _governed.RenameAsync(_held, "again");
@@ -276,28 +275,10 @@ public sealed class AirtableLedgerTests
     /// <summary>All that goes on beside the calls, until nothing is left to do.</summary>
     private async Task RecoverAsync()
     {
-        await RecoverBreakerAsync();
+        await _governed.ReachAsync();
         await _governed.SettleAsync();
         await _governed.SweepAsync();
         await _governed.RepairAsync();
         Assert.That(await _governed.CountIntentsAsync(), Is.Zero);
-    }
-
-    /// <summary>After a row of failures nothing is tried for a while.</summary>
-    private async Task RecoverBreakerAsync()
-    {
-        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
-        while (true)
-        {
-            try
-            {
-                await _governed.Node.Get<AirtableClient>().FindAsync(_governed.RecordIdOf(_held), AirtableUrgency.Background, CancellationToken.None);
-                return;
-            }
-            catch (AirtableException)
-            {
-                await pace.WaitForNextTickAsync();
-            }
-        }
     }
 }

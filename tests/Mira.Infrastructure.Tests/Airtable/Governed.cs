@@ -82,6 +82,24 @@ internal sealed class Governed : IAsyncDisposable
 
     public Task RepairAsync() => Node.Upkeep.RepairAsync(CancellationToken.None);
 
+    /// <summary>Waits until Airtable is called again: after a row of failures nothing is tried for a while.</summary>
+    public async Task ReachAsync()
+    {
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (true)
+        {
+            try
+            {
+                await Node.Get<AirtableClient>().ListAsync(null, null, null, CancellationToken.None);
+                return;
+            }
+            catch (AirtableException)
+            {
+                await pace.WaitForNextTickAsync();
+            }
+        }
+    }
+
     /// <summary>What this node answers to who presents the key.</summary>
     public Task<VerdictCode> AskAsync(HeldKey held) => AskAsync(held.Token);
 

@@ -102,9 +102,10 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     /// <summary>From here on keys are governed in a table.</summary>
     /// <param name="table">Null for a new one.</param>
     /// <param name="server">Null for the one all tests share.</param>
-    public async Task GovernAsync(string? table = null, AirtableServer? server = null)
+    /// <param name="isStrict">Does it keep to Airtable's own limit of calls?</param>
+    public async Task GovernAsync(string? table = null, AirtableServer? server = null, bool isStrict = false)
     {
-        Airtable = await GoverningNode.JoinAsync(this, table, server);
+        Airtable = await GoverningNode.JoinAsync(this, table, server, isStrict);
         Ledger = Airtable.Ledger;
     }
 
