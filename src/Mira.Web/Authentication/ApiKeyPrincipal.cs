@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using Microsoft.AspNetCore.Authentication;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 
@@ -30,6 +31,9 @@ public sealed class ApiKeyPrincipal : ClaimsPrincipal
     public Secret Secret { get; }
 
     public Viewpoint Viewpoint { get; }
+
+    /// <summary>How the handler answers for this caller; made at its first call.</summary>
+    internal AuthenticateResult? Authenticated { get; set; }
 
     /// <summary>What <c>RateLimit-Policy</c> says to this caller; made at its first call.</summary>
     internal string? LimitPolicy { get; set; }
