@@ -41,19 +41,20 @@ public sealed class KeyMeter
 
     /// <summary>
     /// How many tokens to ask for, and for how long: a thousandth of the limit for a second when that much is used in a second, or when nothing is known
-    /// yet; else what was used here lately. While the shared window is nearly empty it is for longer, because nobody is in want of what is not used.
+    /// yet; else what was used here lately, or a ten-thousandth, so that a key that begins to be used does not ask at every call. While the shared window is nearly empty it is for longer, because nobody is in want of what is not used.
     /// </summary>
     internal (int Tokens, long Life) NextLease(long now, int limit)
     {
         var most = limit / RateLimiter.LeasedFrom;
+        var least = Math.Max(1, most / 10);
         var lastSecond = Admitted.Since(now, RateLimiter.LeaseLife);
         if (limit != _limit || lastSecond >= most)
             return (most, RateLimiter.LeaseLife);
         if (_sharedRemaining < limit - (limit / 10))
-            return (Math.Max(lastSecond, 1), RateLimiter.LeaseLife);
+            return (Math.Max(lastSecond, least), RateLimiter.LeaseLife);
 
         var lately = Admitted.Since(now, RateLimiter.LongLeaseLife);
-        return (Math.Clamp(lately, 1, most), lately > 0 ? RateLimiter.LongLeaseLife : RateLimiter.LeaseLife);
+        return (Math.Clamp(lately, least, most), lately > 0 ? RateLimiter.LongLeaseLife : RateLimiter.LeaseLife);
     }
 
     /// <summary>Takes in a grant that was asked for at <paramref name="began"/> and may be used until <paramref name="ends"/>.</summary>
