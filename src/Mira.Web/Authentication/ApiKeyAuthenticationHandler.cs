@@ -74,10 +74,10 @@ public sealed class ApiKeyAuthenticationHandler(
     private AuthenticateResult Accept(Verification verification)
     {
         var use = verification.Use!;
-        var caller = (ApiKeyPrincipal)(use.Principal ??= new ApiKeyPrincipal(verification.Entry!, use.Secret));
+        use.Principal ??= new ApiKeyPrincipal(verification.Entry!, use.Secret);
         if (use.Secret.IsSuperseded)
             Response.Headers[SupersededHeader] = Rfc3339.Format(use.Secret.Deadline!.Value);
-        return caller.Authenticated ??= AuthenticateResult.Success(new AuthenticationTicket(caller, NoProperties, SchemeName));
+        return AuthenticateResult.Success(new AuthenticationTicket(use.Principal, NoProperties, SchemeName));
     }
 
     private AuthenticateResult Refuse(Problem refusal)
