@@ -18,9 +18,11 @@ internal sealed class StartMeasurement : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("mira-start-").FullName;
     private readonly string _binary;
+    private readonly IReadOnlyDictionary<string, string> _settings;
     private readonly HttpClient _client = new();
 
-    private StartMeasurement(string binary) => _binary = binary;
+    /// <param name="settings">Beside those of the folder, which is its own.</param>
+    public StartMeasurement(string binary, IReadOnlyDictionary<string, string> settings) => (_binary, _settings) = (binary, settings);
 
     private string Data => Path.Combine(_folder, "data");
 
@@ -29,11 +31,11 @@ internal sealed class StartMeasurement : IDisposable
     {
         var keys = arguments.Length > 1 ? int.Parse(arguments[1], CultureInfo.InvariantCulture) : DefaultKeys;
         var runs = arguments.Length > 2 ? int.Parse(arguments[2], CultureInfo.InvariantCulture) : DefaultRuns;
-        using var measurement = new StartMeasurement(Path.GetFullPath(arguments[0]));
+        using var measurement = new StartMeasurement(Path.GetFullPath(arguments[0]), new Dictionary<string, string>());
         await measurement.MeasureAsync("empty folder", runs, isEmpty: true);
 
         var started = Stopwatch.GetTimestamp();
-        ManyKeys.Write(Path.Combine(measurement.Data, "mira.db"), await File.ReadAllTextAsync(Path.Combine(measurement.Data, "pepper")), keys);
+        SqliteKeys.Write(Path.Combine(measurement.Data, "mira.db"), await File.ReadAllTextAsync(Path.Combine(measurement.Data, "pepper")), keys);
         Print($"{keys} keys written in {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s, {new FileInfo(Path.Combine(measurement.Data, "mira.db")).Length >> 20} MiB");
         await measurement.MeasureAsync($"{keys} keys", runs, isEmpty: false);
     }
@@ -44,7 +46,7 @@ internal sealed class StartMeasurement : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private async Task MeasureAsync(string what, int runs, bool isEmpty)
+    public async Task MeasureAsync(string what, int runs, bool isEmpty)
     {
         var (seconds, processor) = (new List<double>(), new List<double>());
         while (seconds.Count < runs)
@@ -69,6 +71,8 @@ internal sealed class StartMeasurement : IDisposable
         start.Environment["MIRA_BOOTSTRAP_KEY_FILE"] = Path.Combine(_folder, "admin-key");
         start.Environment["MIRA_DRAIN_SECONDS"] = "0";
         start.Environment["ASPNETCORE_URLS"] = address;
+        foreach (var (name, value) in _settings)
+            start.Environment[name] = value;
 
         var started = Stopwatch.GetTimestamp();
         using var process = Process.Start(start)!;

@@ -7,7 +7,7 @@ namespace Mira.Application.Limits;
 public sealed class KeyMeter
 {
     private int _leased;
-    private long _leaseBegan;
+    private long _leaseEnds;
 
     // What the shared window said last, and under which limit.
     private int _limit;
@@ -39,13 +39,30 @@ public sealed class KeyMeter
         return true;
     }
 
-    /// <summary>Takes in a grant that was asked for at <paramref name="began"/>.</summary>
-    internal void Take(Grant grant, long began, long now, int limit)
+    /// <summary>
+    /// How many tokens to ask for, and for how long: a thousandth of the limit for a second when that much is used in a second, or when nothing is known
+    /// yet; else what was used here lately, or a ten-thousandth, so that a key that begins to be used does not ask at every call. While the shared window is nearly empty it is for longer, because nobody is in want of what is not used.
+    /// </summary>
+    internal (int Tokens, long Life) NextLease(long now, int limit)
     {
-        // What is left of the lease before goes on to count as the older one.
+        var most = limit / RateLimiter.LeasedFrom;
+        var least = Math.Max(1, most / 10);
+        var lastSecond = Admitted.Since(now, RateLimiter.LeaseLife);
+        if (limit != _limit || lastSecond >= most)
+            return (most, RateLimiter.LeaseLife);
+        if (_sharedRemaining < limit - (limit / 10))
+            return (Math.Max(lastSecond, least), RateLimiter.LeaseLife);
+
+        var lately = Admitted.Since(now, RateLimiter.LongLeaseLife);
+        return (Math.Clamp(lately, least, most), lately > 0 ? RateLimiter.LongLeaseLife : RateLimiter.LeaseLife);
+    }
+
+    /// <summary>Takes in a grant that was asked for at <paramref name="began"/> and may be used until <paramref name="ends"/>.</summary>
+    internal void Take(Grant grant, long began, long ends, long now, int limit)
+    {
+        // What is left of the lease before makes one with it, which ends with the earlier of the two.
         var left = Leased(now, limit);
-        if (left == 0)
-            _leaseBegan = began;
+        _leaseEnds = left == 0 ? ends : Math.Min(ends, _leaseEnds);
         Note(grant, began, limit);
         _leased = left + grant.Tokens;
     }
@@ -91,11 +108,11 @@ public sealed class KeyMeter
     }
 
     /// <summary>Tokens in hand that may be spent now.</summary>
-    internal int Leased(long now, int limit) => limit == _limit && now - _leaseBegan < RateLimiter.LeaseLife ? _leased : 0;
+    internal int Leased(long now, int limit) => limit == _limit && now < _leaseEnds ? _leased : 0;
 
     /// <summary>Nothing has left the shared window since it was asked, so there is no more in it than it said.</summary>
     private bool Holds(long now, int limit) => limit == _limit && now - _sharedAt < _sharedUntilRelease;
 
     /// <summary>How the request for a lease went, for those who waited for it.</summary>
-    internal readonly record struct Lease(bool IsAnswered, long Began);
+    internal readonly record struct Lease(bool IsAnswered, long Ends);
 }

@@ -12,7 +12,7 @@ namespace Mira.Application.Limits;
 /// </summary>
 /// <remarks>
 /// Keys with a limit below <see cref="LeasedFrom"/> take each call's tokens from the shared window, so that small limits are exact. Others take
-/// up to a thousandth of the limit at once and spend it within a second. What is admitted here is counted here too: when the shared windows are
+/// up to a thousandth of the limit at once and spend it within a second, or within ten while hardly anything is used (docs/decisions/0008). What is admitted here is counted here too: when the shared windows are
 /// gone this node goes on from there, and what it knows to be too much is refused without asking.
 /// </remarks>
 public sealed class RateLimiter : IDisposable
@@ -22,6 +22,9 @@ public sealed class RateLimiter : IDisposable
 
     /// <summary>Ticks from before the request for a lease to its end.</summary>
     internal const long LeaseLife = TimeSpan.TicksPerSecond;
+
+    /// <summary>The same, while the shared window is nearly empty.</summary>
+    internal const long LongLeaseLife = 10 * TimeSpan.TicksPerSecond;
 
     private const long SingleLife = TimeSpan.TicksPerSecond / 4;
 
@@ -190,7 +193,7 @@ public sealed class RateLimiter : IDisposable
                     return Admit(meter, cost, now, limit);
                 if (!meter.HasRoom(cost, limit) || meter.IsFull(cost, now, limit))
                     return meter.State(false, now, limit, isShared: true);
-                if (now - lease.Began >= LeaseLife)
+                if (now >= lease.Ends)
                     late++;
             }
         }
@@ -201,15 +204,22 @@ public sealed class RateLimiter : IDisposable
     private async ValueTask<KeyMeter.Lease> LeaseAsync(KeyId id, KeyMeter meter, int cost, int limit, TaskCompletionSource<KeyMeter.Lease> waited)
     {
         var began = Now();
+        var ends = began;
         Grant? grant = null;
         try
         {
+            (int Tokens, long Life) next;
             int held;
             lock (meter)
+            {
+                meter.Admitted.MoveTo(began);
+                next = meter.NextLease(began, limit);
                 held = meter.Leased(began, limit);
+            }
+
+            ends = began + next.Life;
             // What is in hand need not be found again.
-            grant = await _shared!.TakeAsync(
-                id, limit, Math.Max(cost - held, 1), Math.Max(cost, limit / LeasedFrom), TimeSpan.FromTicks(LeaseLife));
+            grant = await _shared!.TakeAsync(id, limit, Math.Max(cost - held, 1), Math.Max(cost, next.Tokens), TimeSpan.FromTicks(next.Life));
         }
         finally
         {
@@ -217,13 +227,13 @@ public sealed class RateLimiter : IDisposable
             {
                 meter.Leasing = null;
                 if (grant is { } known)
-                    meter.Take(known, began, Now(), limit);
+                    meter.Take(known, began, ends, Now(), limit);
             }
 
-            waited.SetResult(new KeyMeter.Lease(grant is not null, began));
+            waited.SetResult(new KeyMeter.Lease(grant is not null, ends));
         }
 
-        return new KeyMeter.Lease(grant is not null, began);
+        return new KeyMeter.Lease(grant is not null, ends);
     }
 
     private static OverloadedException TooLate() => new("This node is too slow to count calls.");

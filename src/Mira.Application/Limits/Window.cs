@@ -63,6 +63,16 @@ internal sealed class Window
     public long UntilRelease(long now) =>
         _used == 0 ? 0 : Math.Max(1, Length - Age(_ring[_first], Ceiling(now))) * TimeSpan.TicksPerMillisecond;
 
+    /// <summary>What was counted in the last so many ticks, to the bucket.</summary>
+    public int Since(long now, long ticks)
+    {
+        var (at, span) = (now / TimeSpan.TicksPerMillisecond, ticks / TimeSpan.TicksPerMillisecond);
+        var sum = 0;
+        for (var back = _used - 1; back >= 0 && Age(_ring[(_first + back) % _ring.Length], at) < span; back--)
+            sum += _ring[(_first + back) % _ring.Length].Count;
+        return sum;
+    }
+
     // Counted at the end of its millisecond and let go at the beginning of one, so that 60 s are never cut short.
     private static long Ceiling(long now) => (now + TimeSpan.TicksPerMillisecond - 1) / TimeSpan.TicksPerMillisecond;
 

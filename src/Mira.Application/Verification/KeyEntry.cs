@@ -10,7 +10,6 @@ namespace Mira.Application.Verification;
 /// <param name="asOf">The ledger's seq, read in the same statement as the key.</param>
 public sealed class KeyEntry(KeyId id, ApiKey? key, long asOf)
 {
-    private readonly Lock _lock = new();
     private SecretUse[] _uses = [];
 
     public KeyId Id { get; } = id;
@@ -36,14 +35,15 @@ public sealed class KeyEntry(KeyId id, ApiKey? key, long asOf)
 
     private SecretUse AddUse(Secret secret)
     {
-        lock (_lock)
+        while (true)
         {
-            if (Array.Find(_uses, use => ReferenceEquals(use.Secret, secret)) is { } made)
+            var known = Volatile.Read(ref _uses);
+            if (Array.Find(known, use => ReferenceEquals(use.Secret, secret)) is { } made)
                 return made;
 
             var added = new SecretUse(Id, secret);
-            Volatile.Write(ref _uses, [.. _uses, added]);
-            return added;
+            if (Interlocked.CompareExchange(ref _uses, [.. known, added], known) == known)
+                return added;
         }
     }
 }

@@ -16,8 +16,11 @@ public sealed partial class ApiKey
     /// <summary>How long the holder of an ended secret is still told why it ended.</summary>
     public static readonly TimeSpan RememberedFor = TimeSpan.FromDays(90);
 
-    private readonly List<Secret> _secrets = [];
-    private readonly List<KeyEvent> _events = [];
+    // Sized for what nearly all keys have: a node keeps many keys, and one secret of each.
+    private readonly List<Secret> _secrets = new(1);
+    private List<KeyEvent>? _events;
+    private Moment _rotated;
+    private Moment _revoked;
 
     private ApiKey()
     {
@@ -58,9 +61,17 @@ public sealed partial class ApiKey
     /// <summary>The id of the key that made it, or <see cref="Actor.SystemName"/>.</summary>
     public string CreatedBy { get; private set; } = "";
 
-    public DateTimeOffset? RotatedAt { get; private set; }
+    public DateTimeOffset? RotatedAt
+    {
+        get => _rotated;
+        private set => _rotated = value;
+    }
 
-    public DateTimeOffset? RevokedAt { get; private set; }
+    public DateTimeOffset? RevokedAt
+    {
+        get => _revoked;
+        private set => _revoked = value;
+    }
 
     public string? RevokedBy { get; private set; }
 
@@ -228,7 +239,7 @@ public sealed partial class ApiKey
             return;
 
         Version++;
-        _events.AddRange(events);
+        (_events ??= []).AddRange(events);
     }
 
     /// <summary>Will the holder of this secret still be told why it ended? True for every secret that works.</summary>
@@ -238,8 +249,8 @@ public sealed partial class ApiKey
     /// <summary>What happened since it was loaded, once: for the ledger, in the transaction that saves the key.</summary>
     public IReadOnlyList<KeyEvent> TakeEvents()
     {
-        KeyEvent[] events = [.. _events];
-        _events.Clear();
+        KeyEvent[] events = [.. _events ?? []];
+        _events = null;
         return events;
     }
 
@@ -284,7 +295,7 @@ public sealed partial class ApiKey
     private void Changed(string type, string? reason, IReadOnlyList<FieldChange> changes)
     {
         Version++;
-        _events.Add(new KeyEvent(type, reason, changes));
+        (_events ??= []).Add(new KeyEvent(type, reason, changes));
     }
 
     private static string[] Sorted(IReadOnlyList<string> permissions) => [.. permissions.Distinct().Order(StringComparer.Ordinal)];

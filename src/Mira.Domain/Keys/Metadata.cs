@@ -9,6 +9,9 @@ public static class Metadata
 
     public static IReadOnlyDictionary<string, string> Empty { get; } = new Dictionary<string, string>();
 
+    /// <summary>The same pairs; when there are none, the one object that all keys without any share.</summary>
+    public static IReadOnlyDictionary<string, string> Of(IReadOnlyDictionary<string, string> pairs) => pairs.Count == 0 ? Empty : pairs;
+
     public static bool IsKey(string key) => key.Length > 0 && IsText(key, MaximumKeyLength);
 
     public static bool IsValue(string? value) => value is not null && IsText(value, MaximumValueLength);

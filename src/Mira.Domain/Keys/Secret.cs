@@ -5,6 +5,10 @@ namespace Mira.Domain.Keys;
 /// <summary>One version of a key's secret half: its digest, and until when it works. Changed by its <see cref="ApiKey"/> alone.</summary>
 public sealed class Secret
 {
+    private Moment _expires;
+    private Moment _validTo;
+    private Moment _lastUsed;
+
     internal Secret(int version, SealedSecret seal, DateTimeOffset createdAt, DateTimeOffset? expiresAt)
     {
         Version = version;
@@ -21,7 +25,7 @@ public sealed class Secret
             throw new FormatException("It is no digest.");
 
         Version = record.Version;
-        PepperId = record.PepperId;
+        PepperId = string.Intern(record.PepperId);
         Digest = Tokens.Digest.From(record.Digest);
         CreatedAt = record.CreatedAt;
         ExpiresAt = record.ExpiresAt;
@@ -41,12 +45,24 @@ public sealed class Secret
     public DateTimeOffset CreatedAt { get; private set; }
 
     /// <summary>When it was meant to end when it was made; null for never.</summary>
-    public DateTimeOffset? ExpiresAt { get; private set; }
+    public DateTimeOffset? ExpiresAt
+    {
+        get => _expires;
+        private set => _expires = value;
+    }
 
     /// <summary>Until when a superseded secret works; null for the current one.</summary>
-    public DateTimeOffset? ValidUntil { get; private set; }
+    public DateTimeOffset? ValidUntil
+    {
+        get => _validTo;
+        private set => _validTo = value;
+    }
 
-    public DateTimeOffset? LastUsedAt { get; private set; }
+    public DateTimeOffset? LastUsedAt
+    {
+        get => _lastUsed;
+        private set => _lastUsed = value;
+    }
 
     public bool IsSuperseded => ValidUntil is not null;
 

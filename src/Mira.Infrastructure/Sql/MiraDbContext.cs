@@ -69,10 +69,12 @@ public class MiraDbContext : DbContext
         keys.Ignore(key => key.Permissions).Ignore(key => key.Current).Ignore(key => key.LastUsedAt)
             .Ignore(key => key.LapsesAt).Ignore(key => key.RotatingUntil);
         keys.Property(key => key.Version).IsConcurrencyToken();
+        // The same few texts with every key are kept once: they are names of admin keys, and of peppers below.
+        keys.Property(key => key.CreatedBy).HasConversion(by => by, text => string.Intern(text));
         keys.Property(key => key.Role).HasConversion(role => role.Name(), name => ReadRole(name));
         // Compared as the domain compares: what is no change to it must not be written without an event.
-        AsJson(keys, key => key.FreePermissions, strings => [.. strings], (left, right) => left!.SequenceEqual(right!), strings => strings.Count);
-        AsJson(keys, key => key.Metadata, pairs => pairs, (left, right) => Metadata.AreEqual(left!, right!), pairs => pairs.Count);
+        AsJson(keys, key => key.FreePermissions, strings => strings.ToArray(), (left, right) => left!.SequenceEqual(right!), strings => strings.Count);
+        AsJson(keys, key => key.Metadata, pairs => Metadata.Of(pairs), (left, right) => Metadata.AreEqual(left!, right!), pairs => pairs.Count);
         keys.Property(key => key.AllowedIps).HasConversion(
             ranges => Serialize(ranges.Select(range => range.ToString())),
             text => Deserialize<string[]>(text).Select(ReadRange).ToArray(),
@@ -96,6 +98,7 @@ public class MiraDbContext : DbContext
         secrets.ToTable("secrets").HasKey(SecretColumns.KeyId, nameof(Secret.Version));
         secrets.Property<KeyId>(SecretColumns.KeyId);
         secrets.Property(secret => secret.Version).ValueGeneratedNever();
+        secrets.Property(secret => secret.PepperId).HasConversion(id => id, text => string.Intern(text));
         secrets.Ignore(secret => secret.Deadline).Ignore(secret => secret.IsSuperseded);
     }
 

@@ -45,8 +45,9 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
     });
 
     /// <inheritdoc/>
-    public override Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
-        UseAsync(() => CountAsync(now, cancellationToken).WaitAsync(StartPatience, clock, cancellationToken));
+    protected override Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(
+        DateTimeOffset now, IReadOnlyCollection<string> except, CancellationToken cancellationToken) =>
+        UseAsync(() => CountAsync(now, except, cancellationToken).WaitAsync(StartPatience, clock, cancellationToken));
 
     internal override async Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken) =>
         // As a list, because anything more would be put around the statement that locks.

@@ -23,7 +23,8 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts) : IKe
         async database =>
         {
             var row = await _findRow(database, id) ?? throw new StoreUnavailableException("The ledger has no head.");
-            return new KeyEntry(id, row.Key, row.AsOf);
+            // Its own id, so that the text is not kept twice.
+            return new KeyEntry(row.Key?.Id ?? id, row.Key, row.AsOf);
         },
         cancellationToken);
 

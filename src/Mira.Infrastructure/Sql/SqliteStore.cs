@@ -50,14 +50,15 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
     }
 
     /// <inheritdoc/>
-    public override async Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    protected override async Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(
+        DateTimeOffset now, IReadOnlyCollection<string> except, CancellationToken cancellationToken)
     {
         if (!File.Exists(folder.Database))
             throw new SettingException(DataFolder.Setting, "there is no store in the data folder");
 
         try
         {
-            return await CountAsync(now, cancellationToken);
+            return await CountAsync(now, except, cancellationToken);
         }
         catch (DbException exception)
         {

@@ -15,11 +15,10 @@ public sealed class ApiKeyPrincipal : ClaimsPrincipal
 
     /// <param name="entry">Of a key that exists.</param>
     public ApiKeyPrincipal(KeyEntry entry, Secret secret)
-        : base([KeyIdentity(entry.Key!, secret), RoleIdentities[(int)entry.Key!.Role]])
+        : base([new KeyIdentity(entry.Key!, secret), RoleIdentities[(int)entry.Key!.Role]])
     {
         Entry = entry;
         Secret = secret;
-        Viewpoint = new Viewpoint(Key.Id, Key.Role, Key.Owner);
     }
 
     public KeyEntry Entry { get; }
@@ -29,7 +28,7 @@ public sealed class ApiKeyPrincipal : ClaimsPrincipal
 
     public Secret Secret { get; }
 
-    public Viewpoint Viewpoint { get; }
+    public Viewpoint Viewpoint => new(Key.Id, Key.Role, Key.Owner);
 
     /// <summary>What <c>RateLimit-Policy</c> says to this caller; made at its first call.</summary>
     internal string? LimitPolicy { get; set; }
@@ -41,20 +40,6 @@ public sealed class ApiKeyPrincipal : ClaimsPrincipal
     public static ApiKeyPrincipal Of(HttpContext context) =>
         context.User as ApiKeyPrincipal ?? throw new InvalidOperationException("The endpoint declares no policy.");
 
-    private static ClaimsIdentity KeyIdentity(ApiKey key, Secret secret)
-    {
-        var identity = new ClaimsIdentity(ApiKeyAuthenticationHandler.SchemeName, ClaimTypes.Name, ClaimTypes.Role);
-        identity.AddClaim(new Claim(ClaimTypes.NameIdentifier, key.Id.Value));
-        identity.AddClaim(new Claim(ClaimTypes.Name, key.Name));
-        if (key.Owner is not null)
-            identity.AddClaim(new Claim(OwnerClaim, key.Owner));
-        foreach (var permission in key.FreePermissions)
-            identity.AddClaim(new Claim(PermissionClaim, permission));
-        if (secret.IsSuperseded)
-            identity.AddClaim(new Claim(SupersededClaim, "true"));
-        return identity;
-    }
-
     private static ClaimsIdentity RoleIdentity(Role role)
     {
         var identity = new ClaimsIdentity(ApiKeyAuthenticationHandler.SchemeName, ClaimTypes.Name, ClaimTypes.Role);
@@ -62,5 +47,28 @@ public sealed class ApiKeyPrincipal : ClaimsPrincipal
         foreach (var permission in role.Permissions())
             identity.AddClaim(new Claim(PermissionClaim, permission));
         return identity;
+    }
+
+    /// <summary>The key's own claims, made when somebody asks for them: few calls do, and a node keeps an identity of each key in use.</summary>
+    private sealed class KeyIdentity(ApiKey key, Secret secret) : ClaimsIdentity(ApiKeyAuthenticationHandler.SchemeName, ClaimTypes.Name, ClaimTypes.Role)
+    {
+        public override IEnumerable<Claim> Claims
+        {
+            get
+            {
+                yield return Of(ClaimTypes.NameIdentifier, key.Id.Value);
+                yield return Of(ClaimTypes.Name, key.Name);
+                if (key.Owner is not null)
+                    yield return Of(OwnerClaim, key.Owner);
+                foreach (var permission in key.FreePermissions)
+                    yield return Of(PermissionClaim, permission);
+                if (secret.IsSuperseded)
+                    yield return Of(SupersededClaim, "true");
+            }
+        }
+
+        public override ClaimsIdentity Clone() => new(Claims, AuthenticationType, NameClaimType, RoleClaimType);
+
+        private Claim Of(string type, string value) => new(type, value, ClaimValueTypes.String, DefaultIssuer, DefaultIssuer, this);
     }
 }

@@ -1,48 +1,47 @@
-using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Mira.Web.Authentication;
 
 /// <summary>
-/// Asks the one handler there is. The platform's own also runs transformations of claims, copies each ticket and signs people in and out, of which
-/// keys need nothing.
+/// Asks the one handler there is who calls, and keeps it for the challenge, because it knows why it refused. The platform's own middleware looks
+/// for schemes, transforms claims, copies each ticket and opens a scope of services for every call; keys need none of that (docs/decisions/0009).
 /// </summary>
-public sealed class KeyAuthentication : IAuthenticationService
+/// <param name="services">Of the whole process: nothing the handler needs lives for one call only.</param>
+public sealed class KeyAuthentication(RequestDelegate next, IServiceProvider services)
 {
-    public async Task<AuthenticateResult> AuthenticateAsync(HttpContext context, string? scheme) =>
-        await (await HandlerAsync(context)).AuthenticateAsync();
+    private static readonly AuthenticationScheme Scheme = new(ApiKeyAuthenticationHandler.SchemeName, null, typeof(ApiKeyAuthenticationHandler));
 
-    public async Task ChallengeAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) =>
-        await (await HandlerAsync(context)).ChallengeAsync(properties);
-
-    public async Task ForbidAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) =>
-        await (await HandlerAsync(context)).ForbidAsync(properties);
-
-    /// <exception cref="NotSupportedException">Always: a key is presented with each call.</exception>
-    public Task SignInAsync(HttpContext context, string? scheme, ClaimsPrincipal principal, AuthenticationProperties? properties) =>
-        throw new NotSupportedException("Keys do not sign in.");
-
-    /// <exception cref="NotSupportedException">Always: a key is presented with each call.</exception>
-    public Task SignOutAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) =>
-        throw new NotSupportedException("Keys do not sign out.");
-
-    private static async ValueTask<IAuthenticationHandler> HandlerAsync(HttpContext context) =>
-        await context.RequestServices.GetRequiredService<IAuthenticationHandlerProvider>().GetHandlerAsync(context, ApiKeyAuthenticationHandler.SchemeName)
-        ?? throw new InvalidOperationException("The scheme is not registered.");
-}
-
-/// <summary>The request's one handler: the challenge is made by the one that authenticated, which knows why.</summary>
-public sealed class KeyHandlerProvider(IAuthenticationSchemeProvider schemes) : IAuthenticationHandlerProvider
-{
-    private ApiKeyAuthenticationHandler? _handler;
-
-    public async Task<IAuthenticationHandler?> GetHandlerAsync(HttpContext context, string authenticationScheme)
+    public Task InvokeAsync(HttpContext context)
     {
-        if (_handler is not null)
-            return _handler;
+        var handler = services.GetRequiredService<ApiKeyAuthenticationHandler>();
+        context.Features.Set(handler);
+        var authenticating = AuthenticateAsync(handler, context);
+        return authenticating.IsCompletedSuccessfully ? GoOn(context, authenticating.Result) : AwaitAsync(context, authenticating);
+    }
 
-        var handler = context.RequestServices.GetRequiredService<ApiKeyAuthenticationHandler>();
-        await handler.InitializeAsync((await schemes.GetSchemeAsync(authenticationScheme))!, context);
-        return _handler = handler;
+    /// <summary>Answers a call that needs a caller and has none.</summary>
+    public static Task ChallengeAsync(HttpContext context) =>
+        context.Features.GetRequiredFeature<ApiKeyAuthenticationHandler>().ChallengeAsync(null);
+
+    private static Task<AuthenticateResult> AuthenticateAsync(ApiKeyAuthenticationHandler handler, HttpContext context)
+    {
+        var initializing = handler.InitializeAsync(Scheme, context);
+        return initializing.IsCompletedSuccessfully ? handler.AuthenticateAsync() : AuthenticateAfterAsync(initializing, handler);
+    }
+
+    private static async Task<AuthenticateResult> AuthenticateAfterAsync(Task initializing, ApiKeyAuthenticationHandler handler)
+    {
+        await initializing;
+        return await handler.AuthenticateAsync();
+    }
+
+    private async Task AwaitAsync(HttpContext context, Task<AuthenticateResult> authenticating) => await GoOn(context, await authenticating);
+
+    private Task GoOn(HttpContext context, AuthenticateResult result)
+    {
+        if (result.Principal is { } caller)
+            context.User = caller;
+        return next(context);
     }
 }

@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Authorization.Infrastructure;
 using Microsoft.AspNetCore.Authorization.Policy;
 using Mira.Domain.Keys;
 using Mira.Web.Authentication;
-using Mira.Web.Problems;
 
 namespace Mira.Web.Authorization;
 
@@ -51,8 +50,8 @@ public sealed class KeyPolicyEvaluator : IPolicyEvaluator
     private static readonly Task<PolicyAuthorizationResult> Granted = Task.FromResult(PolicyAuthorizationResult.Success());
     private static readonly Task<PolicyAuthorizationResult> Challenged = Task.FromResult(PolicyAuthorizationResult.Challenge());
 
-    public Task<AuthenticateResult> AuthenticateAsync(AuthorizationPolicy policy, HttpContext context) =>
-        context.Features.Get<IAuthenticateResultFeature>()?.AuthenticateResult is { } result ? Task.FromResult(result) : Nobody;
+    /// <summary>Who calls was found out before, by <see cref="KeyAuthentication"/>.</summary>
+    public Task<AuthenticateResult> AuthenticateAsync(AuthorizationPolicy policy, HttpContext context) => Nobody;
 
     public Task<PolicyAuthorizationResult> AuthorizeAsync(
         AuthorizationPolicy policy, AuthenticateResult authenticationResult, HttpContext context, object? resource)
@@ -79,26 +78,4 @@ public sealed class KeyPolicyEvaluator : IPolicyEvaluator
         NoEndpointRequirement => context.GetEndpoint() is not RouteEndpoint,
         _ => false,
     };
-}
-
-/// <summary>Answers a refusal with the permission that is missing.</summary>
-public sealed class RefusalHandler : IAuthorizationMiddlewareResultHandler
-{
-    private readonly AuthorizationMiddlewareResultHandler _default = new();
-
-    public Task HandleAsync(RequestDelegate next, HttpContext context, AuthorizationPolicy policy, PolicyAuthorizationResult authorizeResult)
-    {
-        if (!authorizeResult.Forbidden)
-            return _default.HandleAsync(next, context, policy, authorizeResult);
-
-        var failed = authorizeResult.AuthorizationFailure?.FailedRequirements.ToList() ?? [];
-        if (failed.OfType<PermissionRequirement>().FirstOrDefault() is { } missing)
-        {
-            context.Response.Headers.WWWAuthenticate = Challenges.InsufficientScope(missing.Permission);
-            return ProblemAnswer.WriteAsync(context, new Problem(ProblemKind.InsufficientPermission, $"This call needs the permission {missing.Permission}."));
-        }
-
-        return ProblemAnswer.WriteAsync(
-            context, failed.OfType<CurrentSecretRequirement>().Any() ? ProblemKind.SupersededSecret : ProblemKind.InsufficientPermission);
-    }
 }

@@ -1,7 +1,6 @@
 using System.Text;
 using FluentValidation;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Mvc.Formatters;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
@@ -44,15 +43,13 @@ public static class WebRegistration
         services.AddSingleton<CurrentRequest>();
         services.AddScoped<ICaller, HttpCaller>();
         // AddAuthentication would also bring data protection, which writes key files for cookies that are not used here.
-        services.AddAuthenticationCore(authentication => authentication.DefaultScheme = ApiKeyAuthenticationHandler.SchemeName);
-        services.AddSingleton<IAuthenticationService, KeyAuthentication>();
-        services.AddScoped<IAuthenticationHandlerProvider, KeyHandlerProvider>();
         services.AddWebEncoders();
         new AuthenticationBuilder(services)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthenticationHandler>(ApiKeyAuthenticationHandler.SchemeName, null);
         services.AddAuthorization(Policies.Configure);
+        // The check is for the platform's own middleware, whose place KeyAuthorization takes.
+        services.AddRouting(routing => routing.SuppressCheckForUnhandledSecurityMetadata = true);
         services.AddSingleton<IPolicyEvaluator, KeyPolicyEvaluator>();
-        services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusalHandler>();
         services.AddSingleton<IValidator<VerifyKey>, VerifyKeyValidator>();
         AddJsonControllers(services);
         services.AddMiraOpenApi();
@@ -62,6 +59,7 @@ public static class WebRegistration
     public static void UseMiraWeb(this WebApplication app)
     {
         var edge = app.Services.GetRequiredService<EdgeOptions>();
+        KeepPlatformOut(app);
         app.UseMiddleware<CorrelationMiddleware>();
         app.UseMiddleware<ProblemMiddleware>();
         app.UseMiddleware<LoadGuard>();
@@ -72,14 +70,22 @@ public static class WebRegistration
             app.UseCors();
         app.UseMiraSwagger();
         app.UseRouting();
-        app.UseAuthentication();
+        app.UseMiddleware<KeyAuthentication>();
         app.UseMiddleware<RateLimitMiddleware>();
-        app.UseAuthorization();
+        app.UseMiddleware<KeyAuthorization>();
         app.UseMiddleware<RequestRules>();
         AuthEndpoints.Map(app);
         app.MapControllers();
         app.MapMiraOpenApi();
         app.MapMiraMetrics();
+    }
+
+    // Where its services are registered, the platform puts its own authentication and authorization before all that is used here, unless this says
+    // that they are there.
+    private static void KeepPlatformOut(IApplicationBuilder app)
+    {
+        app.Properties["__AuthenticationMiddlewareSet"] = true;
+        app.Properties["__AuthorizationMiddlewareSet"] = true;
     }
 
     private static void AddJsonControllers(IServiceCollection services)

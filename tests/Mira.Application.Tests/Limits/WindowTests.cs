@@ -70,6 +70,24 @@ internal sealed class WindowTests
     }
 
     [Test]
+    public void It_knows_what_was_counted_lately()
+    {
+        var window = new Window();
+        Assert.That(window.Since(0, Minute), Is.Zero);
+        for (var second = 0; second < 20; second++)
+        {
+            window.MoveTo(second * TimeSpan.TicksPerSecond);
+            window.Add(second * TimeSpan.TicksPerSecond, 3);
+        }
+
+        var now = 19 * TimeSpan.TicksPerSecond;
+        Assert.That(window.Since(now, TimeSpan.TicksPerSecond), Is.EqualTo(3));
+        Assert.That(window.Since(now, 10 * TimeSpan.TicksPerSecond), Is.EqualTo(30));
+        Assert.That(window.Since(now + (9 * TimeSpan.TicksPerSecond), 10 * TimeSpan.TicksPerSecond), Is.EqualTo(3));
+        Assert.That(window.Since(now + (10 * TimeSpan.TicksPerSecond), 10 * TimeSpan.TicksPerSecond), Is.Zero);
+    }
+
+    [Test]
     public void A_call_between_two_milliseconds_stays_its_whole_minute()
     {
         var window = new Window();

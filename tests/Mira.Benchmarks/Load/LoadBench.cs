@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.TestServers;
@@ -17,6 +18,9 @@ internal sealed class LoadBench : IAsyncDisposable
     private const int Keys = 10_000;
     private const int Connections = 64;
     private const int WarmSeconds = 8;
+
+    /// <summary>Not counted, before each round, so that it finds its server as one in use: with leases of tokens, and nothing left to do for another.</summary>
+    private const int LeadSeconds = 2;
     private const string NoLimit = "10000000";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("mira-load-").FullName;
@@ -55,26 +59,36 @@ internal sealed class LoadBench : IAsyncDisposable
         var bare = Add(await Server.StartAsync("/api/auth/validate", [typeof(LoadBench).Assembly.Location, "bare", "{address}"], new Dictionary<string, string>()));
         var embedded = await StartMiraAsync(binary, "sqlite", []);
         var tokens = await IssueAsync(embedded, "sqlite");
-        var shared = await StartMiraAsync(binary, "postgres", new Dictionary<string, string>
+        var sharing = new Dictionary<string, string>
         {
             ["MIRA_STORE"] = "postgres",
             ["MIRA_POSTGRES"] = _postgres.ConnectionString(await _postgres.CreateDatabaseAsync()),
             ["MIRA_PEPPER"] = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)),
             ["REDIS_HOST"] = "127.0.0.1",
             ["REDIS_PORT"] = _redis.Port.ToString(CultureInfo.InvariantCulture),
-        });
+        };
+        var shared = await StartMiraAsync(binary, "postgres", sharing);
         var sharedTokens = await IssueAsync(shared, "postgres");
+        // In databases of their own: of one key's window each takes its own share.
+        sharing["RATE_LIMIT_STORAGE"] = $"redis://127.0.0.1:{_redis.Port}/1";
+        var hundredThousand = await StartMiraAsync(binary, "postgres", sharing, "100000");
+        await PresentAsync(hundredThousand, sharedTokens);
+        sharing["RATE_LIMIT_STORAGE"] = $"redis://127.0.0.1:{_redis.Port}/2";
+        var tenThousand = await StartMiraAsync(binary, "postgres", sharing, "10000");
+        await PresentAsync(tenThousand, sharedTokens);
         var unknown = Save("unknown", Enumerable.Range(0, Keys).Select(_ => Token.Generate(KeyId.Generate()).Reveal()));
         var broken = Save("broken", File.ReadLines(tokens).Select(token => token[..^1] + (token[^1] == '0' ? '1' : '0')));
         var caller = File.ReadLines(Path.Combine(_folder, "sqlite-operator")).First();
 
         _contestants.Add(new Contestant("a bare action", bare, tokens, "/api/auth/validate"));
         _contestants.Add(new Contestant("b validate", embedded, tokens, "/api/auth/validate"));
-        _contestants.Add(new Contestant("c validate, PostgreSQL and Redis", shared, sharedTokens, "/api/auth/validate"));
+        _contestants.Add(new Contestant("c validate, PostgreSQL and Redis", shared, sharedTokens, "/api/auth/validate") { Redis = _redis });
         _contestants.Add(new Contestant("d forward", embedded, tokens, "/api/auth/forward"));
         _contestants.Add(new Contestant("e verify", embedded, tokens, "/api/keys/verify") { Method = "POST", Caller = caller });
         _contestants.Add(new Contestant("f unknown key", embedded, unknown, "/api/auth/validate") { IsRefused = true });
         _contestants.Add(new Contestant("g bad checksum", embedded, broken, "/api/auth/validate") { IsRefused = true });
+        _contestants.Add(new Contestant("h as c, limit 100 000", hundredThousand, sharedTokens, "/api/auth/validate") { Redis = _redis });
+        _contestants.Add(new Contestant("i as c, limit 10 000", tenThousand, sharedTokens, "/api/auth/validate") { Redis = _redis });
     }
 
     private Server Add(Server server)
@@ -83,12 +97,13 @@ internal sealed class LoadBench : IAsyncDisposable
         return server;
     }
 
-    private async Task<Server> StartMiraAsync(string binary, string name, Dictionary<string, string> settings)
+    private async Task<Server> StartMiraAsync(string binary, string name, Dictionary<string, string> settings, string limit = NoLimit)
     {
         settings["MIRA_DATA_DIR"] = Path.Combine(_folder, name);
         settings["MIRA_BOOTSTRAP_KEY_FILE"] = Path.Combine(_folder, $"{name}-admin");
         settings["MIRA_DRAIN_SECONDS"] = "0";
-        settings["RATE_LIMIT_ADMIN"] = NoLimit;
+        foreach (var role in (string[])["VIEWER", "OPERATOR", "ADMIN"])
+            settings[$"RATE_LIMIT_{role}"] = limit;
         settings["RATE_LIMIT_FAILURES"] = NoLimit;
         return Add(await Server.StartAsync("/health/ready", [binary], settings));
     }
@@ -100,23 +115,28 @@ internal sealed class LoadBench : IAsyncDisposable
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await File.ReadAllTextAsync(Path.Combine(_folder, $"{name}-admin"))).Trim());
         var tokens = new string[Keys];
         await Parallel.ForAsync(0, Keys, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (index, _) => tokens[index] = await IssueOneAsync(http, "viewer"));
-        // Read once, as they are when a service has run for a while.
-        await Parallel.ForEachAsync(tokens, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (token, _) => await PresentAsync(http, token));
         Save($"{name}-operator", [await IssueOneAsync(http, "operator")]);
-        return Save($"{name}-tokens", tokens);
+        var file = Save($"{name}-tokens", tokens);
+        await PresentAsync(server, file);
+        return file;
     }
 
-    private static async Task PresentAsync(HttpClient http, string token)
+    /// <summary>Has each key read once, as they are when a service has run for a while.</summary>
+    private static async Task PresentAsync(Server server, string tokens)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/auth/validate");
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        using var answer = await http.SendAsync(request);
-        answer.EnsureSuccessStatusCode();
+        using var http = new HttpClient { BaseAddress = server.Address };
+        await Parallel.ForEachAsync(File.ReadLines(tokens), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (token, cancellationToken) =>
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/api/auth/validate");
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+            using var answer = await http.SendAsync(request, cancellationToken);
+            answer.EnsureSuccessStatusCode();
+        });
     }
 
     private static async Task<string> IssueOneAsync(HttpClient http, string role)
     {
-        using var answer = await http.PostAsJsonAsync("/api/keys", new { name = "bench", role, rate_limit_per_minute = 10_000_000 });
+        using var answer = await http.PostAsJsonAsync("/api/keys", new { name = "bench", role });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("api_key").GetString()!;
     }
@@ -140,7 +160,10 @@ internal sealed class LoadBench : IAsyncDisposable
         for (var round = 0; round < rounds; round++)
         {
             foreach (var contestant in _contestants)
+            {
+                await Wrk.RunAsync(contestant, _folder, Connections, LeadSeconds);
                 contestant.Results.Add(await Wrk.RunAsync(contestant, _folder, Connections, seconds));
+            }
         }
 
         for (var round = 0; round < rounds; round++)
@@ -155,8 +178,8 @@ internal sealed class LoadBench : IAsyncDisposable
     private static void Print(List<Contestant> contestants, int rounds, int seconds)
     {
         Console.WriteLine($"{rounds} interleaved rounds of {seconds} s, {Connections} connections; medians of the rounds; ratios are medians of each round's own ratio");
-        Console.WriteLine("| | µs of the server per request | ratio | requests/s | ratio | p50 ms | p99 ms | p99 ratio | p99 ms at 2 connections |");
-        Console.WriteLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+        Console.WriteLine("| | µs of the server per request | ratio | requests/s | ratio | p50 ms | p99 ms | p99 ratio | p99 ms at 2 connections | Redis round trips per request |");
+        Console.WriteLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
         var bare = contestants[0];
         foreach (var one in contestants)
         {
@@ -165,7 +188,8 @@ internal sealed class LoadBench : IAsyncDisposable
             var slowest = Median(one.Results.Zip(bare.Results, (mine, its) => mine.Slowest / its.Slowest));
             Console.WriteLine(
                 $"| {one.Name} | {Median(one.Results.Select(result => result.Processor)):0.0} | {processor:0.00} | {Median(one.Results.Select(result => result.Rate)):0} | {rate:0.00} "
-                + $"| {Median(one.Results.Select(result => result.Median)):0.00} | {Median(one.Results.Select(result => result.Slowest)):0.00} | {slowest:0.00} | {Median(one.Pairs.Select(result => result.Slowest)):0.000} |");
+                + $"| {Median(one.Results.Select(result => result.Median)):0.00} | {Median(one.Results.Select(result => result.Slowest)):0.00} | {slowest:0.00} | {Median(one.Pairs.Select(result => result.Slowest)):0.000} "
+                + $"| {(one.Redis is null ? "" : Median(one.Results.Select(result => result.RoundTrips)).ToString("0.0000", CultureInfo.InvariantCulture))} |");
         }
     }
 
@@ -174,7 +198,6 @@ internal sealed class LoadBench : IAsyncDisposable
         double[] sorted = [.. values.Order()];
         return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[sorted.Length / 2 - 1] + sorted[sorted.Length / 2]) / 2;
     }
-
 }
 
 /// <summary>Requests of one kind to one server.</summary>
@@ -188,6 +211,15 @@ internal sealed record Contestant(string Name, Server Server, string TokenFile, 
 
     /// <summary>Is each request to be refused?</summary>
     public bool IsRefused { get; init; }
+
+    /// <summary>Where limits are counted; null when it is at the server itself.</summary>
+    public RedisServer? Redis { get; init; }
+
+    /// <summary>Scripts run for limits so far. Nodes that nobody calls run none.</summary>
+    public async Task<long> CountRoundTripsAsync() => Redis is null ? 0 : ScriptCalls(await Redis.AskAsync("INFO", "commandstats"));
+
+    private static long ScriptCalls(string info) =>
+        Regex.Matches(info, @"cmdstat_eval(?:sha)?:calls=(\d+)").Sum(match => long.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
 
     public List<WrkResult> Results { get; } = [];
 

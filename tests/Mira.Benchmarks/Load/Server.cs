@@ -10,6 +10,7 @@ internal sealed class Server : IDisposable
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
 
     private readonly Process _process;
+    private TaskCompletionSource<long>? _heap;
 
     private Server(Process process, Uri address)
     {
@@ -29,13 +30,12 @@ internal sealed class Server : IDisposable
         }
     }
 
-    public double MemoryMiB
+    /// <summary>Managed bytes that are not garbage, of one that was started with <see cref="StartupHook"/>.</summary>
+    public async Task<long> ReadHeapAsync()
     {
-        get
-        {
-            _process.Refresh();
-            return _process.WorkingSet64 / 1024.0 / 1024;
-        }
+        _heap = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await _process.StandardInput.WriteLineAsync();
+        return await _heap.Task;
     }
 
     /// <summary>Starts <c>dotnet</c> with these arguments; <c>{address}</c> in them is where it has to listen.</summary>
@@ -44,6 +44,7 @@ internal sealed class Server : IDisposable
         var address = new Uri($"http://127.0.0.1:{FreePort.Find().ToString(CultureInfo.InvariantCulture)}");
         var start = new ProcessStartInfo("dotnet", arguments.Select(argument => argument.Replace("{address}", address.ToString(), StringComparison.Ordinal)))
         {
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };
         start.Environment["ASPNETCORE_URLS"] = address.ToString();
@@ -51,7 +52,7 @@ internal sealed class Server : IDisposable
             start.Environment[name] = value;
 
         var server = new Server(Process.Start(start)!, address);
-        server._process.OutputDataReceived += (_, _) => { };
+        server._process.OutputDataReceived += (_, line) => server.Hear(line.Data);
         server._process.BeginOutputReadLine();
         using var http = new HttpClient { BaseAddress = address };
         using var pace = new PeriodicTimer(Pace);
@@ -70,6 +71,12 @@ internal sealed class Server : IDisposable
         _process.Kill();
         _process.WaitForExit();
         _process.Dispose();
+    }
+
+    private void Hear(string? line)
+    {
+        if (line is not null && line.StartsWith(StartupHook.Answer, StringComparison.Ordinal))
+            _heap?.TrySetResult(long.Parse(line.AsSpan(StartupHook.Answer.Length), CultureInfo.InvariantCulture));
     }
 
     private static async Task<bool> AnswersAsync(HttpClient http, string probe)

@@ -43,19 +43,22 @@ internal static partial class Wrk
         if (contestant.Caller is not null)
             start.Environment["BENCH_CALLER"] = contestant.Caller;
 
+        var roundTripsBefore = await contestant.CountRoundTripsAsync();
         var processorBefore = contestant.Server.ProcessorTime;
         using var wrk = Process.Start(start)!;
         var output = await wrk.StandardOutput.ReadToEndAsync();
         await wrk.WaitForExitAsync();
         var processor = contestant.Server.ProcessorTime - processorBefore;
 
+        var roundTrips = await contestant.CountRoundTripsAsync() - roundTripsBefore;
         var requests = Number(Requests().Match(output));
         var refused = Refused().Match(output) is { Success: true } match ? Number(match) : 0;
         if (requests == 0 || output.Contains("Socket errors", StringComparison.Ordinal) || (contestant.IsRefused ? refused != requests : refused != 0))
             throw new InvalidOperationException($"{contestant.Name} answered otherwise than it should:\n{output}");
 
         return new WrkResult(
-            processor.TotalMicroseconds / requests, Number(Rate().Match(output)), Milliseconds(Half().Match(output)), Milliseconds(Most().Match(output)));
+            processor.TotalMicroseconds / requests, Number(Rate().Match(output)), Milliseconds(Half().Match(output)), Milliseconds(Most().Match(output)),
+            roundTrips / requests);
     }
 
     private static double Number(Match match) => double.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
@@ -82,4 +85,5 @@ internal static partial class Wrk
 /// <param name="Rate">Requests a second.</param>
 /// <param name="Median">Milliseconds.</param>
 /// <param name="Slowest">99 of 100 requests took at most so many milliseconds.</param>
-internal sealed record WrkResult(double Processor, double Rate, double Median, double Slowest);
+/// <param name="RoundTrips">Calls of Redis for limits, for each request.</param>
+internal sealed record WrkResult(double Processor, double Rate, double Median, double Slowest, double RoundTrips);
