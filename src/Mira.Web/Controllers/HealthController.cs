@@ -13,7 +13,7 @@ namespace Mira.Web.Controllers;
 [Route("health")]
 [AllowAnonymous]
 [Tags("Operation")]
-public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain) : ControllerBase
+public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, Readiness readiness) : ControllerBase
 {
     /// <summary>Health</summary>
     /// <remarks>Details are shown to who holds `stats:read`.</remarks>
@@ -40,7 +40,7 @@ public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledg
 
     private Health Look()
     {
-        var ready = follower.IsReady && !drain.HasBegun;
+        var ready = readiness.IsReady;
         var writable = ledger.IsWritable;
         var redis = shared.IsAvailable;
         var status = (ready, writable && ledger.IsClockRight && !follower.IsBroken && redis != false) switch
