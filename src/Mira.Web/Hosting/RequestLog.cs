@@ -10,7 +10,8 @@ namespace Mira.Web.Hosting;
 /// </summary>
 public sealed class RequestLog : BackgroundService, IMeasured
 {
-    private const int QueueLength = 8_192;
+    /// <summary>Lines that may wait to be written.</summary>
+    public const int QueueLength = 8_192;
 
     /// <summary>Lines written at once.</summary>
     private const int BatchLength = 256;
@@ -28,8 +29,11 @@ public sealed class RequestLog : BackgroundService, IMeasured
             new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true }, _ => _dropped.Increment());
     }
 
+    /// <summary>Lines left out because the output could not keep up.</summary>
+    public long Dropped => _dropped.Value;
+
     public void ShowOn(Instruments instruments) =>
-        instruments.Counter("request_log_dropped", "Lines about requests that were left out because the output could not keep up", () => _dropped.Value);
+        instruments.Counter("request_log_dropped", "Lines about requests that were left out because the output could not keep up", () => Dropped);
 
     /// <param name="request">As it came and as it was answered.</param>
     public void Note(HttpContext context, ServedRequest request, DateTimeOffset now)
