@@ -46,7 +46,7 @@ public sealed class ExpiryWatch(IDbContextFactory<MiraDbContext> contexts, TimeP
         var ends = await contexts.ReadAsync(
             "The keys that end soon cannot be counted.",
             database => database.Keys.WhereActive(now)
-                .Where(key => EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) <= last)
+                .Where(key => EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) > now && EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) <= last)
                 .Select(key => EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt)!.Value)
                 .ToListAsync(cancellationToken),
             cancellationToken);
