@@ -18,6 +18,9 @@ public static class MetricsSetup
     /// <summary>Seconds: a warm decision takes microseconds, one that waits for the store milliseconds.</summary>
     private static readonly double[] DurationBounds = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
+    /// <summary>What a caller chooses and a span shows.</summary>
+    private static readonly string[] Chosen = ["url.path", "server.address", "http.request.method_original"];
+
     private static readonly double[] RequestBounds = [0.001, 0.0025, 0.01, 0.05, 0.25, 1];
     private static readonly double[] LagBounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];
     private static readonly double[] ConnectionBounds = [0.1, 1, 10, 60, 600];
@@ -72,7 +75,12 @@ public static class MetricsSetup
     // A span leaves the machine, and what a caller may have put a credential into stays here.
     private static void Clean(Activity activity, HttpRequest request)
     {
-        activity.SetTag("url.path", TokenMask.Apply(request.Path.Value ?? ""));
+        foreach (var tag in Chosen)
+        {
+            if (activity.GetTagItem(tag) is string text)
+                activity.SetTag(tag, TokenMask.Apply(text));
+        }
+
         activity.SetTag("url.query", null);
         activity.SetTag("user_agent.original", null);
         activity.TraceStateString = null;

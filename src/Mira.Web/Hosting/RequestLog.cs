@@ -69,7 +69,7 @@ public sealed class RequestLog : BackgroundService, IMeasured
 
     private string Format(LogLine line)
     {
-        var request = line.Request! with { Path = TokenMask.Apply(line.Request.Path) };
+        var request = line.Request! with { Method = TokenMask.Apply(line.Request.Method), Path = TokenMask.Apply(line.Request.Path) };
         var whole = line with { Request = request, Message = $"{request.Method} {request.Path} {request.Status}" };
         return _format.IsJson ? whole.ToJson() : whole.ToText();
     }

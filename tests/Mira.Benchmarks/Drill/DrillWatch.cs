@@ -7,7 +7,8 @@ using Mira.TestServers;
 namespace Mira.Benchmarks.Drill;
 
 /// <summary>Looks at every panel of the dashboards and at the alerts once a second, and tells what changed.</summary>
-internal sealed class DrillWatch(PrometheusServer prometheus, string dashboards)
+/// <param name="nodes">Told by their numbers.</param>
+internal sealed class DrillWatch(PrometheusServer prometheus, string dashboards, IReadOnlyList<Uri> nodes)
 {
     private static readonly TimeSpan Pace = TimeSpan.FromSeconds(1);
 
@@ -68,7 +69,7 @@ internal sealed class DrillWatch(PrometheusServer prometheus, string dashboards)
         {
             foreach (var row in rows)
             {
-                var name = $"{query.Place} ({query.Legend(row.Labels)})";
+                var name = Numbered($"{query.Place} ({query.Legend(row.Labels)})");
                 if (!_courses.TryGetValue(name, out var course))
                     _courses[name] = course = new Course(at < 0.5 || _courses.Count == 0 ? row.Value : double.NaN);
                 course.Add(row.Value, at);
@@ -90,6 +91,9 @@ internal sealed class DrillWatch(PrometheusServer prometheus, string dashboards)
             _alerts[alert] = course = [];
         course.Add(what);
     }
+
+    private string Numbered(string text) =>
+        Enumerable.Range(0, nodes.Count).Aggregate(text, (told, node) => told.Replace(nodes[node].Authority, $"node {node + 1}", StringComparison.Ordinal));
 
     private static string Tell(double value) => double.IsNaN(value) ? "–" : value.ToString("0.####", CultureInfo.InvariantCulture);
 

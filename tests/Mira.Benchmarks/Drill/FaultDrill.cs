@@ -55,7 +55,7 @@ internal sealed class FaultDrill : IAsyncDisposable
         for (var node = 0; node < 2; node++)
             _nodes.Add(await Server.StartAsync("/health/ready", [binary], settings));
         await using var prometheus = await PrometheusServer.StartAsync(_nodes.Select(node => node.Address), DrillRules.Interval, DrillRules.Shortened(build));
-        var watch = new DrillWatch(prometheus, Path.Combine(build, "grafana", "dashboards"));
+        var watch = new DrillWatch(prometheus, Path.Combine(build, "grafana", "dashboards"), [.. _nodes.Select(node => node.Address)]);
         var good = await IssueAsync(new { name = "good", role = "operator", rate_limit_per_minute = 1_000_000 });
         await using var load = new DrillLoad(_nodes.Select(node => Client(good, node)).ToList(), Client(Admin, _nodes[0]));
 

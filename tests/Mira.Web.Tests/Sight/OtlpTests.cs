@@ -26,10 +26,11 @@ internal sealed class OtlpTests
         var refused = await anonymous.CallAsync("GET", "/api/keys", null, "application/json", ("traceparent", $"00-{parent}-00f067aa0ba902b7-01"), ("tracestate", $"a={Canary}"));
         await anonymous.CallAsync("GET", $"/api/auth/validate?api_key={folder.Admin}&note={Canary}");
         await admin.CallAsync("GET", $"/api/keys/{folder.Admin}");
+        await anonymous.CallAsync(folder.Admin, $"/{folder.Admin}/x", null, "application/json", ("Host", folder.Admin));
         await admin.CallAsync("GET", "/api/auth/validate", null, "application/json", ("User-Agent", folder.Admin), ("X-API-Key", folder.Admin), ("baggage", $"a={Canary}"));
         Assert.That(refused.Field("trace_id"), Is.EqualTo(parent), "the caller's trace goes on");
 
-        await MiraProcess.WaitForAsync(() => Task.FromResult(receiver.Spans.Count >= 5 && receiver.Metrics.Contains("api_key_validations")));
+        await MiraProcess.WaitForAsync(() => Task.FromResult(receiver.Spans.Count >= 6 && receiver.Metrics.Contains("api_key_validations")));
         var spans = receiver.Spans;
         Assert.Multiple(() =>
         {
