@@ -16,6 +16,8 @@ needs=(
     postgres:postgresql # the store of several nodes
     redis-server:redis-server
     faketime:faketime   # a node whose clock is off
+    prometheus:prometheus # rules, alerts and the queries of dashboards
+    promtool:prometheus
 )
 results=artifacts/test-results
 minimum_coverage=95
@@ -51,7 +53,15 @@ missing_packages() {
     local need
     for need in "${needs[@]}"; do
         is_there "${need%%:*}" || echo "${need##*:}"
-    done
+    done | sort -u
+}
+
+# Debian starts the servers it installs. The tests start their own: whatever is asked to start meanwhile is told no.
+policy=/usr/sbin/policy-rc.d
+start_nothing() {
+    [[ -e $policy ]] && return
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
 }
 
 install_needs() {
@@ -64,8 +74,10 @@ install_needs() {
     fi
 
     echo "Installing ${missing[*]}"
+    start_nothing
     { apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"; } >artifacts/apt.log 2>&1 ||
         { tail -n 20 artifacts/apt.log >&2; fail "could not install: ${missing[*]}"; }
+    [[ -n $(trap -p EXIT) ]] && rm -f "$policy"
     mapfile -t missing < <(missing_packages)
     ((${#missing[@]} == 0)) || fail "still missing after installing: ${missing[*]}"
 }

@@ -48,7 +48,12 @@ public static class Registration
         services.AddSingleton<LedgerFollower>();
         services.AddSingleton<UsageLog>();
         services.AddSingleton(provider =>
-            new ServiceMetrics().Watching(provider.GetRequiredService<KeyDirectory>(), provider.GetRequiredService<RateLimiter>()));
+            new ServiceMetrics()
+                .Watching(provider.GetRequiredService<KeyDirectory>(), provider.GetRequiredService<RateLimiter>())
+                .Watching(provider.GetServices<IMeasured>()));
+        services.AddSingleton<LedgerTally>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<LedgerTally>());
+        services.AddSingleton<IMeasured, LedgerFigures>();
         services.AddSingleton<Verifier>();
         services.AddSingleton<Inquiry>();
         services.AddSingleton<FailureLimiter>();

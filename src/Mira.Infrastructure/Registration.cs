@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Mira.Application.Admins;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
+using Mira.Application.Metrics;
 using Mira.Application.Settings;
 using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Files;
@@ -41,6 +42,9 @@ public static class Registration
         services.AddHostedService<FollowLoop>();
         services.AddHostedService<ChainCheck>();
         services.AddHostedService<WriteProbe>();
+        services.AddSingleton<ExpiryWatch>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<ExpiryWatch>());
+        services.AddHostedService(provider => provider.GetRequiredService<ExpiryWatch>());
         if (store.IsShared)
         {
             services.AddSingleton<ClockCheck>();

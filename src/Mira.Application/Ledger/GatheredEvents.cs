@@ -19,6 +19,16 @@ public sealed class GatheredEvents(TimeProvider clock)
     private readonly Dictionary<string, int> _groupsOfType = [];
     private Dictionary<EventGroup, Gathered> _groups = [];
 
+    /// <summary>Groups that wait to be written.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_lock)
+                return _groups.Count;
+        }
+    }
+
     /// <param name="actor">Asked for the first of a group only.</param>
     public void Note<T>(EventGroup group, T state, Func<T, Actor> actor)
     {

@@ -6,6 +6,9 @@ public interface ILedgerHealth
     /// <summary>False from a write that failed until one that worked; writes are tried every two seconds, also when nobody changes anything.</summary>
     bool IsWritable { get; }
 
+    /// <summary>Writes that failed, since the start.</summary>
+    long FailedWrites { get; }
+
     /// <summary>False while this node's clock is more than two seconds off the one the ledger goes by.</summary>
     bool IsClockRight { get; }
 }

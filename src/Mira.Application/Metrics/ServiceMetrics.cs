@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Diagnostics.Metrics;
 using Mira.Application.Limits;
 using Mira.Application.Verification;
@@ -16,7 +17,15 @@ public sealed class ServiceMetrics : IDisposable
 
     private static readonly VerdictCode[] Codes = Enum.GetValues<VerdictCode>();
 
+    /// <summary>Why callers are not let in: the codes they are told.</summary>
+    private static readonly string[] Refusals =
+    [
+        "missing_credentials", "ambiguous_credentials", "credentials_in_query", "invalid_key", "key_expired", "key_revoked", "key_disabled",
+        "key_rotated_out", "ip_not_allowed", "too_many_failures",
+    ];
+
     private readonly Meter _meter = new(MeterName);
+    private readonly FrozenDictionary<string, ShardedCounter> _refusals = Refusals.ToFrozenDictionary(reason => reason, _ => new ShardedCounter());
     private readonly ShardedCounter[] _validations = [.. Codes.Select(_ => new ShardedCounter())];
     private readonly Histogram<double> _duration;
 
@@ -25,6 +34,8 @@ public sealed class ServiceMetrics : IDisposable
         _duration = _meter.CreateHistogram<double>(ValidationDuration, "s", "How long deciding about a presented key took");
         _meter.CreateObservableCounter(
             "api_key_validations", () => Codes.Select(code => Of(_validations[(int)code].Value, ("result", code.Name()))), null, "Decisions about presented keys");
+        _meter.CreateObservableCounter(
+            "failed_authentications", () => _refusals.Select(pair => Of(pair.Value.Value, ("reason", pair.Key))), null, "Callers that were not let in, by what they were told");
     }
 
     /// <summary>Takes in what others count.</summary>
@@ -40,6 +51,22 @@ public sealed class ServiceMetrics : IDisposable
         _meter.CreateObservableCounter(
             "rate_limit_decided_alone", () => limiter.DecidedAlone, null, "Calls this node decided by its own windows alone, because the shared ones did not answer in time");
         return this;
+    }
+
+    /// <summary>Takes in all who have figures of their own.</summary>
+    public ServiceMetrics Watching(IEnumerable<IMeasured> measured)
+    {
+        var instruments = new Instruments(_meter);
+        foreach (var one in measured)
+            one.ShowOn(instruments);
+        return this;
+    }
+
+    /// <summary>A caller was not let in. Ones for the same reason are counted together; one that is not listed above is not counted.</summary>
+    public void CountRefusal(string reason)
+    {
+        if (_refusals.TryGetValue(reason, out var count))
+            count.Increment();
     }
 
     /// <param name="elapsed">How long the decision took.</param>

@@ -46,6 +46,7 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
     private long _epoch;
     private long _sharedHits;
     private long _sharedMisses;
+    private long _storeFailures;
     private int _runningLooks;
 
     public CacheFigures Figures => new(_known.Count + _unknown.Count, _hits.Value, _misses.Value);
@@ -56,6 +57,9 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
 
     /// <summary>Look-ups that did not need the store, of all; 0 before any.</summary>
     public double HitRate => Figures is { Hits: var hits, Misses: var misses } && hits + misses > 0 ? (double)(hits + Shared.Hits) / (hits + misses) : 0;
+
+    /// <summary>Reads of the store that failed, since the start.</summary>
+    public long StoreFailures => Interlocked.Read(ref _storeFailures);
 
     /// <exception cref="StoreUnavailableException">It is not in memory and cannot be read.</exception>
     /// <exception cref="OverloadedException">Too many reads run.</exception>
@@ -217,8 +221,16 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
     private async Task<Found> ReadStoreAsync(KeyId id, Look look)
     {
         var epoch = Volatile.Read(ref _epoch);
-        // Nobody's cancellation: others may wait for the same read.
-        return new Found(await store.ReadAsync(id, CancellationToken.None), epoch, look);
+        try
+        {
+            // Nobody's cancellation: others may wait for the same read.
+            return new Found(await store.ReadAsync(id, CancellationToken.None), epoch, look);
+        }
+        catch (StoreUnavailableException)
+        {
+            Interlocked.Increment(ref _storeFailures);
+            throw;
+        }
     }
 
     /// <summary>Who holds it may read.</summary>

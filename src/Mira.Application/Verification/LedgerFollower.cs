@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Mira.Application.Ledger;
+using Mira.Application.Metrics;
 using Mira.Application.Settings;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
@@ -31,7 +32,8 @@ public sealed record LedgerFollowerOptions
 /// </summary>
 /// <param name="source">Where keys are governed, when that is not the ledger's own database; it must have been seen lately too.</param>
 public sealed class LedgerFollower(
-    ILedgerReader ledger, RecentChanges changes, KeyDirectory directory, LedgerFollowerOptions options, TimeProvider clock, IKeySource? source = null) : IDisposable
+    ILedgerReader ledger, RecentChanges changes, KeyDirectory directory, LedgerFollowerOptions options, TimeProvider clock,
+    IKeySource? source = null, LedgerTally? tally = null) : IDisposable
 {
     private const int PageSize = 1_000;
 
@@ -62,6 +64,15 @@ public sealed class LedgerFollower(
 
     /// <summary>How long ago the ledger was last seen; null before the first time.</summary>
     public TimeSpan? Staleness => _lastSeen?.Elapsed(clock);
+
+    /// <summary>When the ledger was last seen, by this node's clock; null before the first time.</summary>
+    public DateTimeOffset? LastSeenAt => _lastSeen?.Time;
+
+    /// <summary>Could the ledger be read when it was last tried?</summary>
+    public bool IsReachable => _failed is null;
+
+    /// <summary>Reads of the ledger that failed, since the start.</summary>
+    public long Failures => Volatile.Read(ref _failures);
 
     public bool IsReady => Staleness <= options.MaxStaleness && source is null or { IsReady: true };
 
@@ -184,6 +195,7 @@ public sealed class LedgerFollower(
                 else
                     Drop(entry);
                 _seen = entry.Position;
+                tally?.Note(entry);
             }
         }
     }

@@ -50,12 +50,6 @@ public sealed partial class ApiKey
 
     public bool IsDisabled { get; private set; }
 
-    /// <summary>
-    /// Its record was changed or taken away where others can write, so it is not let in. Any change made through Mira puts the record right and
-    /// ends this.
-    /// </summary>
-    public bool IsWithheld { get; private set; }
-
     public DateTimeOffset CreatedAt { get; private set; }
 
     /// <summary>The id of the key that made it, or <see cref="Actor.SystemName"/>.</summary>

@@ -5,12 +5,18 @@ namespace Mira.Domain.Keys;
 /// <content>What happens to a key whose record lies where others can write, and did.</content>
 public sealed partial class ApiKey
 {
+    /// <summary>
+    /// Its record was changed or taken away where others can write, so it is not let in. Any change made through Mira puts the record right and
+    /// ends this.
+    /// </summary>
+    public bool IsWithheld { get; private set; }
+
     /// <summary>Takes in a key that a record holds and this ledger does not know yet.</summary>
     /// <exception cref="FormatException">It is the record of no key.</exception>
     public static ApiKey Import(KeyRecord record, string reason)
     {
         var key = From(record);
-        key._events.Add(new KeyEvent(EventType.KeyCreated, reason, [.. KeyChanges.OfIssue(key)]));
+        key._events = [new KeyEvent(EventType.KeyCreated, reason, [.. KeyChanges.OfIssue(key)])];
         return key;
     }
 
@@ -23,7 +29,7 @@ public sealed partial class ApiKey
             return false;
 
         IsWithheld = true;
-        _events.Add(new KeyEvent(EventType.IntegrityViolation, reason, changes) { Outcome = "failure" });
+        (_events ??= []).Add(new KeyEvent(EventType.IntegrityViolation, reason, changes) { Outcome = "failure" });
         return true;
     }
 
@@ -34,6 +40,6 @@ public sealed partial class ApiKey
             return;
 
         IsWithheld = false;
-        _events.Add(new KeyEvent(EventType.IntegrityViolation, reason, [.. KeyChanges.OfWithholding(true, false)]));
+        (_events ??= []).Add(new KeyEvent(EventType.IntegrityViolation, reason, [.. KeyChanges.OfWithholding(true, false)]));
     }
 }

@@ -11,5 +11,8 @@ internal sealed class LedgerHealth(WriteGate gate, ClockCheck? clock = null) : I
     public bool IsWritable => gate.IsWritable;
 
     /// <inheritdoc/>
+    public long FailedWrites => gate.Failures;
+
+    /// <inheritdoc/>
     public bool IsClockRight => clock?.IsRight ?? true;
 }

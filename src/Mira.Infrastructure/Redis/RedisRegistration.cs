@@ -2,6 +2,7 @@ using Microsoft.Extensions.Caching.StackExchangeRedis;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Mira.Application.Limits;
+using Mira.Application.Metrics;
 using Mira.Application.Verification;
 
 namespace Mira.Infrastructure.Redis;
@@ -17,6 +18,7 @@ internal static class RedisRegistration
         services.AddSingleton(options);
         services.AddSingleton<RedisConnections>();
         services.AddSingleton<ISharedHealth, RedisHealth>();
+        services.AddSingleton<IMeasured, RedisFigures>();
         if (options.Cache is not null)
         {
             services.AddSingleton<SealedEntry>();

@@ -91,6 +91,7 @@ public class MiraDbContext : DbContext
         keys.HasIndex(KeyColumns.CreatedSeq).IsUnique();
         keys.HasIndex(nameof(ApiKey.Owner), KeyColumns.CreatedSeq);
         keys.HasIndex(nameof(ApiKey.Role), KeyColumns.CreatedSeq);
+        keys.HasIndex(KeyColumns.LapseAt);
     }
 
     private static void ConfigureSecrets(EntityTypeBuilder<Secret> secrets)

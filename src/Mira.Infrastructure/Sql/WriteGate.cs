@@ -19,6 +19,8 @@ public sealed class WriteGate(TimeProvider clock) : IDisposable
     /// <summary>False from a write that failed until one that worked.</summary>
     public bool IsWritable { get; private set; } = true;
 
+    public long Failures => Interlocked.Read(ref _failures);
+
     public TimeSpan SinceSuccess => clock.GetElapsedTime(Interlocked.Read(ref _lastSuccess));
 
     /// <exception cref="LedgerUnavailableException">The database cannot be written.</exception>

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
 using Mira.Application.Ledger;
 using Mira.Application.Limits;
+using Mira.Application.Metrics;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
@@ -17,7 +18,8 @@ namespace Mira.Web.Authentication;
 /// answered here: that is the challenge, once something needs a caller. No message holds a token, because the base class logs them.
 /// </summary>
 public sealed class ApiKeyAuthenticationHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Verifier verifier, FailureLimiter failures)
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Verifier verifier, FailureLimiter failures,
+    ServiceMetrics metrics)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "ApiKey";
@@ -62,6 +64,7 @@ public sealed class ApiKeyAuthenticationHandler(
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         var refusal = _refusal ?? ProblemKind.MissingCredentials;
+        metrics.CountRefusal(refusal.Kind.Code);
         if (refusal.Kind.Status == StatusCodes.Status401Unauthorized)
             Response.Headers.WWWAuthenticate = refusal.Kind == ProblemKind.MissingCredentials ? Challenges.Missing : Challenges.InvalidToken;
         return ProblemAnswer.WriteAsync(Context, refusal);

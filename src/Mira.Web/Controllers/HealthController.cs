@@ -13,7 +13,8 @@ namespace Mira.Web.Controllers;
 [Route("health")]
 [AllowAnonymous]
 [Tags("Operation")]
-public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, IKeySource? source = null) : ControllerBase
+public sealed class HealthController(
+    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, Readiness readiness, IKeySource? source = null) : ControllerBase
 {
     /// <summary>Health</summary>
     /// <remarks>Details are shown to who holds `stats:read`.</remarks>
@@ -40,7 +41,7 @@ public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledg
 
     private Health Look()
     {
-        var ready = follower.IsReady && !drain.HasBegun;
+        var ready = readiness.IsReady;
         var writable = ledger.IsWritable;
         var redis = shared.IsAvailable;
         var elsewhere = source?.Health;

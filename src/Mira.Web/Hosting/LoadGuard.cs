@@ -4,7 +4,7 @@ using Mira.Web.Problems;
 namespace Mira.Web.Hosting;
 
 /// <summary>
-/// Sheds what is more than this node can do at once, so that the calls it has taken end, and health is answered. A warm verification takes
+/// Sheds what is more than this node can do at once, so that the calls it has taken end, and health and metrics are answered. A warm verification takes
 /// microseconds; calls pile up only when something behind them is slow.
 /// </summary>
 public sealed class LoadGuard(RequestDelegate next, LoadGuardOptions options)
@@ -15,7 +15,7 @@ public sealed class LoadGuard(RequestDelegate next, LoadGuardOptions options)
 
     public Task InvokeAsync(HttpContext context)
     {
-        if (context.Request.Path.StartsWithSegments("/health"))
+        if (context.Request.Path.StartsWithSegments("/health") || context.Request.Path.StartsWithSegments(MetricsSetup.Path))
             return next(context);
 
         if (Interlocked.Increment(ref _running) > options.ConcurrentCalls)
@@ -55,7 +55,7 @@ public sealed class LoadGuard(RequestDelegate next, LoadGuardOptions options)
     }
 }
 
-/// <summary><c>Mira__ConcurrentCalls</c>, 1 to 100 000: calls served at once, those for health aside; more are answered 503.</summary>
+/// <summary><c>Mira__ConcurrentCalls</c>, 1 to 100 000: calls served at once, those for health and metrics aside; more are answered 503.</summary>
 public sealed record LoadGuardOptions(int ConcurrentCalls)
 {
     public static LoadGuardOptions Read(SettingReader settings) => new(settings.Number("Mira__ConcurrentCalls", null, 1_000, 1, 100_000));

@@ -1,9 +1,10 @@
 using Microsoft.Extensions.Logging.Console;
+using Mira.Application.Metrics;
 using Mira.Application.Settings;
 
 namespace Mira.Web.Hosting;
 
-/// <summary><c>LOG_LEVEL</c> and <c>LOG_FORMAT</c>.</summary>
+/// <summary><c>LOG_LEVEL</c>, <c>LOG_FORMAT</c> and <c>LOG_REQUESTS</c>.</summary>
 public static class LogSetup
 {
     private static readonly Dictionary<string, LogLevel> Levels = new(StringComparer.OrdinalIgnoreCase)
@@ -21,12 +22,24 @@ public static class LogSetup
     public static void Apply(ILoggingBuilder logging, SettingReader settings)
     {
         var level = Levels[settings.Choice("LOG_LEVEL", "Mira:Log:Level", "INFO", Levels.Keys)];
-        var format = settings.Choice("LOG_FORMAT", "Mira:Log:Format", "json", "json", "text");
+        var format = new LogFormat(settings.Choice("LOG_FORMAT", "Mira:Log:Format", "json", "json", "text") == "json");
         logging.ClearProviders();
+        logging.AddConsole();
         logging.AddConsoleFormatter<JsonLineFormatter, ConsoleFormatterOptions>();
-        logging.AddSimpleConsole(simple => simple.SingleLine = true);
+        logging.AddConsoleFormatter<TextLineFormatter, ConsoleFormatterOptions>();
         logging.Services.Configure<ConsoleLoggerOptions>(console =>
-            console.FormatterName = format == "json" ? JsonLineFormatter.FormatterName : ConsoleFormatterNames.Simple);
+        {
+            console.FormatterName = format.IsJson ? JsonLineFormatter.FormatterName : TextLineFormatter.FormatterName;
+            // Whoever reads the output may stand still: no call waits for that. The console says how many lines it left out.
+            console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+        });
+        if (settings.Truth("LOG_REQUESTS", "Mira:Log:Requests", false))
+        {
+            logging.Services.AddSingleton(format);
+            logging.Services.AddSingleton<RequestLog>();
+            logging.Services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RequestLog>());
+            logging.Services.AddHostedService(provider => provider.GetRequiredService<RequestLog>());
+        }
 
         logging.SetMinimumLevel(level);
         // At lower levels the platform logs addresses with their queries, and queries may hold what should never have been put there.
@@ -45,3 +58,7 @@ public static class LogSetup
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
     }
 }
+
+/// <summary><c>LOG_FORMAT</c>.</summary>
+/// <param name="IsJson">Else it is text.</param>
+public sealed record LogFormat(bool IsJson);

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Mvc.Formatters;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.Mvc.ModelBinding.Metadata;
+using Mira.Application.Metrics;
 using Mira.Application.Pipeline;
 using Mira.Application.Settings;
 using Mira.Web.Authentication;
@@ -53,13 +54,17 @@ public static class WebRegistration
         services.AddSingleton<IValidator<VerifyKey>, VerifyKeyValidator>();
         AddJsonControllers(services);
         services.AddMiraOpenApi();
-        services.AddMiraMetrics();
+        services.AddSingleton<Readiness>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<Readiness>());
+        services.AddMiraMetrics(OtlpOptions.Read(settings));
     }
 
     public static void UseMiraWeb(this WebApplication app)
     {
         var edge = app.Services.GetRequiredService<EdgeOptions>();
         KeepPlatformOut(app);
+        if (app.Services.GetService<RequestLog>() is not null)
+            app.UseMiddleware<RequestLogMiddleware>();
         app.UseMiddleware<CorrelationMiddleware>();
         app.UseMiddleware<ProblemMiddleware>();
         app.UseMiddleware<LoadGuard>();

@@ -89,6 +89,9 @@ internal sealed class LoadBench : IAsyncDisposable
         _contestants.Add(new Contestant("g bad checksum", embedded, broken, "/api/auth/validate") { IsRefused = true });
         _contestants.Add(new Contestant("h as c, limit 100 000", hundredThousand, sharedTokens, "/api/auth/validate") { Redis = _redis });
         _contestants.Add(new Contestant("i as c, limit 10 000", tenThousand, sharedTokens, "/api/auth/validate") { Redis = _redis });
+        // The pair of b: OpenTelemetry's own switch, with which nobody listens to any instrument. The service's own counts go on.
+        var unmeasured = await StartMiraAsync(binary, "unmeasured", new Dictionary<string, string> { ["OTEL_SDK_DISABLED"] = "true" });
+        _contestants.Add(new Contestant("j validate, nothing measured", unmeasured, await IssueAsync(unmeasured, "unmeasured"), "/api/auth/validate"));
     }
 
     private Server Add(Server server)
@@ -173,6 +176,17 @@ internal sealed class LoadBench : IAsyncDisposable
         }
 
         Print(_contestants, rounds, seconds);
+        PrintCostOfMetrics(_contestants);
+    }
+
+    // Each round's own ratio, so that what disturbs the machine disturbs both.
+    private static void PrintCostOfMetrics(List<Contestant> contestants)
+    {
+        if (contestants.Find(one => one.Name[0] == 'b') is not { } measured || contestants.Find(one => one.Name[0] == 'h') is not { } unmeasured)
+            return;
+
+        var ratios = measured.Results.Zip(unmeasured.Results, (with, without) => with.Processor / without.Processor).Order().ToList();
+        Console.WriteLine($"metrics cost {100 * (Median(ratios) - 1):0.0} % of the server's processor time for a validation (median of {ratios.Count} rounds; half of them between {100 * (ratios[ratios.Count / 4] - 1):0.0} and {100 * (ratios[ratios.Count * 3 / 4] - 1):0.0} %)");
     }
 
     private static void Print(List<Contestant> contestants, int rounds, int seconds)

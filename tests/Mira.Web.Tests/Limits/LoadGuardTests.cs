@@ -34,7 +34,7 @@ internal sealed class LoadGuardTests : SharedHostTests
 
             (await SendAnyAsync("GET", "/api/auth/forward")).ShouldBeProblem(503, "overloaded");
             (await SendAnyAsync("GET", "/api/nothing")).ShouldBeProblem(503, "overloaded");
-            foreach (var health in new[] { "/health", "/health/live", "/health/ready" })
+            foreach (var health in new[] { "/health", "/health/live", "/health/ready", "/metrics" })
                 Assert.That((await SendAnyAsync("GET", health)).Status, Is.EqualTo(200));
 
             _door.Open();

@@ -141,6 +141,8 @@ namespace Mira.Infrastructure.Sql
                     b.HasIndex("CreatedSeq")
                         .IsUnique();
 
+                    b.HasIndex("LapseAt");
+
                     b.HasIndex("Owner", "CreatedSeq");
 
                     b.HasIndex("Role", "CreatedSeq");

@@ -1,0 +1,55 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Hosting;
+using Mira.Application.Ledger;
+using Mira.Application.Metrics;
+
+namespace Mira.Infrastructure.Sql;
+
+/// <summary>
+/// Counts the keys that work now and will end soon with nothing in their place, every five minutes beside the calls, so that somebody can be told before
+/// their holders are. All nodes of one store count the same keys.
+/// </summary>
+public sealed class ExpiryWatch(IDbContextFactory<MiraDbContext> contexts, TimeProvider clock) : BackgroundService, IMeasured
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(5);
+    private static readonly int[] Days = [3, 14];
+
+    private volatile IReadOnlyList<int>? _counts;
+
+    public void ShowOn(Instruments instruments) => instruments.Gauge(
+        "keys_expiring",
+        "Keys that work now and end within so many days",
+        "within",
+        [.. Days.Select((days, index) => ($"{days}d", (Func<double?>)(() => _counts?[index])))]);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, clock);
+        do
+        {
+            try
+            {
+                await CountAsync(stoppingToken);
+            }
+            catch (StoreUnavailableException)
+            {
+                // What was counted last is shown on; that the store is away is told by others.
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private async Task CountAsync(CancellationToken cancellationToken)
+    {
+        var now = clock.GetUtcNow();
+        var last = now.AddDays(Days[^1]);
+        var ends = await contexts.ReadAsync(
+            "The keys that end soon cannot be counted.",
+            database => database.Keys.WhereActive(now)
+                .Where(key => EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) > now && EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) <= last)
+                .Select(key => EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt)!.Value)
+                .ToListAsync(cancellationToken),
+            cancellationToken);
+        _counts = [.. Days.Select(days => ends.Count(end => end <= now.AddDays(days)))];
+    }
+}
