@@ -21,17 +21,26 @@ public static class Registration
         services.AddSingleton(FirstAdminOptions.Read(settings));
         services.AddSingleton<ITokenFile, SafeFile>();
         services.AddSingleton<WriteGate>();
+        services.AddSingleton(settings);
+        services.AddSingleton(store.AuditKey ?? throw new InvalidOperationException("The store was taken for reading alone."));
+        services.AddSingleton<HeadSeal>();
+        services.AddSingleton(AnchorOptions.Read(settings));
+        services.AddSingleton(RetentionOptions.Read(settings));
+        services.AddSingleton<CheckpointAnchor>();
         services.AddSingleton<ILedgerHealth, LedgerHealth>();
         services.AddScoped<ILedger, SqlLedger>();
         services.AddMiraRedis(RedisOptions.Read(settings));
 
-        // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed.
+        // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed, and the last checkpoint comes after that.
+        services.AddHostedService<CheckpointPublisher>();
+        services.AddHostedService(provider => provider.GetRequiredService<CheckpointAnchor>());
         services.AddSingleton<NodeStart>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeStart>());
         services.AddHostedService<UsageFlush>();
         services.AddHostedService<GatherFlush>();
         services.AddHostedService<FollowLoop>();
         services.AddHostedService<ChainCheck>();
+        services.AddHostedService<LedgerRetention>();
         services.AddHostedService<WriteProbe>();
         if (store.IsShared)
         {
@@ -50,6 +59,8 @@ public static class Registration
         services.AddSingleton(store.Peppers);
         services.AddSingleton<IKeyStore, SqlKeyStore>();
         services.AddSingleton<ILedgerReader, SqlLedgerReader>();
+        services.AddSingleton<SqlLedgerArchive>();
+        services.AddSingleton<ILedgerArchive>(provider => provider.GetRequiredService<SqlLedgerArchive>());
         return services;
     }
 }

@@ -20,7 +20,7 @@ try
         return 0;
     }
 
-    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync));
+    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync, CheckAuditAsync));
 }
 catch (OperationCanceledException)
 {
@@ -110,4 +110,15 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     await using var app = builder.Build();
     var counts = await app.Services.GetRequiredService<SqlStore>().CountLiveSecretsAsync(TimeProvider.System.GetUtcNow(), cancellationToken);
     VerbLine.PrintPeppers(store.Peppers, counts);
+}
+
+static async Task<VerbLine.AuditFinding> CheckAuditAsync(VerbLine.AuditSource source, CancellationToken cancellationToken)
+{
+    var configuration = CreateBuilder([]).Configuration;
+    var settings = new SettingReader(path => configuration[path]);
+    var view = LedgerView.Of(settings, AppContext.BaseDirectory, source.Data, source.PublicKey, source.Anchor);
+    var (flaw, proof) = source.File is { } file
+        ? await view.CheckFileAsync(file, cancellationToken)
+        : await view.CheckStoreAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
+    return new VerbLine.AuditFinding(flaw, proof);
 }

@@ -23,6 +23,8 @@ public sealed record Checkpoint(long Seq, string Hash, DateTimeOffset At, string
         CultureInfo.InvariantCulture,
         $"{LineStart}{{\"at\":\"{Rfc3339.Format(At)}\",\"hash\":\"{Hash}\",\"seq\":{Seq},\"signature\":\"{Signature}\"}}}}");
 
+    public override string ToString() => ToLine();
+
     /// <summary>Is the line meant to be a checkpoint? Events begin with their actor.</summary>
     public static bool IsLine(ReadOnlySpan<byte> line) => line.StartsWith("{\"checkpoint\":"u8);
 

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
+using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Sql;
@@ -9,12 +10,15 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Start;
 
 /// <summary>The store this process works with (<c>MIRA_STORE</c>), with the peppers of its keys.</summary>
-public abstract class StoreChoice(PepperRing peppers) : IDisposable
+public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDisposable
 {
     private const string Sqlite = "sqlite";
     private const string Postgres = "postgres";
 
     public PepperRing Peppers { get; } = peppers;
+
+    /// <summary>Signs what is written; null for who only reads.</summary>
+    public AuditKey? AuditKey { get; } = auditKey;
 
     /// <summary>May other nodes write to it?</summary>
     public abstract bool IsShared { get; }
@@ -27,14 +31,14 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
         SettingReader settings, string contentRoot, TimeSpan patience, TimeProvider clock, CancellationToken cancellationToken)
     {
         if (Name(settings) == Postgres)
-            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings));
+            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings), AuditKeys.Demand(settings));
 
         var folder = FolderOf(settings, contentRoot);
         folder.Prepare();
         var processLock = await ProcessLock.TakeAsync(folder.Lock, patience, clock, cancellationToken);
         try
         {
-            return new SqliteChoice(folder, processLock, Files.Peppers.Load(settings, folder));
+            return new SqliteChoice(folder, processLock, Files.Peppers.Load(settings, folder), AuditKeys.Load(settings, folder));
         }
         catch
         {
@@ -48,11 +52,16 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
     public static StoreChoice Find(SettingReader settings, string contentRoot)
     {
         if (Name(settings) == Postgres)
-            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings));
+            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings), null);
 
         var folder = FolderOf(settings, contentRoot);
-        return new SqliteChoice(folder, null, Files.Peppers.Load(settings, folder, mayMake: false));
+        return new SqliteChoice(folder, null, Files.Peppers.Load(settings, folder, mayMake: false), null);
     }
+
+    /// <summary>The folder of the embedded store; null when another one is chosen.</summary>
+    /// <exception cref="SettingException">It cannot be this folder.</exception>
+    public static DataFolder? FindFolder(SettingReader settings, string contentRoot) =>
+        Name(settings) == Postgres ? null : FolderOf(settings, contentRoot);
 
     /// <summary>Adds what reads and writes this kind of store.</summary>
     public abstract void AddTo(IServiceCollection services);
@@ -64,7 +73,8 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
     private static DataFolder FolderOf(SettingReader settings, string contentRoot) =>
         DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), contentRoot);
 
-    private sealed class SqliteChoice(DataFolder folder, ProcessLock? processLock, PepperRing peppers) : StoreChoice(peppers)
+    private sealed class SqliteChoice(DataFolder folder, ProcessLock? processLock, PepperRing peppers, AuditKey? auditKey)
+        : StoreChoice(peppers, auditKey)
     {
         public override bool IsShared => false;
 
@@ -86,7 +96,7 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
         }
     }
 
-    private sealed class PostgresChoice(PostgresOptions postgres, PepperRing peppers) : StoreChoice(peppers)
+    private sealed class PostgresChoice(PostgresOptions postgres, PepperRing peppers, AuditKey? auditKey) : StoreChoice(peppers, auditKey)
     {
         public override bool IsShared => true;
 

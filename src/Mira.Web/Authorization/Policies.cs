@@ -82,7 +82,7 @@ public sealed class KeyPolicyEvaluator : IPolicyEvaluator
 }
 
 /// <summary>Answers a refusal with the permission that is missing.</summary>
-public sealed class RefusalHandler : IAuthorizationMiddlewareResultHandler
+public sealed class RefusalHandler(CallEvents events) : IAuthorizationMiddlewareResultHandler
 {
     private readonly AuthorizationMiddlewareResultHandler _default = new();
 
@@ -92,13 +92,13 @@ public sealed class RefusalHandler : IAuthorizationMiddlewareResultHandler
             return _default.HandleAsync(next, context, policy, authorizeResult);
 
         var failed = authorizeResult.AuthorizationFailure?.FailedRequirements.ToList() ?? [];
-        if (failed.OfType<PermissionRequirement>().FirstOrDefault() is { } missing)
-        {
-            context.Response.Headers.WWWAuthenticate = Challenges.InsufficientScope(missing.Permission);
-            return ProblemAnswer.WriteAsync(context, new Problem(ProblemKind.InsufficientPermission, $"This call needs the permission {missing.Permission}."));
-        }
+        var missing = failed.OfType<PermissionRequirement>().FirstOrDefault();
+        var kind = missing is null && failed.OfType<CurrentSecretRequirement>().Any() ? ProblemKind.SupersededSecret : ProblemKind.InsufficientPermission;
+        events.Denied(context, ApiKeyPrincipal.Of(context).Key, kind);
+        if (missing is null)
+            return ProblemAnswer.WriteAsync(context, kind);
 
-        return ProblemAnswer.WriteAsync(
-            context, failed.OfType<CurrentSecretRequirement>().Any() ? ProblemKind.SupersededSecret : ProblemKind.InsufficientPermission);
+        context.Response.Headers.WWWAuthenticate = Challenges.InsufficientScope(missing.Permission);
+        return ProblemAnswer.WriteAsync(context, new Problem(kind, $"This call needs the permission {missing.Permission}."));
     }
 }

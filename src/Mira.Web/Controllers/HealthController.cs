@@ -43,14 +43,14 @@ public sealed class HealthController(LedgerFollower follower, ILedgerHealth ledg
         var ready = follower.IsReady && !drain.HasBegun;
         var writable = ledger.IsWritable;
         var redis = shared.IsAvailable;
-        var status = (ready, writable && ledger.IsClockRight && !follower.IsBroken && redis != false) switch
+        var status = (ready, writable && ledger.IsClockRight && !follower.IsBroken && redis != false && ledger.IsAnchored != false) switch
         {
             (false, _) => Health.Unhealthy,
             (true, false) => Health.Degraded,
             _ => Health.Healthy,
         };
         return new Health(status, new HealthDetails(
-            ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, follower.Seen.Seq,
+            ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, ledger.IsAnchored, follower.Seen.Seq,
             Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3)));
     }
 
@@ -73,7 +73,8 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="ChainIntact">Does the ledger hold together?</param>
 /// <param name="ClockRight">Is this node's clock within two seconds of the one the ledger goes by?</param>
 /// <param name="Redis">Does it answer and take writes? Null when none is configured.</param>
+/// <param name="Anchored">Do the ledger's checkpoints reach the place outside? Null when none is configured.</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
 public sealed record HealthDetails(
-    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, long LedgerSeq, double StalenessSeconds);
+    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, bool? Anchored, long LedgerSeq, double StalenessSeconds);

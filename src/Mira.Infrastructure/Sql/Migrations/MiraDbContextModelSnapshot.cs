@@ -2,6 +2,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Mira.Infrastructure.Sql;
 
 #nullable disable
 
@@ -217,6 +218,40 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("ledger", (string)null);
                 });
 
+            modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerBegin", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<string>("Epoch")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("epoch");
+
+                    b.Property<string>("Hash")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("hash");
+
+                    b.Property<long>("Seq")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("seq");
+
+                    b.Property<string>("Signature")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("signature");
+
+                    b.Property<long>("SignedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("signed_at");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("ledger_begin", (string)null);
+                });
+
             modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerHead", b =>
                 {
                     b.Property<int>("Id")
@@ -231,6 +266,18 @@ namespace Mira.Infrastructure.Sql
                     b.Property<long>("Seq")
                         .HasColumnType("INTEGER")
                         .HasColumnName("seq");
+
+                    b.Property<string>("Signature")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("signature");
+
+                    b.Property<long?>("SignedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("signed_at");
+
+                    b.Property<string>("SignedBy")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("signed_by");
 
                     b.HasKey("Id");
 
@@ -281,6 +328,36 @@ namespace Mira.Infrastructure.Sql
                     b.HasIndex("At");
 
                     b.ToTable("answers", (string)null);
+                });
+
+            modelBuilder.Entity("Mira.Infrastructure.Sql.StoredCheckpoint", b =>
+                {
+                    b.Property<long>("Seq")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("seq");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Hash")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("hash");
+
+                    b.Property<string>("Signature")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("signature");
+
+                    b.Property<string>("SignedBy")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("signed_by");
+
+                    b.HasKey("Seq");
+
+                    b.ToTable("checkpoints", (string)null);
                 });
 
             modelBuilder.Entity("Mira.Domain.Keys.Secret", b =>

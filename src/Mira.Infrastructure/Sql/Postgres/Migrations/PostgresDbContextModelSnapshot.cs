@@ -248,6 +248,43 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("ledger", (string)null);
                 });
 
+            modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerBegin", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("integer")
+                        .HasColumnName("id");
+
+                    b.Property<string>("Epoch")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("epoch")
+                        .UseCollation("C");
+
+                    b.Property<string>("Hash")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("hash")
+                        .UseCollation("C");
+
+                    b.Property<long>("Seq")
+                        .HasColumnType("bigint")
+                        .HasColumnName("seq");
+
+                    b.Property<string>("Signature")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("signature")
+                        .UseCollation("C");
+
+                    b.Property<long>("SignedAt")
+                        .HasColumnType("bigint")
+                        .HasColumnName("signed_at");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("ledger_begin", (string)null);
+                });
+
             modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerHead", b =>
                 {
                     b.Property<int>("Id")
@@ -263,6 +300,20 @@ namespace Mira.Infrastructure.Sql
                     b.Property<long>("Seq")
                         .HasColumnType("bigint")
                         .HasColumnName("seq");
+
+                    b.Property<string>("Signature")
+                        .HasColumnType("text")
+                        .HasColumnName("signature")
+                        .UseCollation("C");
+
+                    b.Property<long?>("SignedAt")
+                        .HasColumnType("bigint")
+                        .HasColumnName("signed_at");
+
+                    b.Property<string>("SignedBy")
+                        .HasColumnType("text")
+                        .HasColumnName("signed_by")
+                        .UseCollation("C");
 
                     b.HasKey("Id");
 
@@ -317,6 +368,39 @@ namespace Mira.Infrastructure.Sql
                     b.HasIndex("At");
 
                     b.ToTable("answers", (string)null);
+                });
+
+            modelBuilder.Entity("Mira.Infrastructure.Sql.StoredCheckpoint", b =>
+                {
+                    b.Property<long>("Seq")
+                        .HasColumnType("bigint")
+                        .HasColumnName("seq");
+
+                    b.Property<long>("At")
+                        .HasColumnType("bigint")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Hash")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("hash")
+                        .UseCollation("C");
+
+                    b.Property<string>("Signature")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("signature")
+                        .UseCollation("C");
+
+                    b.Property<string>("SignedBy")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("signed_by")
+                        .UseCollation("C");
+
+                    b.HasKey("Seq");
+
+                    b.ToTable("checkpoints", (string)null);
                 });
 
             modelBuilder.Entity("Mira.Domain.Keys.Secret", b =>
