@@ -28,8 +28,9 @@ internal static class ManyKeys
 
     /// <param name="database">The file.</param>
     /// <param name="pepper">The pepper the service uses, as it stands in the data folder.</param>
+    /// <param name="auditKey">The key that signs its ledger, as it stands in the data folder.</param>
     /// <returns>The tokens of a few of them, spread over all.</returns>
-    public static IReadOnlyList<string> Write(string database, string pepper, int count)
+    public static IReadOnlyList<string> Write(string database, string pepper, string auditKey, int count)
     {
         var peppers = new PepperRing(new Pepper(Convert.FromBase64String(pepper.Trim())));
         var tokens = new List<string>();
@@ -57,8 +58,10 @@ internal static class ManyKeys
                 tokens.Add(token.Reveal());
         }
 
-        using var move = Prepare(connection, "UPDATE ledger_head SET seq = $1, hash = $2", 2);
-        Run(move, head.Seq, head.Hash);
+        var key = AuditKey.TryParse(auditKey, out var read, out var problem) ? read : throw new FormatException(problem);
+        var signed = key.Sign(head, DateTimeOffset.UtcNow);
+        using var move = Prepare(connection, "UPDATE ledger_head SET seq = $1, hash = $2, signed_at = $3, signature = $4, signed_by = $5", 5);
+        Run(move, head.Seq, head.Hash, signed.At.ToUnixTimeMilliseconds(), signed.Signature, key.Public.Text);
         transaction.Commit();
         return tokens;
     }

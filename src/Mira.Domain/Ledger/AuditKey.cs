@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 namespace Mira.Domain.Ledger;
 
 /// <summary>Signs where the ledger ends: an ECDSA key on P-256. Who can write the ledger but has not got this key cannot make an end that is believed.</summary>
-public sealed class AuditKey : IDisposable
+public sealed class AuditKey
 {
     private readonly ECDsa _key;
     private readonly Lock _lock = new();
@@ -59,8 +59,6 @@ public sealed class AuditKey : IDisposable
         lock (_lock)
             return _key.ExportPkcs8PrivateKeyPem() + "\n";
     }
-
-    public void Dispose() => _key.Dispose();
 
     private Checkpoint Sign(LedgerPosition position, DateTimeOffset at, bool isCut)
     {

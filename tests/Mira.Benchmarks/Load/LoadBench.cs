@@ -3,8 +3,8 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json;
-using Mira.Domain.Ledger;
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
 using Mira.TestServers;
 
