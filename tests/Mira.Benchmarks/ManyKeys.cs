@@ -58,10 +58,10 @@ internal static class ManyKeys
                 tokens.Add(token.Reveal());
         }
 
-        var key = AuditKey.TryParse(auditKey, out var read, out var problem) ? read : throw new FormatException(problem);
-        var signed = key.Sign(head, DateTimeOffset.UtcNow);
+        var signer = AuditKey.TryParse(auditKey, out var read, out var problem) ? read : throw new FormatException(problem);
+        var signed = signer.Sign(head, DateTimeOffset.UtcNow);
         using var move = Prepare(connection, "UPDATE ledger_head SET seq = $1, hash = $2, signed_at = $3, signature = $4, signed_by = $5", 5);
-        Run(move, head.Seq, head.Hash, signed.At.ToUnixTimeMilliseconds(), signed.Signature, key.Public.Text);
+        Run(move, head.Seq, head.Hash, signed.At.ToUnixTimeMilliseconds(), signed.Signature, signer.Public.Text);
         transaction.Commit();
         return tokens;
     }

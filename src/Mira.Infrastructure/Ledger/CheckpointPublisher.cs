@@ -21,6 +21,8 @@ public sealed partial class CheckpointPublisher(
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
     private readonly SemaphoreSlim _one = new(1, 1);
+    private readonly Lock _lock = new();
+    private Task? _stop;
     private long _published = -1;
     private DateTimeOffset _lastAt;
 
@@ -30,13 +32,11 @@ public sealed partial class CheckpointPublisher(
 
     public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    // Registered before what records the stop, and so after it here.
-    public async Task StoppedAsync(CancellationToken cancellationToken)
+    // Registered before what records the stop, and so after it here. A host can be told to stop by two sides at once; both wait for the one stop.
+    public Task StoppedAsync(CancellationToken cancellationToken)
     {
-        if (_published < 0)
-            return;
-        await PublishAsync(isLast: true, CancellationToken.None);
-        await anchor.FlushAsync();
+        lock (_lock)
+            return _stop ??= _published < 0 ? Task.CompletedTask : PublishLastAsync();
     }
 
     public override void Dispose()
@@ -53,6 +53,12 @@ public sealed partial class CheckpointPublisher(
             await PublishAsync(isLast: false, stoppingToken);
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private async Task PublishLastAsync()
+    {
+        await PublishAsync(isLast: true, CancellationToken.None);
+        await anchor.FlushAsync();
     }
 
     private async Task PublishAsync(bool isLast, CancellationToken cancellationToken)

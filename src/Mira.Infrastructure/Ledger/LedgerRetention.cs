@@ -32,7 +32,7 @@ public sealed partial class LedgerRetention(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (options.Days is not { } days)
+        if (options.Days is null)
             return;
 
         using var timer = new PeriodicTimer(Interval, clock);
@@ -40,7 +40,7 @@ public sealed partial class LedgerRetention(
         {
             try
             {
-                await PruneAsync(TimeSpan.FromDays(days), stoppingToken);
+                await PruneAsync(stoppingToken);
             }
             catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
             {
@@ -50,8 +50,11 @@ public sealed partial class LedgerRetention(
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    private async Task PruneAsync(TimeSpan age, CancellationToken cancellationToken)
+    internal async Task PruneAsync(CancellationToken cancellationToken)
     {
+        if (options.Days is not { } days)
+            return;
+
         LedgerCut cut;
         do
         {
@@ -61,7 +64,7 @@ public sealed partial class LedgerRetention(
 
             await using var scope = scopes.CreateAsyncScope();
             cut = await scope.ServiceProvider.GetRequiredService<ILedger>()
-                .ChangeAsync(change => change.CutAsync(change.Now - age, options.Kept, options.Batch), cancellationToken);
+                .ChangeAsync(change => change.CutAsync(change.Now.AddDays(-days), options.Kept, options.Batch), cancellationToken);
             if (cut.FirstBad is { } seq)
             {
                 follower.ReportBroken();

@@ -21,6 +21,8 @@ internal sealed class OtherNode : IDisposable
         _ledger = new SqlLedger(store, store.Sql, _gate, _follower, Store.SealOf(_follower), new AuditScope(), NullLogger<SqlLedger>.Instance);
     }
 
+    public bool IsBroken => _follower.IsBroken;
+
     public Task AddAsync(HeldKey held) => _ledger.ChangeAsync(
         change =>
         {
