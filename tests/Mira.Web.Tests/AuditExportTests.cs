@@ -105,7 +105,7 @@ internal sealed class AuditExportTests : SharedHost
         var table = (await AdminHttp.CallAsync("GET", Path, headers: ("Accept", "text/csv"))).Text;
         Assert.That(table, Does.StartWith("seq,at,type,actor_key_id,actor_name,").And.EndWith("\r\n"));
         Assert.That(table, Does.Contain(",'=1+1,").And.Contain(",'+1,").And.Contain(",'-1,").And.Contain(",'@SUM(A1),").And.Contain(",\"a,\"\"b\"\"\","));
-        Assert.That(table, Does.Not.Match("[,\"](?:[=+@]|-)[^,]").And.Not.Contain("checkpoint"));
+        Assert.That(table, Does.Not.Match("(?m)(?:^|,)\"?[-=+@]").And.Not.Contain("checkpoint"));
     }
 
     [Test]

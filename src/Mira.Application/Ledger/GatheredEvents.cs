@@ -77,14 +77,14 @@ public sealed class GatheredEvents(TimeProvider clock)
         if (!Unsafe.IsNullRef(ref known))
             return ref known;
 
-        ref var groups = ref CollectionsMarshal.GetValueRefOrAddDefault(_groupsOfType, group.Type, out _);
-        if (groups < MaximumGroups && (!group.IsStranger || HasRoomForStranger(group.Type)))
-            groups++;
-        else
+        if (!(group.IsStranger ? HasRoomForStranger(group.Type) : HasRoom(group.Type)))
             group = group.ToOverflow();
         return ref CollectionsMarshal.GetValueRefOrAddDefault(_groups, group, out _)!;
     }
 
+    private bool HasRoom(string type) => CollectionsMarshal.GetValueRefOrAddDefault(_groupsOfType, type, out _)++ < MaximumGroups;
+
+    // Apart from those of known keys, which strangers must not be able to crowd out.
     private bool HasRoomForStranger(string type)
     {
         ref var room = ref CollectionsMarshal.GetValueRefOrAddDefault(_roomForStrangers, type, out var isKnown);

@@ -6,12 +6,17 @@ namespace Mira.Infrastructure.Tests.Files;
 
 public sealed class AuditKeysTests : IDisposable
 {
-    private readonly TestFolder _folder = new();
+    private TestFolder _folder = null!;
     private readonly Dictionary<string, string> _values = [];
     private DataFolder _data = null!;
 
     [SetUp]
-    public void SetUp() => _data = DataFolder.At(_folder.Make("data"), _folder.Make("app"));
+    public void SetUp()
+    {
+        _folder = new TestFolder();
+        _values.Clear();
+        _data = DataFolder.At(_folder.Make("data"), _folder.Make("app"));
+    }
 
     [TearDown]
     public void Dispose() => _folder.Dispose();

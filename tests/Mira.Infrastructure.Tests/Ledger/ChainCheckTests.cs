@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
 using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Tests.Sql;
 
