@@ -36,7 +36,7 @@ public sealed record LedgerView(IReadOnlyList<AuditPublicKey> Keys, IReadOnlyLis
         try
         {
             await using var file = File.OpenRead(path);
-            return (await ExportFile.CheckAsync(file, proof, cancellationToken), proof);
+            return (await CheckAsync(file, new ExportFile(proof), cancellationToken), proof);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -54,6 +54,18 @@ public sealed record LedgerView(IReadOnlyList<AuditPublicKey> Keys, IReadOnlyLis
         var flaw = await StoredChain.CheckAsync(
             new SqlLedgerReader(contexts), new SqlLedgerArchive(contexts), () => proof = new ChainProof(Keys, Anchors), cancellationToken);
         return (flaw, proof);
+    }
+
+    private static async Task<Flaw?> CheckAsync(FileStream file, ExportFile export, CancellationToken cancellationToken)
+    {
+        var chunk = new byte[1 << 18];
+        for (var read = await file.ReadAsync(chunk, cancellationToken); read > 0; read = await file.ReadAsync(chunk, cancellationToken))
+        {
+            if (export.Take(chunk.AsSpan(0, read)) is { } flaw)
+                return flaw;
+        }
+
+        return export.End();
     }
 
     private static AuditPublicKey FindKey(SettingReader settings, DataFolder? folder) =>

@@ -33,6 +33,9 @@ public sealed partial class NodeStart(
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(processLock?.IsReleased == true, processLock!);
+        // A key that does not work is found here, and the first change does not wait for the library that signs while it holds the ledger's lock.
+        if (!auditKey.Public.Verifies(auditKey.Sign(LedgerPosition.Start, clock.GetUtcNow())))
+            throw new SettingException("MIRA_AUDIT_KEY", "does not sign what its public part verifies");
         await store.OpenAsync(cancellationToken);
         await store.DemandPeppersAsync(peppers, clock.GetUtcNow(), cancellationToken);
         await follower.StartAsync(cancellationToken);

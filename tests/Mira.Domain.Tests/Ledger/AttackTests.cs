@@ -28,7 +28,7 @@ internal sealed class AttackTests
     }
 
     [Test]
-    public async Task Every_attack_is_found()
+    public void Every_attack_is_found()
     {
         var kinds = Attacks.ToList();
         var rounds = Math.Min(Rounds.Of(100), 1_000);
@@ -37,7 +37,7 @@ internal sealed class AttackTests
         {
             var kind = kinds[round % kinds.Count];
             var (file, firstBad) = Attack(kind);
-            var (flaw, _) = await Journal.CheckAsync(file, _key.Public, anchors);
+            var (flaw, _) = Journal.Check(file, _key.Public, anchors);
             Assert.That(flaw, Is.Not.Null, $"seed {Seed}, round {round}: {kind} at {firstBad}");
             if (firstBad is { } seq)
                 Assert.That(flaw!.Seq, Is.EqualTo(seq), $"seed {Seed}, round {round}: {kind}: {flaw}");
@@ -45,25 +45,25 @@ internal sealed class AttackTests
     }
 
     [Test]
-    public async Task A_clean_file_raises_no_alarm()
+    public void A_clean_file_raises_no_alarm()
     {
         var files = Math.Min(Rounds.Of(10), 100);
         for (var file = 0; file < files; file++)
         {
             var journal = Journal.Of(_key, 1 + _random.Next(Count), _random, 1 + _random.Next(1_500));
-            var (flaw, proof) = await Journal.CheckAsync(journal.Export(), _key.Public, journal.Checkpoints);
+            var (flaw, proof) = Journal.Check(journal.Export(), _key.Public, journal.Checkpoints);
             Assert.That(flaw, Is.Null, $"seed {Seed}, file {file}");
             Assert.That((proof.First, proof.Last, proof.IsPart), Is.EqualTo(((long?)1, journal.Head, false)));
         }
     }
 
     [Test]
-    public async Task Without_an_anchor_only_a_whole_older_copy_passes()
+    public void Without_an_anchor_only_a_whole_older_copy_passes()
     {
         // The end of an export that was cut right behind a checkpoint within it was true once; that there was more only an anchor knows.
         var cut = _lines.Take(_lines.FindIndex(line => line.StartsWith("{\"checkpoint\"", StringComparison.Ordinal)) + 1);
-        Assert.That((await Journal.CheckAsync(Journal.Bytes(cut), _key.Public)).Flaw, Is.Null);
-        var flaw = (await Journal.CheckAsync(Journal.Bytes(cut), _key.Public, _journal.Checkpoints)).Flaw;
+        Assert.That((Journal.Check(Journal.Bytes(cut), _key.Public)).Flaw, Is.Null);
+        var flaw = (Journal.Check(Journal.Bytes(cut), _key.Public, _journal.Checkpoints)).Flaw;
         Assert.That(flaw!.Seq, Is.EqualTo(1_001));
         Assert.That(flaw.Problem, Does.Contain($"up to {_journal.Checkpoints[^1].Seq}"));
     }

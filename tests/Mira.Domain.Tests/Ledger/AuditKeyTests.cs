@@ -5,6 +5,8 @@ namespace Mira.Domain.Tests.Ledger;
 
 internal sealed class AuditKeyTests
 {
+    private const string Private = "PRIVATE KEY";
+
     private static readonly AuditKey Key = AuditKey.Generate();
     private static readonly LedgerPosition Place = new(42, new string('a', 64));
     private static readonly DateTimeOffset At = new(2026, 3, 1, 12, 0, 0, 7, TimeSpan.Zero);
@@ -78,7 +80,7 @@ internal sealed class AuditKeyTests
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         string[] wrong =
         [
-            "", "hunter2", "-----BEGIN PRIVATE KEY-----\nhunter2=\n-----END PRIVATE KEY-----", p384.ExportPkcs8PrivateKeyPem(), p384.ExportECPrivateKeyPem(),
+            "", "hunter2", $"-----BEGIN {Private}-----\nhunter2=\n-----END {Private}-----", p384.ExportPkcs8PrivateKeyPem(), p384.ExportECPrivateKeyPem(),
             rsa.ExportPkcs8PrivateKeyPem(), key.ExportSubjectPublicKeyInfoPem(), key.ExportPkcs8PrivateKeyPem() + "\n" + key.ExportPkcs8PrivateKeyPem(),
             key.ExportEncryptedPkcs8PrivateKeyPem("x", new PbeParameters(PbeEncryptionAlgorithm.Aes128Cbc, HashAlgorithmName.SHA256, 10)),
             Convert.ToBase64String(key.ExportPkcs8PrivateKey()),

@@ -77,9 +77,16 @@ internal sealed class Journal(AuditKey key, int interval = 1_000)
 
     public static byte[] Bytes(IEnumerable<string> lines) => Encoding.UTF8.GetBytes(string.Concat(lines.Select(line => line + "\n")));
 
-    public static async Task<(Flaw? Flaw, ChainProof Proof)> CheckAsync(byte[] file, AuditPublicKey key, IEnumerable<Checkpoint>? anchors = null)
+    public static (Flaw? Flaw, ChainProof Proof) Check(byte[] file, AuditPublicKey key, IEnumerable<Checkpoint>? anchors = null, int chunk = 1 << 18)
     {
         var proof = new ChainProof([key], anchors);
-        return (await ExportFile.CheckAsync(new MemoryStream(file), proof, CancellationToken.None), proof);
+        var export = new ExportFile(proof);
+        for (var from = 0; from < file.Length; from += chunk)
+        {
+            if (export.Take(file.AsSpan(from, Math.Min(chunk, file.Length - from))) is { } flaw)
+                return (flaw, proof);
+        }
+
+        return (export.End(), proof);
     }
 }

