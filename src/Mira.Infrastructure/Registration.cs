@@ -29,10 +29,18 @@ public static class Registration
             services.AddMiraAirtable(airtable);
         else
             services.AddScoped<ILedger>(provider => provider.GetRequiredService<SqlLedger>());
+        services.AddSingleton(settings);
+        services.AddSingleton(store.AuditKey ?? throw new InvalidOperationException("The store was taken for reading alone."));
+        services.AddSingleton<HeadSeal>();
+        services.AddSingleton(AnchorOptions.Read(settings));
+        services.AddSingleton(RetentionOptions.Read(settings));
+        services.AddSingleton<CheckpointAnchor>();
         services.AddSingleton<ILedgerHealth, LedgerHealth>();
         services.AddMiraRedis(RedisOptions.Read(settings));
 
-        // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed.
+        // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed, and the last checkpoint comes after that.
+        services.AddHostedService<CheckpointPublisher>();
+        services.AddHostedService(provider => provider.GetRequiredService<CheckpointAnchor>());
         services.AddSingleton<NodeStart>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeStart>());
         if (store.Airtable is not null)
@@ -41,6 +49,7 @@ public static class Registration
         services.AddHostedService<GatherFlush>();
         services.AddHostedService<FollowLoop>();
         services.AddHostedService<ChainCheck>();
+        services.AddHostedService<LedgerRetention>();
         services.AddHostedService<WriteProbe>();
         services.AddSingleton<ExpiryWatch>();
         services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<ExpiryWatch>());
@@ -62,6 +71,8 @@ public static class Registration
         services.AddSingleton(store.Peppers);
         services.AddSingleton<IKeyStore, SqlKeyStore>();
         services.AddSingleton<ILedgerReader, SqlLedgerReader>();
+        services.AddSingleton<SqlLedgerArchive>();
+        services.AddSingleton<ILedgerArchive>(provider => provider.GetRequiredService<SqlLedgerArchive>());
         return services;
     }
 }

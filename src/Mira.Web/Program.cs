@@ -21,7 +21,7 @@ try
         return 0;
     }
 
-    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync, CreateTableAsync));
+    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync, CreateTableAsync, CheckAuditAsync));
 }
 catch (OperationCanceledException)
 {
@@ -123,4 +123,15 @@ static async Task CreateTableAsync(CancellationToken cancellationToken)
     var client = app.Services.GetRequiredService<AirtableClient>();
     VerbLine.PrintDone(await AirtableSetup.CreateTableAsync(client, cancellationToken));
     await AirtableSetup.DemandAsync(client, cancellationToken);
+}
+
+static async Task<VerbLine.AuditFinding> CheckAuditAsync(VerbLine.AuditSource source, CancellationToken cancellationToken)
+{
+    var configuration = CreateBuilder([]).Configuration;
+    var settings = new SettingReader(path => configuration[path]);
+    var view = LedgerView.Of(settings, AppContext.BaseDirectory, source.Data, source.PublicKey, source.Anchor);
+    var (flaw, proof) = source.File is { } file
+        ? await view.CheckFileAsync(file, cancellationToken)
+        : await view.CheckStoreAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
+    return new VerbLine.AuditFinding(flaw, proof);
 }

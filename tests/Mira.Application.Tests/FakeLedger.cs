@@ -48,6 +48,8 @@ internal sealed class FakeLedger : ILedger, ILedgerChange
 
     public void Record(EventDraft gathered) => Steps.Add(gathered.Type);
 
+    public Task<LedgerCut> CutAsync(DateTimeOffset before, int keep, int most) => Task.FromResult(default(LedgerCut));
+
     public Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
     {
         Steps.Add("answer");

@@ -10,7 +10,7 @@ namespace Mira.Architecture.Tests;
 internal sealed partial class UseCaseTests
 {
     /// <summary>The words a message may begin with. Another verb is welcome; a noun is not.</summary>
-    private static readonly string[] Verbs = ["Accept", "Create", "Get", "Issue", "List", "Receive", "Revoke", "Rotate", "Update", "Verify"];
+    private static readonly string[] Verbs = ["Accept", "Create", "Export", "Get", "Issue", "List", "Receive", "Revoke", "Rotate", "Update", "Verify"];
 
     [Test]
     public void A_use_case_is_a_verb_with_its_object_and_has_a_handler_and_a_validator_by_its_name() => Rule.Holds(

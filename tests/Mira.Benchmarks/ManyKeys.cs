@@ -29,6 +29,12 @@ internal static class ManyKeys
         }
     }
 
+    /// <summary>The end of the ledger, signed as the service does with every commit.</summary>
+    /// <param name="auditKey">PEM.</param>
+    public static (Checkpoint End, string By) Sign(LedgerPosition head, string auditKey) => AuditKey.TryParse(auditKey, out var key, out var problem)
+        ? (key.Sign(head, DateTimeOffset.UtcNow), key.Public.Text)
+        : throw new FormatException(problem);
+
     private static KeyTerms TermsOf(int number) => new()
     {
         Name = $"key {number}",

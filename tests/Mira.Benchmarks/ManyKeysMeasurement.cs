@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using Mira.Benchmarks.Load;
+using Mira.Domain.Ledger;
 using Mira.TestServers;
 using Npgsql;
 
@@ -21,6 +22,7 @@ internal sealed class ManyKeysMeasurement(string binary, int count, PostgresServ
     private const int Connections = 64;
 
     private readonly string _pepper = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32));
+    private readonly string _auditKey = AuditKey.Generate().ExportPem();
 
     /// <param name="arguments">The built Mira.Web.dll, then how many keys.</param>
     public static async Task RunAsync(string[] arguments)
@@ -64,7 +66,7 @@ internal sealed class ManyKeysMeasurement(string binary, int count, PostgresServ
         await using var connection = await postgres.ConnectAsync(database);
         await using var patient = new NpgsqlCommand("SET statement_timeout = 0", connection);
         await patient.ExecuteNonQueryAsync();
-        var tokens = await PostgresKeys.WriteAsync(connection, _pepper, keys, Warm + Cold);
+        var tokens = await PostgresKeys.WriteAsync(connection, _pepper, _auditKey, keys, Warm + Cold);
         await using var size = new NpgsqlCommand("SELECT pg_database_size(current_database()) >> 20", connection);
         Console.WriteLine($"{keys} keys written in {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s, {await size.ExecuteScalarAsync()} MiB");
         return (database, tokens);
@@ -137,6 +139,7 @@ internal sealed class ManyKeysMeasurement(string binary, int count, PostgresServ
         ["MIRA_STORE"] = "postgres",
         ["MIRA_POSTGRES"] = postgres.ConnectionString(database),
         ["MIRA_PEPPER"] = _pepper,
+        ["MIRA_AUDIT_KEY"] = _auditKey,
         ["RATE_LIMIT_VIEWER"] = "10000000",
         ["RATE_LIMIT_OPERATOR"] = "10000000",
     };

@@ -22,7 +22,9 @@ internal static class MemoryMeasurement
         try
         {
             (await StartAsync(binary, folder, count)).Dispose();
-            var tokens = SqliteKeys.Write(Path.Combine(folder, "data", "mira.db"), await File.ReadAllTextAsync(Path.Combine(folder, "data", "pepper")), count + 100);
+            var tokens = SqliteKeys.Write(
+                Path.Combine(folder, "data", "mira.db"), await File.ReadAllTextAsync(Path.Combine(folder, "data", "pepper")),
+                await File.ReadAllTextAsync(Path.Combine(folder, "data", "audit-key.pem")), count + 100);
             using var server = await StartAsync(binary, folder, count);
             using var http = new HttpClient { BaseAddress = server.Address };
 

@@ -21,7 +21,7 @@ internal static class PostgresKeys
     private const string Events = "COPY ledger (seq, at, type, subject, body, previous_hash, hash) FROM STDIN (FORMAT BINARY)";
 
     /// <returns>The tokens of this many of them, spread over all.</returns>
-    public static async Task<IReadOnlyList<string>> WriteAsync(NpgsqlConnection connection, string pepper, int count, int tokens)
+    public static async Task<IReadOnlyList<string>> WriteAsync(NpgsqlConnection connection, string pepper, string auditKey, int count, int tokens)
     {
         await using var transaction = await connection.BeginTransactionAsync();
         var head = await ReadHeadAsync(connection);
@@ -42,7 +42,15 @@ internal static class PostgresKeys
             head = batch[^1].Event.Position;
         }
 
-        await using var move = new NpgsqlCommand("UPDATE ledger_head SET seq = $1, hash = $2", connection) { Parameters = { new() { Value = head.Seq }, new() { Value = head.Hash } } };
+        var (end, by) = ManyKeys.Sign(head, auditKey);
+        await using var move = new NpgsqlCommand("UPDATE ledger_head SET seq = $1, hash = $2, signed_at = $3, signature = $4, signed_by = $5", connection)
+        {
+            Parameters =
+            {
+                new() { Value = head.Seq }, new() { Value = head.Hash }, new() { Value = end.At.ToUnixTimeMilliseconds() }, new() { Value = end.Signature },
+                new() { Value = by },
+            },
+        };
         await move.ExecuteNonQueryAsync();
         await transaction.CommitAsync();
         await using var analyze = new NpgsqlCommand("VACUUM ANALYZE", connection);

@@ -22,7 +22,8 @@ internal static class SqliteKeys
 
     /// <param name="database">The file.</param>
     /// <returns>Their tokens.</returns>
-    public static IReadOnlyList<string> Write(string database, string pepper, int count)
+    /// <param name="auditKey">The key that signs its ledger, as it stands in the data folder.</param>
+    public static IReadOnlyList<string> Write(string database, string pepper, string auditKey, int count)
     {
         var tokens = new List<string>();
         using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = database, Pooling = false }.ToString());
@@ -42,8 +43,9 @@ internal static class SqliteKeys
             head = entry.Position;
         }
 
-        using var move = Prepare(connection, "UPDATE ledger_head SET seq = $1, hash = $2", 2);
-        Run(move, head.Seq, head.Hash);
+        var signed = ManyKeys.Sign(head, auditKey);
+        using var move = Prepare(connection, "UPDATE ledger_head SET seq = $1, hash = $2, signed_at = $3, signature = $4, signed_by = $5", 5);
+        Run(move, head.Seq, head.Hash, signed.End.At.ToUnixTimeMilliseconds(), signed.End.Signature, signed.By);
         transaction.Commit();
         return tokens;
     }

@@ -35,7 +35,9 @@ internal sealed class StartMeasurement : IDisposable
         await measurement.MeasureAsync("empty folder", runs, isEmpty: true);
 
         var started = Stopwatch.GetTimestamp();
-        SqliteKeys.Write(Path.Combine(measurement.Data, "mira.db"), await File.ReadAllTextAsync(Path.Combine(measurement.Data, "pepper")), keys);
+        SqliteKeys.Write(
+            Path.Combine(measurement.Data, "mira.db"), await File.ReadAllTextAsync(Path.Combine(measurement.Data, "pepper")),
+            await File.ReadAllTextAsync(Path.Combine(measurement.Data, "audit-key.pem")), keys);
         Print($"{keys} keys written in {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s, {new FileInfo(Path.Combine(measurement.Data, "mira.db")).Length >> 20} MiB");
         await measurement.MeasureAsync($"{keys} keys", runs, isEmpty: false);
     }

@@ -54,6 +54,8 @@ internal sealed class EndpointTests : SharedHost
         new("ANY", "/api/auth/forward/{**rest}", AnyKey),
         new("GET", "/api/keys/stats/cache", "stats:read"),
         new("GET", "/api/audit", "audit:read"),
+        new("GET", "/api/audit/export", "audit:read"),
+        new("GET", "/api/audit/public-key", "audit:read"),
         new("GET", "/health", Anyone),
         new("GET", "/health/live", Anyone),
         new("GET", "/health/ready", Anyone),

@@ -4,6 +4,8 @@ using FluentValidation;
 using MediatR;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
+using Mira.Application.Pipeline;
+using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Application.Audit;
@@ -35,7 +37,8 @@ public sealed class ListAuditEventsValidator : AbstractValidator<ListAuditEvents
     }
 }
 
-public sealed class ListAuditEventsHandler(ILedgerReader ledger, IMapper mapper) : IRequestHandler<ListAuditEvents, AuditEventPage>
+public sealed class ListAuditEventsHandler(ILedgerReader ledger, IMapper mapper, GatheredEvents gathered, AuditScope scope)
+    : IRequestHandler<ListAuditEvents, AuditEventPage>
 {
     internal const string CursorName = "e";
 
@@ -46,6 +49,8 @@ public sealed class ListAuditEventsHandler(ILedgerReader ledger, IMapper mapper)
             request.Type, request.KeyId, request.Actor, AuditInput.Time(request.From), AuditInput.Time(request.To),
             PageInput.Before(CursorName, request.Cursor), limit + 1);
         var found = await ledger.FindAsync(filter, cancellationToken);
+        var key = KeyId.TryParse(scope.Actor.KeyId, out var id) ? id : default(KeyId?);
+        gathered.Note(new EventGroup(EventType.AuditRead, null) { Key = key, Outcome = "success" }, scope.Actor, static actor => actor);
         return new AuditEventPage(
             [.. found.Take(limit).Select(mapper.Map<AuditEventView>)],
             found.Count > limit ? Application.Cursor.Write(CursorName, found[limit - 1].Seq) : null);
@@ -58,7 +63,7 @@ internal static class AuditInput
         ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK"];
 
     public static IRuleBuilderOptions<T, string?> IsKeyId<T>(this IRuleBuilder<T, string?> rule) =>
-        rule.Must(text => text is null || Domain.Keys.KeyId.TryParse(text, out _))
+        rule.Must(text => text is null || KeyId.TryParse(text, out _))
             .WithMessage("must be a key id").WithErrorCode(KeyInput.InvalidParameter);
 
     public static IRuleBuilderOptions<T, string?> IsTime<T>(this IRuleBuilder<T, string?> rule) =>

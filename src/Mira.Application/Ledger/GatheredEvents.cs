@@ -16,7 +16,14 @@ public sealed class GatheredEvents(TimeProvider clock)
     public const int MaximumGroups = 100;
 
     private readonly Lock _lock = new();
+    /// <summary>
+    /// How many strangers of one type become groups of their own with each write, once a hundred at once have. Addresses that come once cost nothing
+    /// but a count, so that no number of them fills the disk.
+    /// </summary>
+    public const int StrangersEachTime = 5;
+
     private readonly Dictionary<string, int> _groupsOfType = [];
+    private readonly Dictionary<string, int> _roomForStrangers = [];
     private Dictionary<EventGroup, Gathered> _groups = [];
 
     /// <summary>Groups that wait to be written.</summary>
@@ -50,6 +57,8 @@ public sealed class GatheredEvents(TimeProvider clock)
             var taken = _groups.Values;
             _groups = [];
             _groupsOfType.Clear();
+            foreach (var (type, room) in _roomForStrangers)
+                _roomForStrangers[type] = Math.Min(MaximumGroups, room + StrangersEachTime);
             return taken;
         }
     }
@@ -62,6 +71,8 @@ public sealed class GatheredEvents(TimeProvider clock)
             foreach (var back in taken)
             {
                 var group = back.Group;
+                if (group.IsStranger && _roomForStrangers.TryGetValue(group.Type, out var room))
+                    _roomForStrangers[group.Type] = Math.Min(MaximumGroups, room + 1);
                 ref var gathered = ref Find(ref group);
                 gathered = gathered.Count == 0
                     ? back with { Group = group, Actor = group.IsOverflow ? EventGroup.Anyone : back.Actor }
@@ -76,17 +87,29 @@ public sealed class GatheredEvents(TimeProvider clock)
         if (!Unsafe.IsNullRef(ref known))
             return ref known;
 
-        ref var groups = ref CollectionsMarshal.GetValueRefOrAddDefault(_groupsOfType, group.Type, out _);
-        if (groups < MaximumGroups)
-            groups++;
-        else
+        if (!(group.IsStranger ? HasRoomForStranger(group.Type) : HasRoom(group.Type)))
             group = group.ToOverflow();
         return ref CollectionsMarshal.GetValueRefOrAddDefault(_groups, group, out _)!;
+    }
+
+    private bool HasRoom(string type) => CollectionsMarshal.GetValueRefOrAddDefault(_groupsOfType, type, out _)++ < MaximumGroups;
+
+    // Apart from those of known keys, which strangers must not be able to crowd out.
+    private bool HasRoomForStranger(string type)
+    {
+        ref var room = ref CollectionsMarshal.GetValueRefOrAddDefault(_roomForStrangers, type, out var isKnown);
+        if (!isKnown)
+            room = MaximumGroups;
+        if (room == 0)
+            return false;
+
+        room--;
+        return true;
     }
 }
 
 /// <summary>What makes events alike: type, reason and outcome, whom they concern, and the key or address they came from.</summary>
-public readonly record struct EventGroup(string Type, string Reason)
+public readonly record struct EventGroup(string Type, string? Reason)
 {
     private const string Overflow = "others";
 
@@ -104,6 +127,9 @@ public readonly record struct EventGroup(string Type, string Reason)
     internal static Actor Anyone { get; } = new(null, null, null, null, null);
 
     internal bool IsOverflow => Reason == Overflow;
+
+    /// <summary>Anybody can make as many of these as he has addresses.</summary>
+    internal bool IsStranger => Key is null && Subject is null && Address is not null;
 
     internal EventGroup ToOverflow() => new(Type, Overflow) { Outcome = Outcome };
 }

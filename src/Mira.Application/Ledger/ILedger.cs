@@ -36,10 +36,20 @@ public interface ILedgerChange
     /// <summary>Records what others did: its actor is its own.</summary>
     void Record(EventDraft gathered);
 
+    /// <summary>Takes the oldest events away, with a signed statement in their place, and records that.</summary>
+    /// <param name="before">Events from this time on stay, and all after the first of them.</param>
+    /// <param name="keep">How many of the last events stay in any case.</param>
+    /// <param name="most">How many go at once.</param>
+    Task<LedgerCut> CutAsync(DateTimeOffset before, int keep, int most);
+
     Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat);
 
     void Remember(Repeat repeat, string answer);
 }
+
+/// <param name="Count">How many events went.</param>
+/// <param name="FirstBad">Nothing went, because the chain does not hold there.</param>
+public readonly record struct LedgerCut(long Count, long? FirstBad);
 
 /// <summary>A request that its caller may send again: the second one gets the first one's answer.</summary>
 /// <param name="Caller">The caller's key id; two callers' idempotency keys never meet.</param>

@@ -11,4 +11,7 @@ public interface ILedgerHealth
 
     /// <summary>False while this node's clock is more than two seconds off the one the ledger goes by.</summary>
     bool IsClockRight { get; }
+
+    /// <summary>Do checkpoints reach the place outside where they are kept? Null when there is none.</summary>
+    bool? IsAnchored { get; }
 }

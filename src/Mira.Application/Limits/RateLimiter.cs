@@ -12,7 +12,7 @@ namespace Mira.Application.Limits;
 /// </summary>
 /// <remarks>
 /// Keys with a limit below <see cref="LeasedFrom"/> take each call's tokens from the shared window, so that small limits are exact. Others take
-/// up to a thousandth of the limit at once and spend it within a second, or within ten while hardly anything is used (docs/decisions/0008). What is admitted here is counted here too: when the shared windows are
+/// up to a thousandth of the limit at once and spend it within a second, or within ten while hardly anything is used (docs/decisions/0010). What is admitted here is counted here too: when the shared windows are
 /// gone this node goes on from there, and what it knows to be too much is refused without asking.
 /// </remarks>
 public sealed class RateLimiter : IDisposable

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
+using Mira.Domain.Ledger;
 
 namespace Mira.Application.Settings;
 
@@ -9,6 +11,24 @@ namespace Mira.Application.Settings;
 /// <param name="find">The value under a configuration path; null or empty when there is none.</param>
 public sealed class SettingReader(Func<string, string?> find)
 {
+    /// <summary>Settings whose values are secrets or may hold one.</summary>
+    private static readonly string[] SecretEnds = ["_KEY", "_TOKEN", "_PASSWORD", "PEPPER", "PEPPER_RETIRED", "_POSTGRES", "_STORAGE", "_ANCHOR", "_HEADERS"];
+
+    private readonly SortedDictionary<string, string?> _read = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Stands for everything that was read: the same settings give the same one on every node and at every start. SHA-256 in hex over their names
+    /// and values; of a secret only whether it is given.
+    /// </summary>
+    public string Fingerprint()
+    {
+        lock (_read)
+        {
+            var pairs = _read.Select(pair => KeyValuePair.Create<string, JsonNode?>(pair.Key, pair.Value));
+            return LedgerEvent.HashOf(CanonicalJson.Write(new JsonObject(pairs)));
+        }
+    }
+
     public string? Text(string name, string? path = null) => Find(name, path).Value;
 
     /// <exception cref="SettingException">It is not a whole number in the range.</exception>
@@ -62,6 +82,14 @@ public sealed class SettingReader(Func<string, string?> find)
         Find(name, path).Value?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
 
     private (string? Value, string Source) Find(string name, string? path)
+    {
+        var (value, source) = Look(name, path);
+        lock (_read)
+            _read[name] = value is not null && SecretEnds.Any(end => name.EndsWith(end, StringComparison.Ordinal)) ? "given" : value;
+        return (value, source);
+    }
+
+    private (string? Value, string Source) Look(string name, string? path)
     {
         var flat = find(name.Replace("__", ":", StringComparison.Ordinal));
         if (!string.IsNullOrEmpty(flat))

@@ -9,6 +9,12 @@ public static class EventType
     public const string KeyRevoked = "key.revoked";
     public const string KeyDisabled = "key.disabled";
     public const string KeyEnabled = "key.enabled";
+    public const string AuthFailed = "auth.failed";
+    public const string AccessDenied = "access.denied";
+    public const string LimitExceeded = "limit.exceeded";
+    public const string AuditRead = "audit.read";
+    public const string AuditExported = "audit.exported";
+    public const string AuditPruned = "audit.pruned";
     public const string IntegrityViolation = "integrity.violation";
     public const string SystemStarted = "system.started";
     public const string SystemStopped = "system.stopped";
@@ -23,7 +29,7 @@ public static class EventType
     public static IReadOnlyList<string> All { get; } =
     [
         KeyCreated, KeyUpdated, KeyRotated, KeyRevoked, KeyDisabled, KeyEnabled, SystemStarted, SystemStopped,
-        "auth.failed", "access.denied", "limit.exceeded", "audit.read", IntegrityViolation, "audit.exported",
+        AuthFailed, AccessDenied, LimitExceeded, AuditRead, IntegrityViolation, AuditExported, AuditPruned,
         "webhook.accepted", "webhook.delivered", "webhook.failed",
     ];
 }

@@ -1,6 +1,6 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mira.Domain.Keys;
 
@@ -19,8 +19,6 @@ public sealed record LedgerEvent(
 
     /// <summary>What the first entry names as the one before it: 64 zeros.</summary>
     public static readonly string NoHash = new('0', SHA256.HashSizeInBytes * 2);
-
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
 
     public static LedgerEvent Append(LedgerPosition head, DateTimeOffset at, EventDraft draft)
     {
@@ -56,29 +54,33 @@ public sealed record LedgerEvent(
 
     /// <summary>Is it whole, and the one that follows <paramref name="previous"/>?</summary>
     public bool Follows(LedgerPosition previous) =>
-        Seq == previous.Seq + 1 && PreviousHash == previous.Hash && Hash == HashOf(Body) && AgreesWithBody();
+        Seq == previous.Seq + 1 && PreviousHash == previous.Hash && IsWhole();
 
     public static string HashOf(string body) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(body)));
 
     // The columns beside the body exist to search by; a changed one would show an event under a false name. Whoever can write the ledger
     // can also hash a body again that is no event at all: that is a "no" as well, and must not stop whoever verifies the rest.
-    private bool AgreesWithBody()
+    private bool IsWhole()
     {
+        var bytes = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(Body.Length));
         try
         {
-            return JsonNode.Parse(Body, null, Strict) is JsonObject json
-                && JsonNode.DeepEquals(json["seq"], Seq)
-                && JsonNode.DeepEquals(json["at"], Rfc3339.Format(At))
-                && JsonNode.DeepEquals(json["type"], Type)
-                && JsonNode.DeepEquals(json["subject"], Subject)
-                && JsonNode.DeepEquals(json["prev_hash"], PreviousHash)
-                && json["actor"] is JsonObject actor
-                && JsonNode.DeepEquals(actor["key_id"], ActorKeyId);
+            var body = bytes.AsSpan(0, Encoding.UTF8.GetBytes(Body, bytes));
+            return IsHashOf(body, Hash) && EventBody.Agrees(body, this);
         }
-        catch (JsonException)
+        finally
         {
-            return false;
+            ArrayPool<byte>.Shared.Return(bytes);
         }
+    }
+
+    internal static bool IsHashOf(ReadOnlySpan<byte> body, ReadOnlySpan<char> hash)
+    {
+        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
+        Span<char> text = stackalloc char[SHA256.HashSizeInBytes * 2];
+        SHA256.HashData(body, digest);
+        Convert.TryToHexStringLower(digest, text, out _);
+        return text.SequenceEqual(hash);
     }
 
     private static JsonObject ToObject(IReadOnlyList<FieldChange> changes) => new(changes.Select(change =>

@@ -52,6 +52,8 @@ internal sealed class AirtableChange(SqlLedgerChange change) : ILedgerChange
 
     public void Remember(Repeat repeat, string answer) => _answer = (repeat, answer);
 
+    public Task<LedgerCut> CutAsync(DateTimeOffset before, int keep, int most) => change.CutAsync(before, keep, most);
+
     /// <summary>Turns what was done into intents; none when no key was changed, and then the rest is written as it is.</summary>
     public IReadOnlyList<AirtableIntent> Close(AuditScope scope, string owner, TimeSpan life)
     {

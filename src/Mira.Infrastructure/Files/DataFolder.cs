@@ -2,7 +2,7 @@ using Mira.Application.Settings;
 
 namespace Mira.Infrastructure.Files;
 
-/// <summary>The folder that holds the database and the pepper: 0700, its files 0600.</summary>
+/// <summary>The folder that holds the database, the pepper and the audit key: 0700, its files 0600.</summary>
 public sealed class DataFolder
 {
     public const string Setting = "MIRA_DATA_DIR";
@@ -17,6 +17,10 @@ public sealed class DataFolder
     public string Database => System.IO.Path.Combine(Path, "mira.db");
 
     public string Pepper => System.IO.Path.Combine(Path, "pepper");
+
+    public string AuditKey => System.IO.Path.Combine(Path, "audit-key.pem");
+
+    public string AuditPublicKey => System.IO.Path.Combine(Path, "audit-public.pem");
 
     public string Lock => System.IO.Path.Combine(Path, "mira.lock");
 

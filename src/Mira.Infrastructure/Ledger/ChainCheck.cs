@@ -6,12 +6,11 @@ using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Ledger;
 
-/// <summary>Checks the whole chain once after the start, beside the traffic: what was edited while the service was down shows in health and log.</summary>
+/// <summary>Checks the whole ledger once after the start, beside the traffic: what was edited while the service was down shows in health and log.</summary>
 public sealed partial class ChainCheck(
-    ILedgerReader ledger, LedgerFollower follower, IHostApplicationLifetime lifetime, ILogger<ChainCheck> log) : BackgroundService
+    ILedgerReader ledger, ILedgerArchive archive, AuditKey key, LedgerFollower follower, IHostApplicationLifetime lifetime, ILogger<ChainCheck> log)
+    : BackgroundService
 {
-    private const int PageSize = 1_000;
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         // A long ledger must not keep the service from becoming ready.
@@ -19,45 +18,24 @@ public sealed partial class ChainCheck(
         await using var registration = lifetime.ApplicationStarted.Register(started.SetResult);
         await started.Task.WaitAsync(stoppingToken);
 
-        var last = LedgerPosition.Start;
-        var end = follower.Seen.Seq;
+        ChainProof? proof = null;
         try
         {
-            while (last.Seq < end)
-            {
-                var page = await ledger.ReadFromAsync(last.Seq + 1, PageSize, stoppingToken);
-                foreach (var entry in page)
-                {
-                    if (!entry.Follows(last))
-                    {
-                        Report(last.Seq + 1);
-                        return;
-                    }
+            var flaw = await StoredChain.CheckAsync(ledger, archive, () => proof = new ChainProof([key.Public]), stoppingToken);
+            if (flaw is null)
+                return;
 
-                    last = entry.Position;
-                }
-
-                if (page.Count == 0)
-                {
-                    Report(last.Seq + 1);
-                    return;
-                }
-            }
+            follower.ReportBroken();
+            LogBroken(flaw.Seq, flaw);
         }
         catch (StoreUnavailableException exception)
         {
-            LogUnchecked(last.Seq, exception.InnerException?.Message);
+            LogUnchecked(proof?.Last.Seq ?? 0, exception.InnerException?.Message);
         }
     }
 
-    private void Report(long seq)
-    {
-        follower.ReportBroken();
-        LogBroken(seq);
-    }
-
-    [LoggerMessage(Level = LogLevel.Critical, Message = "The ledger's chain is broken at {Seq}: an event was changed, removed or put between")]
-    private partial void LogBroken(long seq);
+    [LoggerMessage(Level = LogLevel.Critical, Message = "The ledger's chain is broken at {Seq}: {Flaw}")]
+    private partial void LogBroken(long seq, Flaw flaw);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The ledger's chain was checked up to {Seq} only: {Cause}")]
     private partial void LogUnchecked(long seq, string? cause);

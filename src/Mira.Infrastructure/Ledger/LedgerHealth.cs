@@ -3,9 +3,10 @@ using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Ledger;
 
-/// <summary>How writing went last, and the clock.</summary>
+/// <summary>How writing went last, the clock, and the anchor.</summary>
 /// <param name="clock">Null when the ledger goes by this node's own.</param>
-internal sealed class LedgerHealth(WriteGate gate, ClockCheck? clock = null) : ILedgerHealth
+/// <param name="anchor">Null when nothing is carried outside.</param>
+internal sealed class LedgerHealth(WriteGate gate, ClockCheck? clock = null, CheckpointAnchor? anchor = null) : ILedgerHealth
 {
     /// <inheritdoc/>
     public bool IsWritable => gate.IsWritable;
@@ -15,4 +16,7 @@ internal sealed class LedgerHealth(WriteGate gate, ClockCheck? clock = null) : I
 
     /// <inheritdoc/>
     public bool IsClockRight => clock?.IsRight ?? true;
+
+    /// <inheritdoc/>
+    public bool? IsAnchored => anchor?.IsWorking;
 }

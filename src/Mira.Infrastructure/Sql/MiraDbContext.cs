@@ -32,6 +32,10 @@ public class MiraDbContext : DbContext
 
     public DbSet<LedgerHead> Heads => Set<LedgerHead>();
 
+    public DbSet<StoredCheckpoint> Checkpoints => Set<StoredCheckpoint>();
+
+    public DbSet<LedgerBegin> Begins => Set<LedgerBegin>();
+
     public DbSet<StoredAnswer> Answers => Set<StoredAnswer>();
 
     public DbSet<AirtableRow> AirtableRows => Set<AirtableRow>();
@@ -52,7 +56,7 @@ public class MiraDbContext : DbContext
         modelBuilder.Entity<ApiKey>(ConfigureKeys);
         modelBuilder.Entity<Secret>(ConfigureSecrets);
         modelBuilder.Entity<LedgerEvent>(ConfigureEvents);
-        modelBuilder.Entity<LedgerHead>().ToTable("ledger_head").Property(head => head.Id).ValueGeneratedNever();
+        ConfigureProofs(modelBuilder);
         modelBuilder.Entity<StoredAnswer>(answers =>
         {
             answers.ToTable("answers").HasKey(answer => new { answer.Caller, answer.Key });
@@ -114,6 +118,19 @@ public class MiraDbContext : DbContext
         events.HasIndex(entry => new { entry.At, entry.Seq });
     }
 
+    private static void ConfigureProofs(ModelBuilder model)
+    {
+        model.Entity<LedgerHead>().ToTable("ledger_head").Ignore(head => head.Position).Ignore(head => head.Statement)
+            .Property(head => head.Id).ValueGeneratedNever();
+        model.Entity<LedgerBegin>().ToTable("ledger_begin").Ignore(begin => begin.Statement).Property(begin => begin.Id).ValueGeneratedNever();
+        model.Entity<StoredCheckpoint>(checkpoints =>
+        {
+            checkpoints.ToTable("checkpoints").HasKey(checkpoint => checkpoint.Seq);
+            checkpoints.Property(checkpoint => checkpoint.Seq).ValueGeneratedNever();
+            checkpoints.Ignore(checkpoint => checkpoint.Statement);
+        });
+    }
+
     private static void AsJson<T>(
         EntityTypeBuilder<ApiKey> keys, Expression<Func<ApiKey, T>> property, Func<T, T> copy, Expression<Func<T?, T?, bool>> areEqual, Expression<Func<T, int>> hash)
         where T : class =>
@@ -173,20 +190,6 @@ internal static class KeyColumns
 internal static class SecretColumns
 {
     public const string KeyId = nameof(KeyId);
-}
-
-/// <summary>The one row that every change locks: where the ledger ends.</summary>
-public sealed class LedgerHead
-{
-    public const int OnlyId = 1;
-
-    public int Id { get; set; } = OnlyId;
-
-    public long Seq { get; set; }
-
-    public string Hash { get; set; } = LedgerEvent.NoHash;
-
-    public LedgerPosition Position => new(Seq, Hash);
 }
 
 /// <summary>The one row that is written to see whether the store can be.</summary>

@@ -51,7 +51,7 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
 
     internal override async Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken) =>
         // As a list, because anything more would be put around the statement that locks.
-        (await database.Heads.FromSql($"SELECT id, seq, hash FROM ledger_head WHERE id = {LedgerHead.OnlyId} FOR UPDATE").ToListAsync(cancellationToken)).Single();
+        (await database.Heads.FromSql($"SELECT * FROM ledger_head WHERE id = {LedgerHead.OnlyId} FOR UPDATE").ToListAsync(cancellationToken)).Single();
 
     internal override async Task<DateTimeOffset> ReadClockAsync(MiraDbContext database, CancellationToken cancellationToken)
     {

@@ -15,7 +15,8 @@ namespace Mira.Infrastructure.Sql;
 /// the transaction has locked.
 /// </summary>
 public sealed partial class SqlLedger(
-    IDbContextFactory<MiraDbContext> contexts, SqlStore store, WriteGate gate, LedgerFollower follower, AuditScope scope, ILogger<SqlLedger> log) : ILedger
+    IDbContextFactory<MiraDbContext> contexts, SqlStore store, WriteGate gate, LedgerFollower follower, HeadSeal seal, AuditScope scope,
+    ILogger<SqlLedger> log) : ILedger
 {
     private const int Attempts = 3;
 
@@ -71,11 +72,17 @@ public sealed partial class SqlLedger(
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
         var (transaction, head) = await BeginAsync(database, cancellationToken);
         await using var open = transaction;
-        var running = new SqlLedgerChange(store, database, await store.ReadClockAsync(database, cancellationToken), cancellationToken);
+        var before = head.Seq;
+        var running = new SqlLedgerChange(store, database, head, seal.Key, await store.ReadClockAsync(database, cancellationToken), cancellationToken);
+        if (seal.Examine(head) is { } finding)
+            await running.RecordAsync(finding);
         attempt.Result = await change(running);
-        attempt.Events = running.Close(head, scope);
+        attempt.Events = running.Close(scope);
         if (!database.ChangeTracker.HasChanges())
             return;
+
+        if (attempt.Events.Count > 0 && seal.Seal(head, before, running.Now) is { } checkpoint)
+            database.Checkpoints.Add(checkpoint);
 
         store.Sign(database, attempt.Events, attempt.Operation);
         await database.SaveChangesAsync(cancellationToken);

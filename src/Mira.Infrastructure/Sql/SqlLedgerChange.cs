@@ -7,7 +7,8 @@ using Mira.Domain.Ledger;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>What one change reads and does inside its transaction.</summary>
-internal sealed class SqlLedgerChange(SqlStore store, MiraDbContext database, DateTimeOffset now, CancellationToken cancellationToken) : ILedgerChange
+internal sealed class SqlLedgerChange(
+    SqlStore store, MiraDbContext database, LedgerHead head, AuditKey auditKey, DateTimeOffset now, CancellationToken cancellationToken) : ILedgerChange
 {
     private readonly List<KeyEvent> _systemEvents = [];
     private readonly List<EventDraft> _gathered = [];
@@ -38,6 +39,44 @@ internal sealed class SqlLedgerChange(SqlStore store, MiraDbContext database, Da
 
     public void Record(EventDraft gathered) => _gathered.Add(gathered);
 
+    /// <summary>Records what was found of the head; when another key takes over, it signs for what was pruned as well.</summary>
+    public async Task RecordAsync(EventDraft finding)
+    {
+        Record(finding);
+        if (finding.Reason == KeyHandover.Reason && await database.Begins.SingleOrDefaultAsync(cancellationToken) is { } begin)
+            begin.Sign(auditKey, now);
+    }
+
+    public async Task<LedgerCut> CutAsync(DateTimeOffset before, int keep, int most)
+    {
+        var begin = await database.Begins.SingleOrDefaultAsync(cancellationToken);
+        var last = begin is null ? LedgerPosition.Start : new LedgerPosition(begin.Seq, begin.Hash);
+        var end = Math.Min(head.Seq - keep, last.Seq + most);
+        var (from, start) = (last.Seq, last.Seq);
+        await foreach (var entry in database.Events.AsNoTracking().Where(entry => entry.Seq > start && entry.Seq <= end).OrderBy(entry => entry.Seq).AsAsyncEnumerable())
+        {
+            // What does not hold together is kept as it is, to be looked at.
+            if (!entry.Follows(last))
+                return new LedgerCut(0, last.Seq + 1);
+            if (entry.At >= before)
+                break;
+            last = entry.Position;
+        }
+
+        if (last.Seq == from)
+            return default;
+
+        var epoch = await SqlLedgerReader.FindEpochAsync(database, last.Seq, cancellationToken);
+        await database.Events.Where(entry => entry.Seq <= last.Seq).ExecuteDeleteAsync(cancellationToken);
+        await database.Checkpoints.Where(checkpoint => checkpoint.Seq <= last.Seq).ExecuteDeleteAsync(cancellationToken);
+        if (begin is null)
+            database.Begins.Add(begin = new LedgerBegin());
+        (begin.Seq, begin.Hash, begin.Epoch) = (last.Seq, last.Hash, epoch);
+        begin.Sign(auditKey, now);
+        Record(new EventDraft(EventType.AuditPruned, Actor.System, null, null) { Changes = [new FieldChange("first_seq", from + 1, last.Seq + 1)] });
+        return new LedgerCut(last.Seq - from, null);
+    }
+
     public async Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
     {
         var oldest = now - Repeat.KeptFor;
@@ -58,7 +97,7 @@ internal sealed class SqlLedgerChange(SqlStore store, MiraDbContext database, Da
     });
 
     /// <summary>Appends the events of all keys touched and moves the head; what is then in the context is the whole change.</summary>
-    public IReadOnlyList<LedgerEvent> Close(LedgerHead head, AuditScope scope)
+    public IReadOnlyList<LedgerEvent> Close(AuditScope scope)
     {
         var events = new List<LedgerEvent>();
         foreach (var entry in database.ChangeTracker.Entries<ApiKey>().ToList())

@@ -20,7 +20,7 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
     {
         // The head first: what is read after it is never less.
         var head = await GetHeadAsync(cancellationToken);
-        var epoch = await ReadAsync(database => FindEpochAsync(database, cancellationToken), cancellationToken);
+        var epoch = await ReadAsync(database => FindEpochAsync(database, head.Seq, cancellationToken), cancellationToken);
         var floor = Math.Max(0, head.Seq - depth);
         var changes = new List<(long, KeyId)>();
         for (var after = floor; after < head.Seq; after += OutlinePage)
@@ -60,16 +60,18 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
         return changes;
     }
 
-    private static async Task<string> FindEpochAsync(MiraDbContext database, CancellationToken cancellationToken)
+    /// <summary>The name of the ledger as it was when it ended there.</summary>
+    internal static async Task<string> FindEpochAsync(MiraDbContext database, long upTo, CancellationToken cancellationToken)
     {
         var started = await database.Events
-            .Where(entry => entry.Type == EventType.IntegrityViolation && entry.Subject == null && entry.Body.Contains(LedgerEpoch.Mark))
+            .Where(entry => entry.Type == EventType.IntegrityViolation && entry.Subject == null && entry.Seq <= upTo && entry.Body.Contains(LedgerEpoch.Mark))
             .OrderByDescending(entry => entry.Seq).Select(entry => entry.Hash).FirstOrDefaultAsync(cancellationToken)
             ?? await database.Events.Where(entry => entry.Seq == 1).Select(entry => entry.Hash).FirstOrDefaultAsync(cancellationToken);
-        return started is null ? "" : LedgerEpoch.NameOf(started);
+        return started is not null ? LedgerEpoch.NameOf(started)
+            : await database.Begins.Select(begin => begin.Epoch).FirstOrDefaultAsync(cancellationToken) ?? "";
     }
 
-    private static IQueryable<LedgerEvent> Matching(MiraDbContext database, EventFilter filter)
+    internal static IQueryable<LedgerEvent> Matching(MiraDbContext database, EventFilter filter)
     {
         IQueryable<LedgerEvent> events = database.Events;
         if (filter.Type is { } type)

@@ -15,11 +15,12 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Start;
 
 /// <summary>What happens before the first call is served, and after the last one.</summary>
+/// <param name="folder">Where the public key is laid; null when several nodes may use the store.</param>
 /// <param name="processLock">Held as long as this exists; null when several nodes may use the store.</param>
 /// <param name="airtable">Null unless keys are governed there.</param>
 public sealed partial class NodeStart(
-    SqlStore store, PepperRing peppers, LedgerFollower follower, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
-    TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null, AirtableKeeper? airtable = null) : IHostedLifecycleService
+    SqlStore store, PepperRing peppers, AuditKey auditKey, SettingReader settings, LedgerFollower follower, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
+    TimeProvider clock, ILogger<NodeStart> log, DataFolder? folder = null, ProcessLock? processLock = null, AirtableKeeper? airtable = null) : IHostedLifecycleService
 {
     private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
@@ -32,6 +33,9 @@ public sealed partial class NodeStart(
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(processLock?.IsReleased == true, processLock!);
+        // A key that does not work is found here, and the first change does not wait for the library that signs while it holds the ledger's lock.
+        if (!auditKey.Public.Verifies(auditKey.Sign(LedgerPosition.Start, clock.GetUtcNow())))
+            throw new SettingException("MIRA_AUDIT_KEY", "does not sign what its public part verifies");
         await store.OpenAsync(cancellationToken);
         await store.DemandPeppersAsync(peppers, clock.GetUtcNow(), cancellationToken);
         await follower.StartAsync(cancellationToken);
@@ -48,6 +52,9 @@ public sealed partial class NodeStart(
             await using var scope = scopes.CreateAsyncScope();
             await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
             _isRecorded = true;
+            if (folder is not null)
+                AuditKeys.Publish(folder, auditKey.Public);
+            LogAuditKey(auditKey.Public.Id, auditKey.Public.Text);
         }
         catch (Exception exception) when (exception is StoreUnavailableException or LedgerUnavailableException or OverloadedException)
         {
@@ -83,13 +90,16 @@ public sealed partial class NodeStart(
         }
     }
 
-    private static Task<bool> RecordAsync(ILedger ledger, string type, CancellationToken cancellationToken) => ledger.ChangeAsync(
+    private Task<bool> RecordAsync(ILedger ledger, string type, CancellationToken cancellationToken) => ledger.ChangeAsync(
         change =>
         {
-            change.Record(new KeyEvent(type, null, [FieldChange.Of("version", null, Version)]));
+            change.Record(new KeyEvent(type, null, [FieldChange.Of("version", null, Version), FieldChange.Of("configuration", null, settings.Fingerprint())]));
             return Task.FromResult(true);
         },
         cancellationToken);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The audit trail is signed with the key {Id}, whose public part is {PublicKey}")]
+    private partial void LogAuditKey(string id, string publicKey);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The stop could not be recorded in the ledger: {Cause}")]
     private partial void LogStopUnrecorded(string? cause);

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
+using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
 using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Files;
@@ -10,13 +11,16 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Start;
 
 /// <summary>The store this process works with (<c>MIRA_STORE</c>), with the peppers of its keys.</summary>
-public abstract class StoreChoice(PepperRing peppers) : IDisposable
+public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDisposable
 {
     private const string Sqlite = "sqlite";
     private const string Postgres = "postgres";
     private const string InAirtable = "airtable";
 
     public PepperRing Peppers { get; } = peppers;
+
+    /// <summary>Signs what is written; null for who only reads.</summary>
+    public AuditKey? AuditKey { get; } = auditKey;
 
     /// <summary>May other nodes write to it?</summary>
     public abstract bool IsShared { get; }
@@ -33,14 +37,14 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
     {
         var airtable = AirtableOf(settings);
         if (IsInPostgres(settings, airtable))
-            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings)) { Airtable = airtable };
+            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings), AuditKeys.Demand(settings)) { Airtable = airtable };
 
         var folder = FolderOf(settings, contentRoot);
         folder.Prepare();
         var processLock = await ProcessLock.TakeAsync(folder.Lock, patience, clock, cancellationToken);
         try
         {
-            return new SqliteChoice(folder, processLock, PeppersOf(settings, folder, airtable)) { Airtable = airtable };
+            return new SqliteChoice(folder, processLock, PeppersOf(settings, folder, airtable), AuditKeys.Load(settings, folder)) { Airtable = airtable };
         }
         catch
         {
@@ -55,11 +59,16 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
     {
         var airtable = AirtableOf(settings);
         if (IsInPostgres(settings, airtable))
-            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings)) { Airtable = airtable };
+            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings), null) { Airtable = airtable };
 
         var folder = FolderOf(settings, contentRoot);
-        return new SqliteChoice(folder, null, PeppersOf(settings, folder, airtable, mayMake: false)) { Airtable = airtable };
+        return new SqliteChoice(folder, null, PeppersOf(settings, folder, airtable, mayMake: false), null) { Airtable = airtable };
     }
+
+    /// <summary>The folder of the embedded store; null when another one is chosen.</summary>
+    /// <exception cref="SettingException">It cannot be this folder.</exception>
+    public static DataFolder? FindFolder(SettingReader settings, string contentRoot) =>
+        IsInPostgres(settings, AirtableOf(settings)) ? null : FolderOf(settings, contentRoot);
 
     /// <summary>Adds what reads and writes this kind of store.</summary>
     public abstract void AddTo(IServiceCollection services);
@@ -80,7 +89,8 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
     private static DataFolder FolderOf(SettingReader settings, string contentRoot) =>
         DataFolder.At(settings.Text(DataFolder.Setting, "Mira:DataDirectory"), contentRoot);
 
-    private sealed class SqliteChoice(DataFolder folder, ProcessLock? processLock, PepperRing peppers) : StoreChoice(peppers)
+    private sealed class SqliteChoice(DataFolder folder, ProcessLock? processLock, PepperRing peppers, AuditKey? auditKey)
+        : StoreChoice(peppers, auditKey)
     {
         public override bool IsShared => false;
 
@@ -102,7 +112,7 @@ public abstract class StoreChoice(PepperRing peppers) : IDisposable
         }
     }
 
-    private sealed class PostgresChoice(PostgresOptions postgres, PepperRing peppers) : StoreChoice(peppers)
+    private sealed class PostgresChoice(PostgresOptions postgres, PepperRing peppers, AuditKey? auditKey) : StoreChoice(peppers, auditKey)
     {
         public override bool IsShared => true;
 

@@ -19,7 +19,7 @@ namespace Mira.Web.Authentication;
 /// </summary>
 public sealed class ApiKeyAuthenticationHandler(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Verifier verifier, FailureLimiter failures,
-    ServiceMetrics metrics)
+    CallEvents events, ServiceMetrics metrics)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "ApiKey";
@@ -38,7 +38,7 @@ public sealed class ApiKeyAuthenticationHandler(
 
         var credential = Credential.Of(Context);
         if (credential.Refusal is { } refusal)
-            return Refuse(refusal);
+            return RefuseCredential(refusal, isPublic);
         if (credential.Token is null)
             return AuthenticateResult.NoResult();
 
@@ -55,10 +55,7 @@ public sealed class ApiKeyAuthenticationHandler(
         if (verification.Verdict.IsValid)
             return Accept(verification);
 
-        var isFailure = verification.Verdict.Code == VerdictCode.InvalidKey && !isPublic;
-        return isFailure && failures.Note(AddressOf(Context)) is > 0 and var wait
-            ? Refuse(new Problem(ProblemKind.TooManyFailures, RetryAfter: wait))
-            : Refuse(KindOf(verification.Verdict.Code));
+        return isPublic ? Refuse(KindOf(verification.Verdict.Code)) : RefuseKey(verification);
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
@@ -81,6 +78,30 @@ public sealed class ApiKeyAuthenticationHandler(
         if (use.Secret.IsSuperseded)
             Response.Headers[SupersededHeader] = Rfc3339.Format(use.Secret.Deadline!.Value);
         return AuthenticateResult.Success(new AuthenticationTicket(use.Principal, NoProperties, SchemeName));
+    }
+
+    private AuthenticateResult RefuseCredential(ProblemKind refusal, bool isPublic)
+    {
+        if (!isPublic)
+            events.Failed(Context, refusal);
+        return Refuse(refusal);
+    }
+
+    private AuthenticateResult RefuseKey(Verification verification)
+    {
+        var code = verification.Verdict.Code;
+        if (code == VerdictCode.InvalidKey && failures.Note(AddressOf(Context)) is > 0 and var wait)
+        {
+            events.Limited(Context);
+            return Refuse(new Problem(ProblemKind.TooManyFailures, RetryAfter: wait));
+        }
+
+        var kind = KindOf(code);
+        if (code == VerdictCode.IpNotAllowed)
+            events.Denied(Context, verification.Key!, kind);
+        else
+            events.Failed(Context, kind, verification.Key?.Id);
+        return Refuse(kind);
     }
 
     private AuthenticateResult Refuse(Problem refusal)

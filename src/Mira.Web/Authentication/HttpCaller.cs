@@ -8,16 +8,14 @@ namespace Mira.Web.Authentication;
 /// <summary>Who sends messages: the key that made the request; without a request, the service itself.</summary>
 public sealed class HttpCaller(CurrentRequest request) : ICaller
 {
-    public Actor Actor => request.Context is { } context ? ActorOf(context) : Actor.System;
+    public Actor Actor => request.Context is { } context ? ActorOf(context, (context.User as ApiKeyPrincipal)?.Key) : Actor.System;
 
     public string? CorrelationId => request.Context is { } context ? CorrelationMiddleware.IdOf(context) : null;
 
-    private static Actor ActorOf(HttpContext context)
+    /// <param name="key">Null for somebody unknown, of whom there is only where he comes from.</param>
+    internal static Actor ActorOf(HttpContext context, ApiKey? key)
     {
         var address = ApiKeyAuthenticationHandler.AddressOf(context)?.ToString();
-        var userAgent = context.Request.Headers.UserAgent.ToString();
-        return context.User is ApiKeyPrincipal { Key: var key }
-            ? new Actor(key.Id.Value, key.Name, key.Role.Name(), address, userAgent)
-            : new Actor(null, null, null, address, userAgent);
+        return new Actor(key?.Id.Value, key?.Name, key?.Role.Name(), address, context.Request.Headers.UserAgent.ToString());
     }
 }

@@ -9,9 +9,9 @@ namespace Mira.Web.Authorization;
 
 /// <summary>
 /// Holds each call to the policy of its endpoint; one without a policy, and a call to nothing, to the fallback policy. The platform's own
-/// middleware does the same with a scope of services and a dictionary for every call (docs/decisions/0009).
+/// middleware does the same with a scope of services and a dictionary for every call (docs/decisions/0012).
 /// </summary>
-public sealed class KeyAuthorization(RequestDelegate next, IAuthorizationPolicyProvider policies, IPolicyEvaluator evaluator)
+public sealed class KeyAuthorization(RequestDelegate next, IAuthorizationPolicyProvider policies, IPolicyEvaluator evaluator, CallEvents events)
 {
     private static readonly Endpoint Nothing = new(null, EndpointMetadataCollection.Empty, "nothing");
 
@@ -48,15 +48,15 @@ public sealed class KeyAuthorization(RequestDelegate next, IAuthorizationPolicyP
     };
 
     // Names the permission that is missing.
-    private static Task RefuseAsync(HttpContext context, List<IAuthorizationRequirement> failed)
+    private Task RefuseAsync(HttpContext context, List<IAuthorizationRequirement> failed)
     {
-        if (failed.OfType<PermissionRequirement>().FirstOrDefault() is { } missing)
-        {
-            context.Response.Headers.WWWAuthenticate = Challenges.InsufficientScope(missing.Permission);
-            return ProblemAnswer.WriteAsync(context, new Problem(ProblemKind.InsufficientPermission, $"This call needs the permission {missing.Permission}."));
-        }
+        var missing = failed.OfType<PermissionRequirement>().FirstOrDefault();
+        var kind = missing is null && failed.OfType<CurrentSecretRequirement>().Any() ? ProblemKind.SupersededSecret : ProblemKind.InsufficientPermission;
+        events.Denied(context, ApiKeyPrincipal.Of(context).Key, kind);
+        if (missing is null)
+            return ProblemAnswer.WriteAsync(context, kind);
 
-        return ProblemAnswer.WriteAsync(
-            context, failed.OfType<CurrentSecretRequirement>().Any() ? ProblemKind.SupersededSecret : ProblemKind.InsufficientPermission);
+        context.Response.Headers.WWWAuthenticate = Challenges.InsufficientScope(missing.Permission);
+        return ProblemAnswer.WriteAsync(context, new Problem(kind, $"This call needs the permission {missing.Permission}."));
     }
 }

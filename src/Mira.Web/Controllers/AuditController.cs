@@ -3,6 +3,8 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Mira.Application.Audit;
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Web.Hosting;
 
 namespace Mira.Web.Controllers;
 
@@ -10,8 +12,10 @@ namespace Mira.Web.Controllers;
 [ApiController]
 [Route("api/audit")]
 [Tags("Audit")]
-public sealed class AuditController(IMediator mediator) : ControllerBase
+public sealed class AuditController(IMediator mediator, AuditKey key) : ControllerBase
 {
+    internal const string Pem = "application/x-pem-file";
+
     /// <summary>List audit events</summary>
     /// <remarks>Newest first.</remarks>
     /// <param name="type">Only events of this type.</param>
@@ -28,4 +32,27 @@ public sealed class AuditController(IMediator mediator) : ControllerBase
         [FromQuery] string? type, [FromQuery(Name = "key_id")] string? keyId, [FromQuery] string? actor, [FromQuery] string? from,
         [FromQuery] string? to, [FromQuery] string? limit, [FromQuery] string? cursor, CancellationToken cancellationToken) =>
         Ok(await mediator.Send(new ListAuditEvents(type, keyId, actor, from, to, limit, cursor), cancellationToken));
+
+    /// <summary>Export the audit trail</summary>
+    /// <remarks>
+    /// Oldest first, a line each: events as they were hashed, and checkpoints as `{"checkpoint":{…}}`, which prove them to whoever has the public key. With
+    /// `Accept: text/csv` a table for people, which proves nothing. Every export is itself an event.
+    /// </remarks>
+    /// <param name="from">From the first event at or after this time, RFC 3339.</param>
+    /// <param name="to">To the last event before this time, RFC 3339.</param>
+    [HttpGet("export", Name = "ExportAuditEvents")]
+    [Authorize(Permission.AuditRead)]
+    [Answers(AuditExportResult.Lines, AuditExportResult.Table)]
+    public async Task<IActionResult> Export([FromQuery] string? from, [FromQuery] string? to, CancellationToken cancellationToken)
+    {
+        var format = AuditExportResult.FormatFor(Request);
+        return new AuditExportResult(await mediator.Send(new ExportAuditEvents(from, to, format), cancellationToken), format);
+    }
+
+    /// <summary>Get the key that proves the audit trail</summary>
+    /// <remarks>The public part of the key that signs checkpoints, as PEM.</remarks>
+    [HttpGet("public-key", Name = "GetAuditPublicKey")]
+    [Authorize(Permission.AuditRead)]
+    [Answers(Pem)]
+    public IActionResult PublicKey() => Content(key.Public.ExportPem(), Pem);
 }

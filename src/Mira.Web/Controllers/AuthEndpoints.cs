@@ -46,6 +46,8 @@ public sealed class AuthEndpoints(RateLimiter limiter, TimeProvider clock)
         var key = ApiKeyPrincipal.Of(context).Key;
         if (await RateLimitMiddleware.RefuseAsync(context, limiter, ForwardDemand.Refuse(context, key)) is { } refusal)
         {
+            if (refusal.Kind == ProblemKind.InsufficientPermission)
+                context.RequestServices.GetRequiredService<CallEvents>().Denied(context, key, refusal.Kind);
             await ProblemAnswer.WriteAsync(context, refusal);
             return;
         }

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
+using Mira.Web.Authentication;
 using Mira.Web.Limits;
 
 namespace Mira.Web.Controllers;
@@ -12,7 +13,7 @@ namespace Mira.Web.Controllers;
 [ApiController]
 [Route("api/keys/verify")]
 [Tags("Verification")]
-public sealed class VerificationController(Inquiry inquiry, IValidator<VerifyKey> validator, TimeProvider clock) : ControllerBase
+public sealed class VerificationController(Inquiry inquiry, IValidator<VerifyKey> validator, CallEvents events, TimeProvider clock) : ControllerBase
 {
     /// <summary>Verify a key</summary>
     /// <remarks>Answers 200 for every decision; `code` says which. Everything else is there only when the secret was right.</remarks>
@@ -23,7 +24,15 @@ public sealed class VerificationController(Inquiry inquiry, IValidator<VerifyKey
     public async Task<IActionResult> Verify([FromBody] VerifyKey body)
     {
         await validator.ValidateAndThrowAsync(body);
-        return Ok(VerifiedKey.Of(await inquiry.DecideAsync(body.ApiKey, body.Address, body.Demand, body.Cost ?? 1), clock.GetUtcNow()));
+        var decision = await inquiry.DecideAsync(body.ApiKey, body.Address, body.Demand, body.Cost ?? 1);
+        return Ok(VerifiedKey.Of(Noted(decision), clock.GetUtcNow()));
+    }
+
+    private Decision Noted(Decision decision)
+    {
+        if (decision is { Code: VerdictCode.RateLimited, Verification.Key: { } key })
+            events.Limited(HttpContext, key, ApiKeyPrincipal.Of(HttpContext).Key);
+        return decision;
     }
 }
 

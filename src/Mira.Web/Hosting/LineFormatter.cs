@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
+using Mira.Domain.Ledger;
 
 namespace Mira.Web.Hosting;
 
@@ -11,6 +12,7 @@ public abstract class LineFormatter(string name, TimeProvider clock, CurrentRequ
         var line = new LogLine(clock.GetUtcNow(), logEntry.LogLevel, logEntry.Category, logEntry.Formatter(logEntry.State, logEntry.Exception))
         {
             Exception = logEntry.Exception?.ToString(),
+            Checkpoint = (logEntry.State as IReadOnlyList<KeyValuePair<string, object?>>)?.Select(field => field.Value).OfType<Checkpoint>().FirstOrDefault(),
         };
         textWriter.WriteLine(Format(line.Of(current.Context)));
     }

@@ -27,6 +27,9 @@ public readonly record struct LogLine(DateTimeOffset Time, LogLevel Level, strin
     /// <summary>What the request was, when the line is about one.</summary>
     public ServedRequest? Request { get; init; }
 
+    /// <summary>In fields, so that a copy of the log serves as an anchor.</summary>
+    public Checkpoint? Checkpoint { get; init; }
+
     /// <summary>As it belongs to the request that runs, if one does.</summary>
     public LogLine Of(HttpContext? context) => this with
     {
@@ -55,6 +58,8 @@ public readonly record struct LogLine(DateTimeOffset Time, LogLevel Level, strin
                 json.WriteNumber("duration_ms", Math.Round(request.Duration.TotalMilliseconds, 3));
             }
 
+            if (Checkpoint is not null)
+                Write(json, Checkpoint);
             if (Exception is not null)
                 json.WriteString("exception", Exception);
             json.WriteEndObject();
@@ -75,6 +80,16 @@ public readonly record struct LogLine(DateTimeOffset Time, LogLevel Level, strin
         if (Exception is not null)
             Append(line.Append(" exception="), Exception);
         return line.ToString();
+    }
+
+    private static void Write(Utf8JsonWriter json, Checkpoint checkpoint)
+    {
+        json.WriteStartObject("checkpoint");
+        json.WriteString("at", Rfc3339.Format(checkpoint.At));
+        json.WriteString("hash", checkpoint.Hash);
+        json.WriteNumber("seq", checkpoint.Seq);
+        json.WriteString("signature", checkpoint.Signature);
+        json.WriteEndObject();
     }
 
     // None of them is text of a caller's: a correlation id is taken from one only if it is letters, digits, dots, dashes and underscores.

@@ -5,15 +5,17 @@ using Mira.Web.Problems;
 
 namespace Mira.Web.Hosting;
 
-/// <summary>What holds for every call of the API, looked at before anything is done for it: it takes JSON as its answer, and no parameter comes twice.</summary>
+/// <summary>What holds for every call of the API, looked at before anything is done for it: what it takes as its answer, mostly JSON, and no parameter comes twice.</summary>
 public sealed class RequestRules(RequestDelegate next, CurrentRequest current)
 {
+    private static readonly string[] Json = ["application/json"];
+
     public Task InvokeAsync(HttpContext context)
     {
         var metadata = context.GetEndpoint()?.Metadata;
         if (metadata is not null && IsApi(metadata) && metadata.GetMetadata<ForwardAuthAttribute>() is null)
         {
-            DemandJsonAccepted(context.Request);
+            DemandAccepted(context.Request, metadata.GetMetadata<AnswersAttribute>()?.Types ?? Json);
             DemandSingleParameters(context.Request);
         }
 
@@ -28,23 +30,26 @@ public sealed class RequestRules(RequestDelegate next, CurrentRequest current)
     public static bool IsApi(EndpointMetadataCollection metadata) =>
         metadata.GetMetadata<ApiCallAttribute>() is not null || metadata.GetMetadata<ControllerActionDescriptor>() is not null;
 
-    private static void DemandJsonAccepted(HttpRequest request)
+    private static void DemandAccepted(HttpRequest request, string[] types)
     {
         if (request.Headers.Accept.Count == 0 || request.Headers.Accept is ["*/*"] or ["application/json"])
             return;
-
-        // The most specific range decides (RFC 9110, section 12.5.1).
-        if (MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted)
-            && accepted.Where(MatchesJson).MinBy(type => (type.MatchesAllTypes, type.MatchesAllSubTypes)) is null or { Quality: 0 })
-        {
+        if (MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted) && !types.Any(type => Rank(accepted, type).Quality > 0))
             throw new ProblemException(ProblemKind.NotAcceptable);
-        }
     }
 
-    private static bool MatchesJson(MediaTypeHeaderValue type) =>
-        type.MatchesAllTypes
-        || (type.Type.Equals("application", StringComparison.OrdinalIgnoreCase)
-            && (type.MatchesAllSubTypes || type.SubType.Equals("json", StringComparison.OrdinalIgnoreCase)));
+    /// <summary>How much a type is wanted, and whether it was named: the most specific range decides (RFC 9110, section 12.5.1).</summary>
+    internal static (double Quality, bool IsNamed) Rank(IEnumerable<MediaTypeHeaderValue> accepted, string type)
+    {
+        var range = accepted.Where(candidate => Matches(candidate, type)).MinBy(candidate => (candidate.MatchesAllTypes, candidate.MatchesAllSubTypes));
+        return range is null ? default : (range.Quality ?? 1, !range.MatchesAllSubTypes);
+    }
+
+    private static bool Matches(MediaTypeHeaderValue range, string type) =>
+        range.MatchesAllTypes
+        || (range.MatchesAllSubTypes
+            ? type.StartsWith($"{range.Type}/", StringComparison.OrdinalIgnoreCase)
+            : range.MediaType.Equals(type, StringComparison.OrdinalIgnoreCase));
 
     private static void DemandSingleParameters(HttpRequest request)
     {
@@ -66,3 +71,11 @@ public sealed class RequestRules(RequestDelegate next, CurrentRequest current)
 /// <summary>Marks an endpoint of the API that has no controller.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class ApiCallAttribute : Attribute;
+
+/// <summary>Says what an endpoint answers with instead of JSON. Who asks for JSON gets it all the same.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class AnswersAttribute(params string[] types) : Attribute
+{
+    /// <summary>The one that is meant without a word first.</summary>
+    public string[] Types { get; } = [.. types, "application/json"];
+}

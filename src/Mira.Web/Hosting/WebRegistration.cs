@@ -43,6 +43,7 @@ public static class WebRegistration
 
         services.AddSingleton<CurrentRequest>();
         services.AddScoped<ICaller, HttpCaller>();
+        services.AddSingleton<CallEvents>();
         // AddAuthentication would also bring data protection, which writes key files for cookies that are not used here.
         services.AddWebEncoders();
         new AuthenticationBuilder(services)

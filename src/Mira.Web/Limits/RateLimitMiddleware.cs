@@ -45,7 +45,7 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
         var caller = ApiKeyPrincipal.Of(context);
         var state = refusal is null ? await limiter.ChargeAsync(caller.Entry, 1) : limiter.Look(caller.Entry);
         Show(context, caller, state);
-        return refusal ?? (state.IsAdmitted ? null : Refusal(state));
+        return refusal ?? (state.IsAdmitted ? null : Refuse(context, caller, state));
     }
 
     private static void Show(HttpContext context, ApiKeyPrincipal caller, LimitState state)
@@ -55,7 +55,11 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
         headers[StateHeader] = $"\"{caller.Key.Role.Name()}\";r={state.Remaining};t={state.ResetSeconds}";
     }
 
-    private static Problem Refusal(LimitState state) => new(ProblemKind.RateLimited, RetryAfter: Math.Max(1, state.ResetSeconds));
+    private static Problem Refuse(HttpContext context, ApiKeyPrincipal caller, LimitState state)
+    {
+        context.RequestServices.GetRequiredService<CallEvents>().Limited(context, caller.Key, caller.Key);
+        return new Problem(ProblemKind.RateLimited, RetryAfter: Math.Max(1, state.ResetSeconds));
+    }
 
     private async Task AwaitAsync(HttpContext context, ApiKeyPrincipal caller, ValueTask<LimitState> charge) =>
         await GoOn(context, caller, await charge);
@@ -64,7 +68,7 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
     {
         Show(context, caller, state);
         if (!state.IsAdmitted)
-            return ProblemAnswer.WriteAsync(context, Refusal(state));
+            return ProblemAnswer.WriteAsync(context, Refuse(context, caller, state));
 
         context.Features.Set(new ChargedCall(state));
         return next(context);

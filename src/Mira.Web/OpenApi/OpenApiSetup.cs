@@ -126,12 +126,25 @@ public static class OpenApiSetup
                 AddHeaderParameter(operation, "If-Match", "Only if the key still has this ETag.");
                 AddProblems(operation, context, 409, 412);
                 break;
+            case "ExportAuditEvents":
+                SayContent(operation, AuditExportResult.Lines, AuditExportResult.Table);
+                break;
+            case "GetAuditPublicKey":
+                SayContent(operation, AuditController.Pem);
+                break;
             default:
                 break;
         }
 
         return Task.CompletedTask;
     }
+
+    // What is no JSON has no schema; a client takes it as it comes.
+    private static void SayContent(OpenApiOperation operation, params string[] types) => operation.Responses!["200"] = new OpenApiResponse
+    {
+        Description = "OK",
+        Content = types.ToDictionary(type => type, _ => new OpenApiMediaType { Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" } }),
+    };
 
     private static void AddHeaderParameter(OpenApiOperation operation, string name, string description) =>
         (operation.Parameters ??= []).Add(new OpenApiParameter

@@ -4,6 +4,7 @@ using MediatR;
 using Mira.Application.Admins;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
+using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
 
 namespace Mira.Web.Verbs;
@@ -13,7 +14,14 @@ public static class VerbLine
 {
     /// <summary>The verbs, as the host carries them out.</summary>
     public sealed record Verbs(
-        Func<string, string?, CancellationToken, Task> CreateAdmin, Func<CancellationToken, Task> PepperStatus, Func<CancellationToken, Task> CreateTable);
+        Func<string, string?, CancellationToken, Task> CreateAdmin, Func<CancellationToken, Task> PepperStatus, Func<CancellationToken, Task> CreateTable,
+        Func<AuditSource, CancellationToken, Task<AuditFinding>> CheckAudit);
+
+    /// <summary>What is checked, by which keys, and against what was published before; null for what the settings say.</summary>
+    public sealed record AuditSource(string? Data, string? File, string? PublicKey, string? Anchor);
+
+    /// <param name="Flaw">Null when the ledger is whole.</param>
+    public sealed record AuditFinding(Flaw? Flaw, ChainProof Proof);
 
     public static async Task<int> RunAsync(string[] args, Verbs verbs)
     {
@@ -79,8 +87,37 @@ public static class VerbLine
             new Command("admin", "Admin keys") { create },
             new Command("pepper", "Peppers") { status },
             new Command("airtable", "Airtable as the store") { createTable },
+            new Command("audit", "The audit trail") { VerifyCommand(verbs) },
         };
     }
+
+    private static Command VerifyCommand(Verbs verbs)
+    {
+        var data = new Option<string?>("--data") { Description = "The data folder to check, beside a service or without one" };
+        var file = new Option<string?>("--file") { Description = "The export to check" };
+        var key = new Option<string?>("--public-key") { Description = "PEM with the key that is believed, or several" };
+        var anchor = new Option<string?>("--anchor") { Description = "Checkpoints published before: a cut end or an older copy shows by them" };
+        var verify = new Command("verify", "Checks an export or a ledger with the public key alone") { data, file, key, anchor };
+        verify.Validators.Add(line =>
+        {
+            if (line.GetValue(data) is not null && line.GetValue(file) is not null)
+                line.AddError("--data and --file exclude each other");
+        });
+        verify.SetAction(async (line, cancellationToken) =>
+        {
+            var source = new AuditSource(line.GetValue(data), line.GetValue(file), line.GetValue(key), line.GetValue(anchor));
+            var (flaw, proof) = await verbs.CheckAudit(source, cancellationToken);
+            if (flaw is not null)
+                return await FailAsync(flaw.ToString());
+            Console.Out.WriteLine(Praise(proof));
+            return 0;
+        });
+        return verify;
+    }
+
+    private static string Praise(ChainProof proof) => proof.Proof is { } signed
+        ? $"{(proof.IsPart ? "part of a ledger, " : "")}events {proof.First} to {proof.Last.Seq} are whole, signed for at {Rfc3339.Format(signed.At)}"
+        : "there is no event yet";
 
     private static async Task<int> FailAsync(string message)
     {

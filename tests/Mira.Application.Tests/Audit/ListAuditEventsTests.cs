@@ -1,6 +1,7 @@
 using Mira.Application.Audit;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
+using Mira.Application.Pipeline;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
@@ -142,5 +143,5 @@ public class ListAuditEventsTests
     }
 
     private Task<AuditEventPage> SendAsync(ListAuditEvents message) =>
-        new ListAuditEventsHandler(_ledger, Views.Mapper).Handle(message, CancellationToken.None);
+        new ListAuditEventsHandler(_ledger, Views.Mapper, new GatheredEvents(TimeProvider.System), new AuditScope()).Handle(message, CancellationToken.None);
 }

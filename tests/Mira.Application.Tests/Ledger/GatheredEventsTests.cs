@@ -101,6 +101,33 @@ public class GatheredEventsTests
     }
 
     [Test]
+    public void Strangers_who_go_on_coming_get_fewer_events_of_their_own_each_time_and_known_keys_as_many_as_ever()
+    {
+        var named = new List<int>();
+        for (var time = 0; time < 4; time++)
+        {
+            for (var i = 0; i < 200; i++)
+                Note(Failed($"10.{time}.0.{i}"));
+            Note(new EventGroup("auth.failed", "key_revoked") { Subject = $"key {time}", Address = IPAddress.Loopback });
+            var taken = _events.Take();
+            Assert.That(taken.Sum(one => one.Count), Is.EqualTo(201));
+            Assert.That(taken.Any(one => one.Group.Subject == $"key {time}"), "strangers crowd nobody out");
+            named.Add(taken.Count(one => one.Group.Reason == "invalid_key"));
+        }
+
+        Assert.That(named, Is.EqualTo(new[] { GatheredEvents.MaximumGroups, GatheredEvents.StrangersEachTime, GatheredEvents.StrangersEachTime, GatheredEvents.StrangersEachTime }));
+    }
+
+    [Test]
+    public void What_is_given_back_has_room_again()
+    {
+        for (var i = 0; i < GatheredEvents.MaximumGroups; i++)
+            Note(Failed($"10.0.0.{i}"));
+        _events.Return(_events.Take());
+        Assert.That(_events.Take().Count(one => one.Group.Reason == "invalid_key"), Is.EqualTo(GatheredEvents.MaximumGroups));
+    }
+
+    [Test]
     public async Task However_many_note_and_take_at_once_nothing_is_lost()
     {
         var counted = 0L;

@@ -4,7 +4,7 @@ using Mira.Application.Verification;
 
 namespace Mira.Application.Tests.Limits;
 
-/// <summary>How much a node leases and for how long, by what it used lately (docs/decisions/0008).</summary>
+/// <summary>How much a node leases and for how long, by what it used lately (docs/decisions/0010).</summary>
 internal sealed class LeaseLifeTests
 {
     private const int Limit = 10_000;

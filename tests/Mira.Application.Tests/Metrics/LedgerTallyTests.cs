@@ -30,7 +30,7 @@ public sealed class LedgerTallyTests : IDisposable
         _ledger = new FakeLedgerReader();
         var changes = new RecentChanges();
         _follower = new LedgerFollower(
-            _ledger, changes, new KeyDirectory(new FakeKeyStore(), changes, new KeyDirectoryOptions()), new LedgerFollowerOptions(), _clock, _tally);
+            _ledger, changes, new KeyDirectory(new FakeKeyStore(), changes, new KeyDirectoryOptions()), new LedgerFollowerOptions(), _clock, tally: _tally);
     }
 
     [TearDown]

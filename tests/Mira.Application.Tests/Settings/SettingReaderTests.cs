@@ -191,4 +191,22 @@ public class SettingReaderTests
         var named = Throws.TypeOf<SettingException>().With.Message.StartsWith($"{setting}: ");
         return value.Length < 3 ? named : named.And.Message.Not.Contains(value);
     }
+
+    [Test]
+    public void The_same_settings_have_the_same_fingerprint_and_of_a_secret_it_tells_only_whether_it_is_there()
+    {
+        string Print(string days, string? pepper)
+        {
+            var settings = new SettingReader(name => name == "DAYS" ? days : name == "MIRA_PEPPER" ? pepper : null);
+            settings.Number("DAYS", null, 1, 1, 100);
+            settings.Text("MIRA_PEPPER", "Mira:Pepper");
+            settings.Text("MIRA_PEPPER_FILE");
+            return settings.Fingerprint();
+        }
+
+        var print = Print("30", null);
+        Assert.That(Print("30", null), Is.EqualTo(print).And.Match("^[0-9a-f]{64}$"));
+        Assert.That(Print("31", null), Is.Not.EqualTo(Print("30", null)));
+        Assert.That(Print("30", "one"), Is.EqualTo(Print("30", "other")).And.Not.EqualTo(Print("30", null)));
+    }
 }

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
 using Mira.TestServers;
 
@@ -64,6 +65,7 @@ internal sealed class LoadBench : IAsyncDisposable
             ["MIRA_STORE"] = "postgres",
             ["MIRA_POSTGRES"] = _postgres.ConnectionString(await _postgres.CreateDatabaseAsync()),
             ["MIRA_PEPPER"] = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)),
+            ["MIRA_AUDIT_KEY"] = AuditKey.Generate().ExportPem(),
             ["REDIS_HOST"] = "127.0.0.1",
             ["REDIS_PORT"] = _redis.Port.ToString(CultureInfo.InvariantCulture),
         };

@@ -203,7 +203,7 @@ public class EventTypeTests
     public void They_have_the_names_of_the_contract() => Assert.That(EventType.All, Is.EqualTo(new[]
     {
         "key.created", "key.updated", "key.rotated", "key.revoked", "key.disabled", "key.enabled", "system.started", "system.stopped",
-        "auth.failed", "access.denied", "limit.exceeded", "audit.read", "integrity.violation", "audit.exported",
+        "auth.failed", "access.denied", "limit.exceeded", "audit.read", "integrity.violation", "audit.exported", "audit.pruned",
         "webhook.accepted", "webhook.delivered", "webhook.failed",
     }));
 }

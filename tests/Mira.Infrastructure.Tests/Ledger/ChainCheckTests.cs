@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
 using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Tests.Sql;
 
@@ -50,6 +51,16 @@ public sealed class ChainCheckTests : IDisposable
     [TestCase("DELETE FROM ledger", 1)]
     [TestCase("UPDATE ledger SET seq = -1 WHERE seq = 3; UPDATE ledger SET seq = 3 WHERE seq = 4; UPDATE ledger SET seq = 4 WHERE seq = -1", 3)]
     [TestCase("UPDATE ledger SET seq = seq + 10 WHERE seq = 6", 6)]
+    [TestCase("UPDATE ledger SET body = x'00ff' WHERE seq = 3", 3)]
+    [TestCase("UPDATE ledger_head SET signature = NULL", 6)]
+    [TestCase("UPDATE ledger_head SET signed_at = signed_at + 1", 6)]
+    [TestCase("UPDATE ledger_head SET signature = 'AAAA'", 6)]
+    [TestCase("UPDATE ledger_head SET seq = 5, hash = (SELECT hash FROM ledger WHERE seq = 5)", 5)]
+    [TestCase("INSERT INTO checkpoints SELECT 7, hash, signed_at, signature, signed_by FROM ledger_head", 7)]
+    [TestCase("INSERT INTO checkpoints SELECT 3, hash, signed_at, signature, signed_by FROM ledger_head", 3)]
+    [TestCase("INSERT INTO checkpoints SELECT 3, (SELECT hash FROM ledger WHERE seq = 3), signed_at, signature, signed_by FROM ledger_head", 3)]
+    [TestCase("INSERT INTO checkpoints SELECT seq, hash, signed_at + 1, signature, signed_by FROM ledger_head", 6)]
+    [TestCase("INSERT INTO ledger_begin SELECT 1, 3, (SELECT hash FROM ledger WHERE seq = 3), signed_at, signature, 'x' FROM ledger_head; DELETE FROM ledger WHERE seq <= 3", 4)]
     public async Task Whatever_was_done_to_an_event_is_found(string edit, int at)
     {
         await using (var connection = _store.Connect())
@@ -68,6 +79,19 @@ public sealed class ChainCheckTests : IDisposable
     }
 
     [Test]
+    public async Task A_true_checkpoint_in_place_of_what_was_deleted_is_no_pruning()
+    {
+        var at = new LedgerPosition(3, (await _store.EventsAsync())[2].Hash);
+        var published = Store.AuditKey.Sign(at, HeldKey.Start);
+        await _store.AskAsync(
+            $"INSERT INTO ledger_begin VALUES (1, 3, '{at.Hash}', {published.At.ToUnixTimeMilliseconds()}, '{published.Signature}', 'x'); DELETE FROM ledger WHERE seq <= 3");
+
+        await CheckAsync();
+
+        Assert.That(_log.Lines.Single().Text, Does.Contain("at 4:"));
+    }
+
+    [Test]
     public async Task A_check_that_cannot_go_on_says_how_far_it_came_and_accuses_nobody()
     {
         _store.Watch.Fails = _ => true;
@@ -80,7 +104,7 @@ public sealed class ChainCheckTests : IDisposable
 
     private async Task CheckAsync()
     {
-        using var check = new ChainCheck(_store.Reader, _store.Follower, new StartedHost(), _log);
+        using var check = new ChainCheck(_store.Reader, _store.Archive, Store.AuditKey, _store.Follower, new StartedHost(), _log);
         await check.StartAsync(CancellationToken.None);
         await check.ExecuteTask!;
     }

@@ -18,8 +18,10 @@ internal sealed class OtherNode : IDisposable
         var directory = new KeyDirectory(store.Keys, changes, new KeyDirectoryOptions { CacheSize = 100 });
         _gate = new WriteGate(store.Clock);
         _follower = new LedgerFollower(store.Reader, changes, directory, new LedgerFollowerOptions(), store.Clock);
-        _ledger = new SqlLedger(store, store.Sql, _gate, _follower, new AuditScope(), NullLogger<SqlLedger>.Instance);
+        _ledger = new SqlLedger(store, store.Sql, _gate, _follower, Store.SealOf(_follower), new AuditScope(), NullLogger<SqlLedger>.Instance);
     }
+
+    public bool IsBroken => _follower.IsBroken;
 
     public Task AddAsync(HeldKey held) => _ledger.ChangeAsync(
         change =>

@@ -43,11 +43,15 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
         Directory = new KeyDirectory(Keys, Changes, new KeyDirectoryOptions { CacheSize = 100 });
         Follower = new LedgerFollower(Reader, Changes, Directory, new LedgerFollowerOptions(), Clock);
         Gate = new WriteGate(Clock);
-        Ledger = new SqlLedger(this, Sql, Gate, Follower, Scope, NullLogger<SqlLedger>.Instance);
+        Archive = new SqlLedgerArchive(this);
+        Ledger = new SqlLedger(this, Sql, Gate, Follower, SealOf(Follower), Scope, NullLogger<SqlLedger>.Instance);
         Usage = new SqlUsageStore(this, Sql, Gate, Directory);
         Watch.Clock = Clock;
         _services = new ServiceCollection().AddSingleton(_ => Ledger).BuildServiceProvider();
     }
+
+    /// <summary>Signs the ledgers of all tests.</summary>
+    public static AuditKey AuditKey { get; } = AuditKey.Generate();
 
     public CommandWatch Watch { get; } = new();
 
@@ -62,6 +66,8 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     public SqlKeyStore Keys { get; }
 
     public SqlLedgerReader Reader { get; }
+
+    public SqlLedgerArchive Archive { get; }
 
     public RecentChanges Changes { get; }
 
@@ -89,6 +95,8 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
 
     /// <summary>How the database of PostgreSQL is reached.</summary>
     public string Address => ((PostgresDatabase)_database).Address;
+
+    public static HeadSeal SealOf(LedgerFollower follower) => new(AuditKey, follower, NullLogger<HeadSeal>.Instance);
 
     public static async Task<Store> OpenAsync(StoreKind kind = StoreKind.Sqlite)
     {
@@ -175,7 +183,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     {
         await using var connection = Connect();
         var lines = new List<string>();
-        foreach (var table in new[] { "keys", "secrets", "ledger", "ledger_head", "answers" })
+        foreach (var table in new[] { "keys", "secrets", "ledger", "ledger_head", "ledger_begin", "checkpoints", "answers" })
         {
             await using var command = connection.CreateCommand();
             command.CommandText = $"SELECT * FROM {table} ORDER BY 1, 2";

@@ -1,3 +1,4 @@
+using Mira.Domain.Ledger;
 using Mira.TestServers;
 
 namespace Mira.Web.Tests.Hosts;
@@ -6,6 +7,9 @@ namespace Mira.Web.Tests.Hosts;
 internal static class SharedPostgres
 {
     public const string Pepper = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+    /// <summary>Signs the ledgers of all of them.</summary>
+    public static readonly string AuditKeyPem = AuditKey.Generate().ExportPem();
 
     private static readonly Lazy<Task<PostgresServer>> Started = new(PostgresServer.StartNewAsync);
 
@@ -19,7 +23,7 @@ internal static class SharedPostgres
     }
 
     public static (string Name, string Value)[] SettingsFor(string address) =>
-        [("MIRA_STORE", "postgres"), ("MIRA_POSTGRES", address), ("MIRA_PEPPER", Pepper)];
+        [("MIRA_STORE", "postgres"), ("MIRA_POSTGRES", address), ("MIRA_PEPPER", Pepper), ("MIRA_AUDIT_KEY", AuditKeyPem)];
 
     public static async Task StopAsync()
     {

@@ -31,7 +31,9 @@ internal sealed class ScaleTests
             // For the tables, the pepper and the first admin.
         }
 
-        _tokens = ManyKeys.Write(Path.Combine(_folder.Data, "mira.db"), await File.ReadAllTextAsync(Path.Combine(_folder.Data, "pepper")), Many);
+        _tokens = SqliteKeys.Write(
+            Path.Combine(_folder.Data, "mira.db"), await File.ReadAllTextAsync(Path.Combine(_folder.Data, "pepper")),
+            await File.ReadAllTextAsync(Path.Combine(_folder.Data, "audit-key.pem")), Many);
         _mira = MiraHost.Start(
             folder: _folder, settings: Calls.NoLimits,
             configure: services => services.ConfigureDbContext<MiraDbContext>(options => options.AddInterceptors(_statements)));

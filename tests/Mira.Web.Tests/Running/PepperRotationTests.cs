@@ -36,12 +36,12 @@ internal sealed class PepperRotationTests
         var versions = new List<int>();
         await using (var mira = MiraHost.Start(folder: folder, settings: [("MIRA_PEPPER", New), ("MIRA_PEPPER_RETIRED", Old)]))
         {
-            var seqBefore = (await mira.Client().ListAuditEventsAsync(limit: 1)).Events.Single().Seq;
+            var seqBefore = await NewestAsync(mira);
             var all = tokens.SkipLast(2).Append(mira.Admin).ToList();
             await UseUntilAsync(mira, all, async () =>
                 (await StatusAsync(folder, ("MIRA_PEPPER", New), ("MIRA_PEPPER_RETIRED", Old))).Contains($"{oldId} retired 1"));
             versions.AddRange((await mira.Client().ListKeysAsync()).Keys.Select(key => key.Version));
-            Assert.That((await mira.Client().ListAuditEventsAsync(limit: 1)).Events.Single().Seq, Is.EqualTo(seqBefore), "no event comes of it");
+            Assert.That(await NewestAsync(mira), Is.EqualTo(seqBefore), "no event comes of it");
 
             await UseUntilAsync(mira, tokens, async () =>
                 (await StatusAsync(folder, ("MIRA_PEPPER", New), ("MIRA_PEPPER_RETIRED", Old))).Contains($"{oldId} retired 0"));
@@ -51,6 +51,10 @@ internal sealed class PepperRotationTests
         await using (var mira = MiraHost.Start(folder: folder, settings: ("MIRA_PEPPER", New)))
             await UseAsync(mira, tokens);
     }
+
+    // That the trail was read is an event by itself.
+    private static async Task<long> NewestAsync(MiraHost mira) =>
+        (await mira.Client().ListAuditEventsAsync(limit: 20)).Events.First(entry => entry.Type != "audit.read").Seq;
 
     private static async Task<string[]> StatusAsync(TestFolder folder, params (string Name, string Value)[] settings)
     {

@@ -17,6 +17,8 @@ internal sealed class PostgresStartTests
     [TestCase("MIRA_POSTGRES", "Host=127.0.0.1;Port=1;Database=mira;Username=mira;Password=" + Canary)]
     [TestCase("MIRA_PEPPER", "")]
     [TestCase("MIRA_PEPPER", Canary + " is not base64")]
+    [TestCase("MIRA_AUDIT_KEY", "")]
+    [TestCase("MIRA_AUDIT_KEY", Canary)]
     public async Task An_impossible_setting_stops_the_start(string name, string value)
     {
         var settings = (await SharedPostgres.NewStoreAsync()).Select(setting => setting.Name == name ? (name, value) : setting).ToArray();

@@ -9,6 +9,7 @@ namespace Mira.Web.Tests.Running;
 /// <summary>A start that cannot be right: it ends at once, with one line that names the setting and holds no secret.</summary>
 internal sealed class RefusedStartTests
 {
+    private const string Private = "PRIVATE KEY";
     private const string Canary = "hunter2-canary";
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
@@ -55,6 +56,16 @@ internal sealed class RefusedStartTests
     [TestCase("MIRA_PEPPER_FILE", "/nowhere/pepper")]
     [TestCase("MIRA_PEPPER_RETIRED", Canary)]
     [TestCase("MIRA_PEPPER_RETIRED", "aHVudGVyMi1jYW5hcnk=", "aHVudGVy")]
+    [TestCase("MIRA_AUDIT_KEY", Canary)]
+    [TestCase("MIRA_AUDIT_KEY", "-----BEGIN " + Private + "-----\\n" + Canary + "\\n-----END " + Private + "-----")]
+    [TestCase("MIRA_AUDIT_KEY_FILE", "/nowhere/key")]
+    [TestCase("MIRA_AUDIT_ANCHOR", "http://keeper.example/" + Canary)]
+    [TestCase("MIRA_AUDIT_ANCHOR", "https://user:" + Canary + "@keeper.example/")]
+    [TestCase("MIRA_AUDIT_ANCHOR", "ftp://keeper.example/")]
+    [TestCase("MIRA_AUDIT_ANCHOR", "/nowhere/anchor")]
+    [TestCase("MIRA_AUDIT_ANCHOR", "/tmp")]
+    [TestCase("Mira__Audit__RetentionDays", "0")]
+    [TestCase("Mira__Audit__RetentionDays", "a year")]
     [TestCase("REDIS_PORT", "0")]
     [TestCase("RATE_LIMIT_STORAGE", "redis://user:" + Canary + "@redis:6379/one")]
     [TestCase("MIRA_DATA_DIR", "/proc/mira")]
@@ -81,6 +92,16 @@ internal sealed class RefusedStartTests
         var file = Path.Combine(folder.Path, "pepper");
         await File.WriteAllTextAsync(file, pepper);
         await ExpectRefusalAsync(folder, "MIRA_PEPPER", pepper, ("MIRA_PEPPER", pepper), ("MIRA_PEPPER_FILE", file));
+    }
+
+    [Test]
+    public async Task Two_audit_keys_stop_the_start()
+    {
+        using var folder = new TestFolder();
+        var file = Path.Combine(folder.Path, "key");
+        await File.WriteAllTextAsync(file, SharedPostgres.AuditKeyPem);
+        await ExpectRefusalAsync(
+            folder, "MIRA_AUDIT_KEY", SharedPostgres.AuditKeyPem.Split('\n')[1], ("MIRA_AUDIT_KEY", SharedPostgres.AuditKeyPem), ("MIRA_AUDIT_KEY_FILE", file));
     }
 
     [Test]

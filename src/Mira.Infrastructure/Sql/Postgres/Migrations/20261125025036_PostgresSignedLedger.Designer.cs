@@ -12,8 +12,8 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace Mira.Infrastructure.Sql
 {
     [DbContext(typeof(PostgresDbContext))]
-    [Migration("20261125024403_PostgresKeysInAirtable")]
-    partial class PostgresKeysInAirtable
+    [Migration("20261125025036_PostgresSignedLedger")]
+    partial class PostgresSignedLedger
     {
         /// <inheritdoc />
         protected override void BuildTargetModel(ModelBuilder modelBuilder)
@@ -61,10 +61,6 @@ namespace Mira.Infrastructure.Sql
                     b.Property<bool>("IsDisabled")
                         .HasColumnType("boolean")
                         .HasColumnName("is_disabled");
-
-                    b.Property<bool>("IsWithheld")
-                        .HasColumnType("boolean")
-                        .HasColumnName("is_withheld");
 
                     b.Property<long?>("LapseAt")
                         .HasColumnType("bigint")
@@ -255,180 +251,41 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("ledger", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableIntent", b =>
-                {
-                    b.Property<string>("KeyId")
-                        .HasColumnType("text")
-                        .HasColumnName("key_id")
-                        .UseCollation("C");
-
-                    b.Property<string>("Answer")
-                        .HasColumnType("text")
-                        .HasColumnName("answer")
-                        .UseCollation("C");
-
-                    b.Property<string>("AnswerCaller")
-                        .HasColumnType("text")
-                        .HasColumnName("answer_caller")
-                        .UseCollation("C");
-
-                    b.Property<string>("AnswerFingerprint")
-                        .HasColumnType("text")
-                        .HasColumnName("answer_fingerprint")
-                        .UseCollation("C");
-
-                    b.Property<string>("AnswerKey")
-                        .HasColumnType("text")
-                        .HasColumnName("answer_key")
-                        .UseCollation("C");
-
-                    b.Property<long>("Deadline")
-                        .HasColumnType("bigint")
-                        .HasColumnName("deadline");
-
-                    b.Property<string>("Events")
-                        .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("events")
-                        .UseCollation("C");
-
-                    b.Property<int>("Kind")
-                        .HasColumnType("integer")
-                        .HasColumnName("kind");
-
-                    b.Property<string>("Mac")
-                        .HasColumnType("text")
-                        .HasColumnName("mac")
-                        .UseCollation("C");
-
-                    b.Property<Guid>("Operation")
-                        .HasColumnType("uuid")
-                        .HasColumnName("operation");
-
-                    b.Property<string>("Owner")
-                        .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("owner")
-                        .UseCollation("C");
-
-                    b.Property<string>("Record")
-                        .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("record")
-                        .UseCollation("C");
-
-                    b.Property<string>("RecordId")
-                        .HasColumnType("text")
-                        .HasColumnName("record_id")
-                        .UseCollation("C");
-
-                    b.Property<int>("State")
-                        .HasColumnType("integer")
-                        .HasColumnName("state");
-
-                    b.HasKey("KeyId");
-
-                    b.HasIndex("Operation");
-
-                    b.ToTable("airtable_intents", (string)null);
-                });
-
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableRow", b =>
-                {
-                    b.Property<string>("KeyId")
-                        .HasColumnType("text")
-                        .HasColumnName("key_id")
-                        .UseCollation("C");
-
-                    b.Property<string>("Finding")
-                        .HasColumnType("text")
-                        .HasColumnName("finding")
-                        .UseCollation("C");
-
-                    b.Property<bool>("IsDirty")
-                        .HasColumnType("boolean")
-                        .HasColumnName("is_dirty");
-
-                    b.Property<bool>("IsUndone")
-                        .HasColumnType("boolean")
-                        .HasColumnName("is_undone");
-
-                    b.Property<long?>("LastUsedAt")
-                        .HasColumnType("bigint")
-                        .HasColumnName("last_used_at");
-
-                    b.Property<string>("Mac")
-                        .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("mac")
-                        .UseCollation("C");
-
-                    b.Property<int>("MissingSweeps")
-                        .HasColumnType("integer")
-                        .HasColumnName("missing_sweeps");
-
-                    b.Property<string>("RecordId")
-                        .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("record_id")
-                        .UseCollation("C");
-
-                    b.HasKey("KeyId");
-
-                    b.HasIndex("Finding");
-
-                    b.HasIndex("IsDirty");
-
-                    b.ToTable("airtable_rows", (string)null);
-                });
-
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableState", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerBegin", b =>
                 {
                     b.Property<int>("Id")
                         .HasColumnType("integer")
                         .HasColumnName("id");
 
-                    b.Property<long>("Fence")
-                        .HasColumnType("bigint")
-                        .HasColumnName("fence");
-
-                    b.Property<long>("HeldUntil")
-                        .HasColumnType("bigint")
-                        .HasColumnName("held_until");
-
-                    b.Property<string>("Holder")
+                    b.Property<string>("Epoch")
+                        .IsRequired()
                         .HasColumnType("text")
-                        .HasColumnName("holder")
+                        .HasColumnName("epoch")
                         .UseCollation("C");
 
-                    b.Property<long?>("PolledAt")
-                        .HasColumnType("bigint")
-                        .HasColumnName("polled_at");
+                    b.Property<string>("Hash")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("hash")
+                        .UseCollation("C");
 
-                    b.Property<long?>("SeenUntil")
+                    b.Property<long>("Seq")
                         .HasColumnType("bigint")
-                        .HasColumnName("seen_until");
+                        .HasColumnName("seq");
 
-                    b.Property<long?>("SweptAt")
+                    b.Property<string>("Signature")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("signature")
+                        .UseCollation("C");
+
+                    b.Property<long>("SignedAt")
                         .HasColumnType("bigint")
-                        .HasColumnName("swept_at");
-
-                    b.Property<int>("Vanished")
-                        .HasColumnType("integer")
-                        .HasColumnName("vanished");
+                        .HasColumnName("signed_at");
 
                     b.HasKey("Id");
 
-                    b.ToTable("airtable_state", (string)null);
-
-                    b.HasData(
-                        new
-                        {
-                            Id = 1,
-                            Fence = 0L,
-                            HeldUntil = 0L,
-                            Vanished = 0
-                        });
+                    b.ToTable("ledger_begin", (string)null);
                 });
 
             modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerHead", b =>
@@ -446,6 +303,20 @@ namespace Mira.Infrastructure.Sql
                     b.Property<long>("Seq")
                         .HasColumnType("bigint")
                         .HasColumnName("seq");
+
+                    b.Property<string>("Signature")
+                        .HasColumnType("text")
+                        .HasColumnName("signature")
+                        .UseCollation("C");
+
+                    b.Property<long?>("SignedAt")
+                        .HasColumnType("bigint")
+                        .HasColumnName("signed_at");
+
+                    b.Property<string>("SignedBy")
+                        .HasColumnType("text")
+                        .HasColumnName("signed_by")
+                        .UseCollation("C");
 
                     b.HasKey("Id");
 
@@ -500,6 +371,39 @@ namespace Mira.Infrastructure.Sql
                     b.HasIndex("At");
 
                     b.ToTable("answers", (string)null);
+                });
+
+            modelBuilder.Entity("Mira.Infrastructure.Sql.StoredCheckpoint", b =>
+                {
+                    b.Property<long>("Seq")
+                        .HasColumnType("bigint")
+                        .HasColumnName("seq");
+
+                    b.Property<long>("At")
+                        .HasColumnType("bigint")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Hash")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("hash")
+                        .UseCollation("C");
+
+                    b.Property<string>("Signature")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("signature")
+                        .UseCollation("C");
+
+                    b.Property<string>("SignedBy")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("signed_by")
+                        .UseCollation("C");
+
+                    b.HasKey("Seq");
+
+                    b.ToTable("checkpoints", (string)null);
                 });
 
             modelBuilder.Entity("Mira.Domain.Keys.Secret", b =>

@@ -1,0 +1,100 @@
+using Mira.Application.Settings;
+using Mira.Domain.Ledger;
+
+namespace Mira.Infrastructure.Files;
+
+/// <summary>
+/// Where the key comes from that signs the ledger: settings, or with the embedded store a file in the data folder that is made at the first start.
+/// A key that signed there before is still believed about what it signed.
+/// </summary>
+public static class AuditKeys
+{
+    private const string Setting = "MIRA_AUDIT_KEY";
+    private const string FileSetting = "MIRA_AUDIT_KEY_FILE";
+
+    /// <exception cref="SettingException">A key is not usable, or cannot be kept.</exception>
+    public static AuditKey Load(SettingReader settings, DataFolder folder)
+    {
+        var given = Given(settings);
+        var own = File.Exists(folder.AuditKey) ? Parse(Setting, ReadFile(Setting, folder.AuditKey), $"the file {folder.AuditKey}") : null;
+        var published = File.Exists(folder.AuditPublicKey) && AuditPublicKey.TryParse(ReadFile(Setting, folder.AuditPublicKey), out var keys, out _) ? keys : [];
+        var key = given ?? own ?? Make(folder);
+        return key.After(own is null ? published : [own.Public, .. published]);
+    }
+
+    /// <summary>For a store that several nodes share: there is no folder of one's own where a key could be made.</summary>
+    /// <exception cref="SettingException">None is given, or it is not usable.</exception>
+    public static AuditKey Demand(SettingReader settings) =>
+        Given(settings) ?? throw new SettingException(
+            Setting, $"or {FileSetting} must be given with this store, the same on all nodes: without it nobody could prove the audit trail");
+
+    /// <summary>Lays the public part beside the data, once the ledger is signed by it.</summary>
+    /// <exception cref="SettingException">It cannot be written.</exception>
+    public static void Publish(DataFolder folder, AuditPublicKey key)
+    {
+        var pem = key.ExportPem();
+        if (!File.Exists(folder.AuditPublicKey) || ReadFile(Setting, folder.AuditPublicKey) != pem)
+            Write(folder.AuditPublicKey, pem, replace: true);
+    }
+
+    /// <summary>The public part of what a service with these settings signs with; null when there is none.</summary>
+    /// <exception cref="SettingException">A key is given that is not usable.</exception>
+    public static AuditPublicKey? FindPublic(SettingReader settings, DataFolder? folder)
+    {
+        if (Given(settings) is { } given)
+            return given.Public;
+        return folder is not null && File.Exists(folder.AuditPublicKey) ? ParsePublic(Setting, folder.AuditPublicKey)[0] : null;
+    }
+
+    /// <exception cref="SettingException">The file holds no public key on P-256.</exception>
+    public static IReadOnlyList<AuditPublicKey> ParsePublic(string setting, string path) =>
+        AuditPublicKey.TryParse(ReadFile(setting, path), out var keys, out var problem) ? keys : throw new SettingException(setting, $"the file {problem}");
+
+    private static AuditKey? Given(SettingReader settings)
+    {
+        var text = settings.Text(Setting, "Mira:AuditKey");
+        var path = settings.Text(FileSetting, "Mira:AuditKeyFile");
+        return (text, path) switch
+        {
+            (null, null) => null,
+            (not null, not null) => throw new SettingException(Setting, $"must not be given together with {FileSetting}"),
+            // A file of settings may have no way to say where a line ends but this.
+            (not null, null) => Parse(Setting, text.Replace("\\n", "\n", StringComparison.Ordinal), "it"),
+            _ => Parse(FileSetting, ReadFile(FileSetting, path), "its content"),
+        };
+    }
+
+    private static AuditKey Make(DataFolder folder)
+    {
+        var made = AuditKey.Generate();
+        Write(folder.AuditKey, made.ExportPem(), replace: false);
+        return made;
+    }
+
+    private static void Write(string path, string content, bool replace)
+    {
+        try
+        {
+            SafeFile.Write(path, content, replace);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new SettingException(DataFolder.Setting, "the audit key cannot be written", exception);
+        }
+    }
+
+    private static string ReadFile(string setting, string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new SettingException(setting, "the file cannot be read", exception);
+        }
+    }
+
+    private static AuditKey Parse(string setting, string text, string what) =>
+        AuditKey.TryParse(text, out var key, out var problem) ? key : throw new SettingException(setting, $"{what} {problem}");
+}

@@ -1,0 +1,157 @@
+using System.Net.Http.Headers;
+using System.Text;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Mira.Domain.Ledger;
+
+namespace Mira.Infrastructure.Ledger;
+
+/// <summary>
+/// Carries checkpoints to where they are kept outside, beside everything else: a keeper that is away is tried again, and nothing waits for it. When it
+/// stays away for long, the newest are what counts: they stand for all before them.
+/// </summary>
+public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider clock, ILogger<CheckpointAnchor> log) : BackgroundService
+{
+    private const int MostWaiting = 1_000;
+
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _lock = new();
+    private readonly SemaphoreSlim _one = new(1, 1);
+    private readonly Queue<Checkpoint> _waiting = new();
+    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false }) { Timeout = Patience };
+    private TimeSpan _pause = Interval;
+    private long _failedAt;
+    private volatile bool _hasFailed;
+
+    /// <summary>Did the last one arrive? Null when no place outside is configured.</summary>
+    public bool? IsWorking => options.IsGiven ? !_hasFailed : null;
+
+    public void Offer(Checkpoint checkpoint)
+    {
+        if (!options.IsGiven)
+            return;
+
+        lock (_lock)
+        {
+            _waiting.Enqueue(checkpoint);
+            if (_waiting.Count > MostWaiting)
+                _waiting.Dequeue();
+        }
+    }
+
+    /// <summary>Carries away what is left, for a few seconds.</summary>
+    public async Task FlushAsync()
+    {
+        using var patience = new CancellationTokenSource(LastPatience, clock);
+        await DeliverAsync(patience.Token);
+    }
+
+    public override void Dispose()
+    {
+        _http.Dispose();
+        _one.Dispose();
+        base.Dispose();
+    }
+
+    internal static FileStream OpenFile(string path) => new(path, new FileStreamOptions
+    {
+        Mode = FileMode.OpenOrCreate,
+        Access = FileAccess.ReadWrite,
+        Share = FileShare.Read,
+        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+    });
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (!options.IsGiven)
+            return;
+
+        using var timer = new PeriodicTimer(Interval, clock);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            if (!_hasFailed || clock.GetElapsedTime(_failedAt) >= _pause)
+                await DeliverAsync(stoppingToken);
+        }
+    }
+
+    private async Task DeliverAsync(CancellationToken cancellationToken)
+    {
+        await _one.WaitAsync(CancellationToken.None);
+        try
+        {
+            while (Peek() is { } next)
+            {
+                await (options.File is { } file ? AppendAsync(file, next, cancellationToken) : PostAsync(next, cancellationToken));
+                Remove(next);
+                if (_hasFailed)
+                    LogBack();
+                (_hasFailed, _pause) = (false, Interval);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or HttpRequestException or OperationCanceledException)
+        {
+            if (cancellationToken.IsCancellationRequested)
+                return;
+
+            if (!_hasFailed)
+                LogAway(exception.Message);
+            (_hasFailed, _failedAt) = (true, clock.GetTimestamp());
+            _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    private static async Task AppendAsync(string path, Checkpoint checkpoint, CancellationToken cancellationToken)
+    {
+        await using var file = OpenFile(path);
+        file.Seek(0, SeekOrigin.End);
+        var line = checkpoint.ToLine() + "\n";
+        // A line that a crash has torn stays as it is, and the next one begins anew.
+        if (file.Length > 0 && !EndsLine(file))
+            line = "\n" + line;
+        await file.WriteAsync(Encoding.UTF8.GetBytes(line), cancellationToken);
+        file.Flush(flushToDisk: true);
+    }
+
+    private static bool EndsLine(FileStream file)
+    {
+        file.Seek(-1, SeekOrigin.End);
+        return file.ReadByte() == '\n';
+    }
+
+    private async Task PostAsync(Checkpoint checkpoint, CancellationToken cancellationToken)
+    {
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(checkpoint.ToLine()));
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        using var answer = await _http.PostAsync(options.Address, content, cancellationToken);
+        answer.EnsureSuccessStatusCode();
+    }
+
+    private Checkpoint? Peek()
+    {
+        lock (_lock)
+            return _waiting.TryPeek(out var next) ? next : null;
+    }
+
+    private void Remove(Checkpoint delivered)
+    {
+        lock (_lock)
+        {
+            if (_waiting.TryPeek(out var next) && ReferenceEquals(next, delivered))
+                _waiting.Dequeue();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Checkpoints do not reach their anchor: {Cause}")]
+    private partial void LogAway(string cause);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Checkpoints reach their anchor again")]
+    private partial void LogBack();
+}

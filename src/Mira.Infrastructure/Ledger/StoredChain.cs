@@ -1,0 +1,88 @@
+using Mira.Application.Ledger;
+using Mira.Domain.Ledger;
+
+namespace Mira.Infrastructure.Ledger;
+
+/// <summary>Holds a stored ledger against its signatures, from its first event to where its head stands; more may be appended and pruned meanwhile.</summary>
+public static class StoredChain
+{
+    private const int PageSize = 2_000;
+
+    /// <param name="begin">Makes a proof that has seen nothing.</param>
+    /// <exception cref="StoreUnavailableException">It cannot be read; what was found until then is in the proof made last.</exception>
+    public static async Task<Flaw?> CheckAsync(ILedgerReader ledger, ILedgerArchive archive, Func<ChainProof> begin, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var cut = await archive.FindCutAsync(cancellationToken);
+            var flaw = await CheckAsync(ledger, archive, cut, begin(), cancellationToken);
+            if (flaw is null || await archive.FindCutAsync(cancellationToken) == cut)
+                return flaw;
+        }
+    }
+
+    private static async Task<Flaw?> CheckAsync(
+        ILedgerReader ledger, ILedgerArchive archive, Checkpoint? cut, ChainProof proof, CancellationToken cancellationToken)
+    {
+        // In this order: a checkpoint is never about more than the head that is read after it.
+        var newest = await archive.FindNewestAsync(cancellationToken);
+        var head = await archive.ReadHeadAsync(cancellationToken);
+        if (cut is not null && (proof.Begin(cut) ?? (proof.IsPart ? new Flaw(cut.Seq + 1, "does not begin the ledger: what is before it was not pruned") : null)) is { } flaw)
+            return flaw;
+
+        while (proof.Last.Seq < head.Position.Seq)
+        {
+            var page = await ReadAsync(ledger, proof.Last.Seq + 1, PageSize, cancellationToken)
+                       ?? await ReadAsync(ledger, proof.Last.Seq + 1, 1, cancellationToken);
+            if (page is null)
+                return new Flaw(proof.Last.Seq + 1, "is no event any more");
+            if (page.Count == 0)
+                return new Flaw(proof.Last.Seq + 1, "is missing");
+            var kept = await archive.FindCheckpointsAsync(new LedgerStretch(page[0].Seq, page[^1].Seq), null, page.Count, cancellationToken);
+            if (CheckPage(page, kept, head, proof) is { } found)
+                return found;
+        }
+
+        if (newest?.Seq > head.Position.Seq)
+            return new Flaw(head.Position.Seq + 1, $"is missing: a checkpoint knows the ledger up to {newest.Seq}");
+        if (head.Position == LedgerPosition.Start)
+            return null;
+        return head.Statement is { } statement ? proof.Add(statement) ?? proof.End() : new Flaw(head.Position.Seq, "is the last, but not signed for");
+    }
+
+    // What was edited may be of another type than its column holds. One by one, it is found which one that is.
+    private static async Task<IReadOnlyList<LedgerEvent>?> ReadAsync(ILedgerReader ledger, long seq, int limit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ledger.ReadFromAsync(seq, limit, cancellationToken);
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or InvalidCastException or FormatException or OverflowException)
+        {
+            return null;
+        }
+    }
+
+    private static Flaw? CheckPage(IReadOnlyList<LedgerEvent> page, IReadOnlyList<Checkpoint> kept, SignedHead head, ChainProof proof)
+    {
+        var next = 0;
+        foreach (var entry in page.TakeWhile(entry => entry.Seq <= head.Position.Seq || proof.Last.Seq < head.Position.Seq))
+        {
+            if (proof.Add(entry) is { } flaw)
+                return flaw;
+            if (next == kept.Count || kept[next].Seq > entry.Seq)
+                continue;
+
+            // The head itself may be kept already; it is looked at in the end.
+            var checkpoint = kept[next++];
+            var wrong = checkpoint.Seq == head.Position.Seq ? Contradiction(checkpoint, head) : proof.Add(checkpoint);
+            if (wrong is not null)
+                return wrong;
+        }
+
+        return null;
+    }
+
+    private static Flaw? Contradiction(Checkpoint checkpoint, SignedHead head) =>
+        checkpoint == head.Statement ? null : new Flaw(checkpoint.Seq, "is the last, but its checkpoint says something else than the head");
+}

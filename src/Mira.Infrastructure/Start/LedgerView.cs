@@ -1,0 +1,112 @@
+using System.Text;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Mira.Application.Settings;
+using Mira.Domain.Ledger;
+using Mira.Infrastructure.Files;
+using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Sql;
+
+namespace Mira.Infrastructure.Start;
+
+/// <summary>A ledger looked at from outside, beside a service that may be running: with neither pepper nor private key, and without writing.</summary>
+/// <param name="Keys">Those that are believed.</param>
+/// <param name="Anchors">What was published before.</param>
+public sealed record LedgerView(IReadOnlyList<AuditPublicKey> Keys, IReadOnlyList<Checkpoint> Anchors)
+{
+    private const string DataOption = "--data";
+    private const string FileOption = "--file";
+    private const string KeyOption = "--public-key";
+    private const string AnchorOption = "--anchor";
+
+    /// <summary>Takes the keys and anchors from these files; without a file of keys, the public part of the key that the settings or the folder have.</summary>
+    /// <exception cref="SettingException">A file cannot be read, or there is no key.</exception>
+    public static LedgerView Of(SettingReader settings, string contentRoot, string? data, string? publicKey, string? anchor)
+    {
+        var keys = publicKey is null ? [FindKey(settings, FolderOf(settings, contentRoot, data))] : AuditKeys.ParsePublic(KeyOption, publicKey);
+        return new LedgerView(keys, anchor is null ? [] : ReadAnchors(anchor));
+    }
+
+    /// <summary>Checks an export.</summary>
+    /// <exception cref="SettingException">It cannot be read.</exception>
+    public async Task<(Flaw? Flaw, ChainProof Proof)> CheckFileAsync(string path, CancellationToken cancellationToken)
+    {
+        var proof = new ChainProof(Keys, Anchors);
+        try
+        {
+            await using var file = File.OpenRead(path);
+            return (await CheckAsync(file, new ExportFile(proof), cancellationToken), proof);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new SettingException(FileOption, "cannot be read", exception);
+        }
+    }
+
+    /// <summary>Checks the ledger of a data folder, or without one that of the store that the settings name.</summary>
+    /// <exception cref="SettingException">There is none.</exception>
+    /// <exception cref="Application.Ledger.StoreUnavailableException">It cannot be read.</exception>
+    public async Task<(Flaw? Flaw, ChainProof Proof)> CheckStoreAsync(SettingReader settings, string contentRoot, string? data, CancellationToken cancellationToken)
+    {
+        var contexts = ContextsOf(settings, FolderOf(settings, contentRoot, data), data);
+        var proof = new ChainProof(Keys, Anchors);
+        var flaw = await StoredChain.CheckAsync(
+            new SqlLedgerReader(contexts), new SqlLedgerArchive(contexts), () => proof = new ChainProof(Keys, Anchors), cancellationToken);
+        return (flaw, proof);
+    }
+
+    private static async Task<Flaw?> CheckAsync(FileStream file, ExportFile export, CancellationToken cancellationToken)
+    {
+        var chunk = new byte[1 << 18];
+        for (var read = await file.ReadAsync(chunk, cancellationToken); read > 0; read = await file.ReadAsync(chunk, cancellationToken))
+        {
+            if (export.Take(chunk.AsSpan(0, read)) is { } flaw)
+                return flaw;
+        }
+
+        return export.End();
+    }
+
+    private static AuditPublicKey FindKey(SettingReader settings, DataFolder? folder) =>
+        AuditKeys.FindPublic(settings, folder) ?? throw new SettingException(KeyOption, "must be given: there is no audit key here");
+
+    private static DataFolder? FolderOf(SettingReader settings, string contentRoot, string? data) =>
+        data is not null ? DataFolder.At(data, contentRoot) : StoreChoice.FindFolder(settings, contentRoot);
+
+    private static IDbContextFactory<MiraDbContext> ContextsOf(SettingReader settings, DataFolder? folder, string? data)
+    {
+        if (folder is null)
+        {
+            var options = new DbContextOptionsBuilder<PostgresDbContext>();
+            PostgresStore.Configure(options, PostgresOptions.Read(settings).Calls);
+            return new PostgresContexts(new PooledDbContextFactory<PostgresDbContext>(options.Options));
+        }
+
+        if (!File.Exists(folder.Database))
+            throw new SettingException(data is null ? DataFolder.Setting : DataOption, "there is no ledger in the folder");
+
+        var connection = new SqliteConnectionStringBuilder { DataSource = folder.Database, Mode = SqliteOpenMode.ReadOnly };
+        return new PooledDbContextFactory<MiraDbContext>(new DbContextOptionsBuilder<MiraDbContext>().UseSqlite(connection.ToString()).Options);
+    }
+
+    // A line that a crash has torn is none; nothing is lost by it, because the next one stands for more.
+    private static List<Checkpoint> ReadAnchors(string path)
+    {
+        try
+        {
+            var anchors = new List<Checkpoint>();
+            foreach (var line in File.ReadLines(path))
+            {
+                if (Checkpoint.TryReadLine(Encoding.UTF8.GetBytes(line), out var anchor))
+                    anchors.Add(anchor);
+            }
+
+            return anchors.Count > 0 ? anchors : throw new SettingException(AnchorOption, "the file holds no checkpoint");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new SettingException(AnchorOption, "the file cannot be read", exception);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+using System.Text;
+using System.Text.RegularExpressions;
+using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+
+namespace Mira.Domain.Tests.Ledger;
+
+/// <summary>The example in docs/audit.md is what this code makes of it.</summary>
+internal sealed partial class AuditGuideTests
+{
+    private static readonly string Guide = File.ReadAllText(Path.Combine(Root(), "docs", "audit.md"));
+
+    private static string Body => Json().Match(Guide).Groups[1].Value;
+
+    [Test]
+    public void The_event_has_the_bytes_and_the_hash_that_are_shown()
+    {
+        Assert.That(Guide, Does.Contain($"An example, {Encoding.UTF8.GetByteCount(Body)} bytes in one line"));
+        Assert.That(Guide, Does.Contain($"Its hash:\n\n```\n{LedgerEvent.HashOf(Body)}\n```"));
+        var actor = new Actor("mira_key_4fZq0TbLw9Xe", "Zoë \"ops\"", "admin", "192.0.2.7", "curl/8.5.0");
+        var made = LedgerEvent.Append(
+            LedgerPosition.Start, new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero), new EventDraft(EventType.KeyCreated, actor, "mira_key_000000000001", "order-66")
+            {
+                Changes = [FieldChange.Of("name", null, "ci-pipeline"), FieldChange.Of("role", null, "viewer")],
+            });
+        Assert.That(made.Body, Is.EqualTo(Body));
+    }
+
+    [Test]
+    public void The_checkpoint_is_signed_by_the_key_that_is_shown()
+    {
+        var line = Guide.Split('\n').Single(one => one.StartsWith("{\"checkpoint\":{\"at\"", StringComparison.Ordinal));
+        Assert.That(Checkpoint.TryReadLine(Encoding.UTF8.GetBytes(line), out var checkpoint));
+        Assert.That(AuditPublicKey.TryParse(Guide, out var keys, out var problem), problem);
+        Assert.That(keys.Single().Verifies(checkpoint!));
+
+        var export = Journal.Bytes([$"{Body[..^1]},\"hash\":\"{LedgerEvent.HashOf(Body)}\"}}", line]);
+        var (flaw, proof) = Journal.Check(export, keys[0]);
+        Assert.That((flaw, proof.Last.Seq), Is.EqualTo(((Flaw?)null, 1L)));
+    }
+
+    private static string Root()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "Mira.sln")))
+            folder = folder.Parent ?? throw new DirectoryNotFoundException("No Mira.sln above the tests.");
+        return folder.FullName;
+    }
+
+    [GeneratedRegex("```json\n(.*?)\n```", RegexOptions.Singleline)]
+    private static partial Regex Json();
+}
