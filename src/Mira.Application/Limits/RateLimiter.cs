@@ -99,10 +99,11 @@ public sealed class RateLimiter : IDisposable
             var meter = MeterOf(entry);
             lock (meter)
             {
+                // The time first: a clock that runs timers on the thread that asks may retire the meter meanwhile.
+                var now = Now();
                 if (meter.IsRetired)
                     continue;
 
-                var now = Now();
                 meter.Admitted.MoveTo(now);
                 if (_shared is not { IsAvailable: true })
                     return new(AdmitHere(meter, cost, now, limit));

@@ -269,7 +269,7 @@ public sealed class LedgerFollower(
 
     private void Drop(LedgerEvent entry)
     {
-        if (!EventType.ChangesKeys(entry.Type) || !KeyId.TryParse(entry.Subject, out var id))
+        if (!entry.ChangesKey || !KeyId.TryParse(entry.Subject, out var id))
             return;
 
         changes.Add(entry.Seq, id);

@@ -22,9 +22,6 @@ public static class EventType
     /// <summary>What the types of all changes of keys begin with.</summary>
     public const string OfKeys = "key.";
 
-    /// <summary>Can an event of this type, when it is about a key, change what that key may do?</summary>
-    public static bool ChangesKeys(string type) => type.StartsWith(OfKeys, StringComparison.Ordinal) || type == IntegrityViolation;
-
     /// <summary>Every type an event can have, also those that this version does not write itself.</summary>
     public static IReadOnlyList<string> All { get; } =
     [

@@ -52,6 +52,14 @@ public sealed record LedgerEvent(
 
     public LedgerPosition Position => new(Seq, Hash);
 
+    /// <summary>How it stands in the canonical form that an event is of its own, and gathers no others; nothing else can look like it.</summary>
+    public const string OfItsOwn = "\"count\":null";
+
+    /// <summary>May its subject do something else since? A change of a key, and a violation for which one was withheld; gathered ones change nothing.</summary>
+    public bool ChangesKey =>
+        Type.StartsWith(EventType.OfKeys, StringComparison.Ordinal)
+        || (Type == EventType.IntegrityViolation && Body.Contains(OfItsOwn, StringComparison.Ordinal));
+
     /// <summary>Is it whole, and the one that follows <paramref name="previous"/>?</summary>
     public bool Follows(LedgerPosition previous) =>
         Seq == previous.Seq + 1 && PreviousHash == previous.Hash && IsWhole();

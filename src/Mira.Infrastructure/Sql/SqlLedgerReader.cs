@@ -48,7 +48,7 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
     {
         var named = await database.Events
             .Where(entry => entry.Seq > after && entry.Seq <= to && entry.Subject != null
-                && (entry.Type.StartsWith(EventType.OfKeys) || entry.Type == EventType.IntegrityViolation))
+                && (entry.Type.StartsWith(EventType.OfKeys) || (entry.Type == EventType.IntegrityViolation && entry.Body.Contains(LedgerEvent.OfItsOwn))))
             .OrderBy(entry => entry.Seq).Select(entry => new { entry.Seq, entry.Subject }).ToListAsync(cancellationToken);
         var changes = new List<(long, KeyId)>(named.Count);
         foreach (var entry in named)

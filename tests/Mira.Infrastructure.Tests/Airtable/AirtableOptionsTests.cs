@@ -38,11 +38,11 @@ internal sealed class AirtableOptionsTests
     public void The_token_may_go_unencrypted_within_this_machine(string url) => Assert.That(Read(("AIRTABLE_URL", url)).Url.Port, Is.EqualTo(8080));
 
     [TestCase("AIRTABLE_TOKEN", "")]
-    [TestCase("AIRTABLE_TOKEN", "hunter2")]
     [TestCase("AIRTABLE_TOKEN", "hunter2hunter2 with a blank")]
     [TestCase("AIRTABLE_TOKEN", "hunter2hunter2\n")]
     [TestCase("AIRTABLE_BASE_ID", "")]
     [TestCase("AIRTABLE_BASE_ID", "tbl0123456789ABcd")]
+    [TestCase("AIRTABLE_BASE_ID", "app")]
     [TestCase("AIRTABLE_BASE_ID", "app0123456789ABc/")]
     [TestCase("AIRTABLE_BASE_ID", "app0123456789ABcd\n")]
     [TestCase("AIRTABLE_TABLE", " ")]

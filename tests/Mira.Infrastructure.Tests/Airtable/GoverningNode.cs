@@ -25,6 +25,7 @@ internal sealed class GoverningNode : IDisposable
             .AddSingleton<Microsoft.EntityFrameworkCore.IDbContextFactory<MiraDbContext>>(store)
             .AddSingleton(store.Sql)
             .AddSingleton(store.Gate)
+            .AddSingleton(store.Seal)
             .AddSingleton(store.Follower)
             .AddSingleton(new GatheredEvents(TimeProvider.System))
             .AddSingleton(new LedgerFollowerOptions { IsShared = store.IsShared })

@@ -44,7 +44,8 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
         Follower = new LedgerFollower(Reader, Changes, Directory, new LedgerFollowerOptions(), Clock);
         Gate = new WriteGate(Clock);
         Archive = new SqlLedgerArchive(this);
-        Ledger = new SqlLedger(this, Sql, Gate, Follower, SealOf(Follower), Scope, NullLogger<SqlLedger>.Instance);
+        Seal = SealOf(Follower);
+        Ledger = new SqlLedger(this, Sql, Gate, Follower, Seal, Scope, NullLogger<SqlLedger>.Instance);
         Usage = new SqlUsageStore(this, Sql, Gate, Directory);
         Watch.Clock = Clock;
         _services = new ServiceCollection().AddSingleton(_ => Ledger).BuildServiceProvider();
@@ -76,6 +77,8 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     public LedgerFollower Follower { get; }
 
     public WriteGate Gate { get; }
+
+    public HeadSeal Seal { get; }
 
     public ILedger Ledger { get; private set; }
 
