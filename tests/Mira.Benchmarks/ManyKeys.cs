@@ -35,6 +35,10 @@ internal static class ManyKeys
         ? (key.Sign(head, DateTimeOffset.UtcNow), key.Public.Text)
         : throw new FormatException(problem);
 
+    /// <summary>A well-formed token of the same key that is refused once the key was read.</summary>
+    public static string WithAnotherSecret(string token) =>
+        Token.Generate(KeyId.TryParse(token[..KeyId.Length], out var id) ? id : throw new FormatException("It is no token.")).Reveal();
+
     private static KeyTerms TermsOf(int number) => new()
     {
         Name = $"key {number}",

@@ -30,9 +30,9 @@ internal static class MemoryMeasurement
 
             // What the service makes once, before the first figure.
             await PresentAsync(http, tokens.Skip(count));
-            await PresentAsync(http, tokens.Skip(count).Select(WithAnotherSecret));
+            await PresentAsync(http, tokens.Skip(count).Select(ManyKeys.WithAnotherSecret));
             var before = await server.ReadHeapAsync();
-            await PresentAsync(http, tokens.Take(count).Select(WithAnotherSecret));
+            await PresentAsync(http, tokens.Take(count).Select(ManyKeys.WithAnotherSecret));
             var unused = await server.ReadHeapAsync();
             await PresentAsync(http, tokens.Take(count));
             var used = await server.ReadHeapAsync();
@@ -56,13 +56,6 @@ internal static class MemoryMeasurement
         // Twice as many as are there: the directory lets go of some before it is full.
         ["Mira__Verification__CacheSize"] = (2 * count).ToString(CultureInfo.InvariantCulture),
     });
-
-    // It is refused, after its entry was read.
-    private static string WithAnotherSecret(string token)
-    {
-        var id = Domain.Keys.KeyId.TryParse(token[..Domain.Keys.KeyId.Length], out var known) ? known : default;
-        return Domain.Tokens.Token.Generate(id).Reveal();
-    }
 
     private static Task PresentAsync(HttpClient http, IEnumerable<string> tokens) =>
         Parallel.ForEachAsync(tokens, new ParallelOptions { MaxDegreeOfParallelism = Callers }, async (token, cancellationToken) =>

@@ -19,6 +19,7 @@ public sealed partial class ApiKey
     // Sized for what nearly all keys have: a node keeps many keys, and one secret of each.
     private readonly List<Secret> _secrets = new(1);
     private List<KeyEvent>? _events;
+    private Moment _created;
     private Moment _rotated;
     private Moment _revoked;
 
@@ -50,7 +51,11 @@ public sealed partial class ApiKey
 
     public bool IsDisabled { get; private set; }
 
-    public DateTimeOffset CreatedAt { get; private set; }
+    public DateTimeOffset CreatedAt
+    {
+        get => _created.Value;
+        private set => _created = value;
+    }
 
     /// <summary>The id of the key that made it, or <see cref="Actor.SystemName"/>.</summary>
     public string CreatedBy { get; private set; } = "";

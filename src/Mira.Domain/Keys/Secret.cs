@@ -5,6 +5,7 @@ namespace Mira.Domain.Keys;
 /// <summary>One version of a key's secret half: its digest, and until when it works. Changed by its <see cref="ApiKey"/> alone.</summary>
 public sealed class Secret
 {
+    private Moment _created;
     private Moment _expires;
     private Moment _validTo;
     private Moment _lastUsed;
@@ -42,7 +43,11 @@ public sealed class Secret
 
     public Digest Digest { get; private set; }
 
-    public DateTimeOffset CreatedAt { get; private set; }
+    public DateTimeOffset CreatedAt
+    {
+        get => _created.Value;
+        private set => _created = value;
+    }
 
     /// <summary>When it was meant to end when it was made; null for never.</summary>
     public DateTimeOffset? ExpiresAt

@@ -15,6 +15,9 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
     private const string PolicyHeader = "RateLimit-Policy";
     private const string StateHeader = "RateLimit";
 
+    // What was made last for each role: nearly all keys of a role have one limit, and keep one text.
+    private static readonly LimitPolicy?[] Policies = new LimitPolicy?[Roles.All.Count];
+
     public Task InvokeAsync(HttpContext context)
     {
         if (!limiter.IsEnabled || context.User is not ApiKeyPrincipal caller)
@@ -51,8 +54,16 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
     private static void Show(HttpContext context, ApiKeyPrincipal caller, LimitState state)
     {
         var headers = context.Response.Headers;
-        headers[PolicyHeader] = caller.LimitPolicy ??= $"\"{caller.Key.Role.Name()}\";q={state.Limit};w=60";
+        headers[PolicyHeader] = caller.LimitPolicy ??= PolicyOf(caller.Key.Role, state.Limit);
         headers[StateHeader] = $"\"{caller.Key.Role.Name()}\";r={state.Remaining};t={state.ResetSeconds}";
+    }
+
+    private static string PolicyOf(Role role, int limit)
+    {
+        ref var last = ref Policies[(int)role];
+        if (last is not { } known || known.Limit != limit)
+            last = known = new LimitPolicy(limit, $"\"{role.Name()}\";q={limit};w=60");
+        return known.Text;
     }
 
     private static Problem Refuse(HttpContext context, ApiKeyPrincipal caller, LimitState state)
@@ -75,6 +86,8 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
     }
 
     private sealed record ChargedCall(LimitState State);
+
+    private sealed record LimitPolicy(int Limit, string Text);
 }
 
 /// <summary>Marks an endpoint that charges the key it is asked about and never its caller. Forward authentication charges its caller itself.</summary>
