@@ -60,17 +60,9 @@ public sealed partial class ApiKey
     /// <summary>The id of the key that made it, or <see cref="Actor.SystemName"/>.</summary>
     public string CreatedBy { get; private set; } = "";
 
-    public DateTimeOffset? RotatedAt
-    {
-        get => _rotated;
-        private set => _rotated = value;
-    }
+    public DateTimeOffset? RotatedAt { get => _rotated; private set => _rotated = value; }
 
-    public DateTimeOffset? RevokedAt
-    {
-        get => _revoked;
-        private set => _revoked = value;
-    }
+    public DateTimeOffset? RevokedAt { get => _revoked; private set => _revoked = value; }
 
     public string? RevokedBy { get; private set; }
 

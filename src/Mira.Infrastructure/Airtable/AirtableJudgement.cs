@@ -44,10 +44,10 @@ public sealed class AirtableJudgement(AirtableForm form, PepperRing peppers)
 
     /// <param name="row">What was settled; null when nothing was.</param>
     /// <param name="key">As it is here; null when there is none.</param>
-    /// <param name="isChanging">Is a change of the key on its way?</param>
-    public RecordFinding Judge(AirtableRecord record, AirtableRow? row, ApiKey? key, bool isChanging)
+    /// <param name="isMoving">Is a change of the key on its way, or was its record written since this was asked for?</param>
+    public RecordFinding Judge(AirtableRecord record, AirtableRow? row, ApiKey? key, bool isMoving)
     {
-        if (isChanging)
+        if (isMoving)
             return RecordFinding.Right;
         if (row is { IsUndone: true })
             return RecordFinding.Undone;

@@ -20,6 +20,7 @@ internal static class AirtableOutcome
         {
             await PutAsync(change.Database, JsonSerializer.Deserialize<KeyRecord>(intent.Record)!);
             var row = await RowAsync(change.Database, intent.KeyId);
+            row.SettledSeq = change.FirstSeq;
             row.Finding = null;
             row.IsUndone = false;
             row.MissingSweeps = 0;
@@ -42,6 +43,7 @@ internal static class AirtableOutcome
         {
             var row = await RowAsync(change.Database, intent.KeyId);
             var exists = await change.Database.Keys.AnyAsync(key => key.Id == intent.KeyId);
+            row.SettledSeq = change.FirstSeq;
             (row.IsUndone, row.IsDirty) = (!exists, exists);
             foreach (var draft in DraftsOf(intent))
                 change.Record(draft with { Outcome = Undone, Subject = exists ? draft.Subject : null });

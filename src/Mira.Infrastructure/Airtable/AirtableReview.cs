@@ -3,6 +3,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
+using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Infrastructure.Sql;
@@ -11,7 +12,8 @@ namespace Mira.Infrastructure.Airtable;
 
 /// <summary>Looks through records that were read, and does what each calls for. What changes a key is decided again under the ledger's lock.</summary>
 public sealed partial class AirtableReview(
-    AirtableBook book, AirtableJudgement judgement, AirtableClient client, GatheredEvents gathered, IServiceScopeFactory scopes, ILogger<AirtableReview> log)
+    AirtableBook book, AirtableJudgement judgement, AirtableClient client, AirtableWriter writer, LedgerFollower follower, GatheredEvents gathered,
+    IServiceScopeFactory scopes, ILogger<AirtableReview> log)
 {
     private const string ImportReason = "found in Airtable";
     private const string RevokedReason = "set to revoked in Airtable";
@@ -20,16 +22,19 @@ public sealed partial class AirtableReview(
     // Told once for as long as they stay as they are, not at each look.
     private readonly ConcurrentDictionary<string, string> _told = new();
 
+    /// <summary>To be taken before records are asked for: what is written after that, they may not show.</summary>
+    public RecordsAsked Ask() => new(follower.Seen.Seq, writer.Repairs);
+
     /// <exception cref="AirtableException">A record that must not be there could not be deleted.</exception>
     /// <exception cref="StoreUnavailableException">The database cannot be read.</exception>
     /// <exception cref="LedgerUnavailableException">What was found could not be recorded.</exception>
-    public async Task ReviewAsync(IReadOnlyList<AirtableRecord> records, CancellationToken cancellationToken)
+    public async Task ReviewAsync(IReadOnlyList<AirtableRecord> records, RecordsAsked asked, CancellationToken cancellationToken)
     {
         var found = records.Select(record => (Record: record, Id: AirtableForm.KeyIdOf(record))).Where(one => one.Id is not null).Select(one => (one.Record, Id: one.Id!.Value)).ToList();
         if (found.Count == 0)
             return;
 
-        var known = await book.ReadAsync(database => Known.LoadAsync(database.Keys.AsNoTracking(), database, found, cancellationToken), cancellationToken);
+        var known = await book.ReadAsync(database => LoadAsync(database.Keys.AsNoTracking(), database, found, asked, cancellationToken), cancellationToken);
         var changes = new List<(AirtableRecord Record, KeyId Id)>();
         foreach (var (record, id) in found)
         {
@@ -53,7 +58,7 @@ public sealed partial class AirtableReview(
         }
 
         if (changes.Count > 0)
-            await ApplyAsync(changes);
+            await ApplyAsync(changes, asked);
     }
 
     private void Tell(AirtableRecord record, KeyId? subject, string reason)
@@ -67,14 +72,14 @@ public sealed partial class AirtableReview(
         LogStranger(record.Id, reason);
     }
 
-    private async Task ApplyAsync(List<(AirtableRecord Record, KeyId Id)> changes)
+    private async Task ApplyAsync(List<(AirtableRecord Record, KeyId Id)> changes, RecordsAsked asked)
     {
         await using var scope = scopes.CreateAsyncScope();
         await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
             async open =>
             {
                 var change = (SqlLedgerChange)open;
-                var known = await Known.LoadAsync(change.Database.Keys, change.Database, changes, CancellationToken.None);
+                var known = await LoadAsync(change.Database.Keys, change.Database, changes, asked, CancellationToken.None);
                 // In the order in which they were made, for that is how they are listed.
                 foreach (var (record, id) in changes)
                     Apply(change, known, record, id);
@@ -86,7 +91,10 @@ public sealed partial class AirtableReview(
     private void Apply(SqlLedgerChange change, Known known, AirtableRecord record, KeyId id)
     {
         var (key, row) = (known.Keys.GetValueOrDefault(id), known.Rows.GetValueOrDefault(id));
-        switch (known.Judge(judgement, record, id))
+        var finding = known.Judge(judgement, record, id);
+        if (row is not null && finding is not (RecordFinding.Right or RecordFinding.Stale))
+            row.SettledSeq = change.FirstSeq;
+        switch (finding)
         {
             case RecordFinding.Unknown:
                 Import(change, known, record, id);
@@ -133,7 +141,7 @@ public sealed partial class AirtableReview(
         try
         {
             var key = ApiKey.Import(AirtableForm.Read(record), ImportReason);
-            var row = new AirtableRow { KeyId = id, RecordId = record.Id, Mac = AirtableForm.MacOf(record)!, LastUsedAt = key.LastUsedAt };
+            var row = new AirtableRow { KeyId = id, RecordId = record.Id, Mac = AirtableForm.MacOf(record)!, SettledSeq = change.FirstSeq, LastUsedAt = key.LastUsedAt };
             change.Database.Keys.Add(key);
             if (known.Rows.ContainsKey(id))
                 change.Database.AirtableRows.Update(row);
@@ -162,20 +170,30 @@ public sealed partial class AirtableReview(
     [LoggerMessage(Level = LogLevel.Error, Message = "The record {RecordId} in Airtable cannot be read as a key")]
     private partial void LogUnreadable(Exception exception, string recordId);
 
-    /// <summary>What this ledger knows of the keys that records name.</summary>
-    private sealed record Known(Dictionary<KeyId, ApiKey> Keys, Dictionary<KeyId, AirtableRow> Rows, HashSet<KeyId> Changing)
+    private async Task<Known> LoadAsync(
+        IQueryable<ApiKey> keys, MiraDbContext database, IReadOnlyList<(AirtableRecord Record, KeyId Id)> found, RecordsAsked asked, CancellationToken cancellationToken)
     {
-        public static async Task<Known> LoadAsync(
-            IQueryable<ApiKey> keys, MiraDbContext database, IReadOnlyList<(AirtableRecord Record, KeyId Id)> found, CancellationToken cancellationToken)
-        {
-            KeyId[] ids = [.. found.Select(one => one.Id).Distinct()];
-            return new Known(
-                await keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).Where(key => ids.Contains(key.Id)).ToDictionaryAsync(key => key.Id, cancellationToken),
-                await database.AirtableRows.Where(row => ids.Contains(row.KeyId)).ToDictionaryAsync(row => row.KeyId, cancellationToken),
-                [.. await database.AirtableIntents.Where(intent => ids.Contains(intent.KeyId)).Select(intent => intent.KeyId).ToListAsync(cancellationToken)]);
-        }
+        KeyId[] ids = [.. found.Select(one => one.Id).Distinct()];
+        var rows = await database.AirtableRows.Where(row => ids.Contains(row.KeyId)).ToDictionaryAsync(row => row.KeyId, cancellationToken);
+        return new Known(
+            await keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).Where(key => ids.Contains(key.Id)).ToDictionaryAsync(key => key.Id, cancellationToken),
+            rows,
+            [
+                .. await database.AirtableIntents.Where(intent => ids.Contains(intent.KeyId)).Select(intent => intent.KeyId).ToListAsync(cancellationToken),
+                .. rows.Values.Where(row => row.SettledSeq > asked.Seq || writer.HasRepaired(row.KeyId, asked.Repairs)).Select(row => row.KeyId),
+            ]);
+    }
 
+    /// <summary>What this ledger knows of the keys that records name.</summary>
+    /// <param name="Moving">Those of which the records may be old.</param>
+    private sealed record Known(Dictionary<KeyId, ApiKey> Keys, Dictionary<KeyId, AirtableRow> Rows, HashSet<KeyId> Moving)
+    {
         public RecordFinding Judge(AirtableJudgement judgement, AirtableRecord record, KeyId id) =>
-            judgement.Judge(record, Rows.GetValueOrDefault(id), Keys.GetValueOrDefault(id), Changing.Contains(id));
+            judgement.Judge(record, Rows.GetValueOrDefault(id), Keys.GetValueOrDefault(id), Moving.Contains(id));
     }
 }
+
+/// <summary>How far this node was when it asked for records.</summary>
+/// <param name="Seq">Of the ledger.</param>
+/// <param name="Repairs">Records it had put right.</param>
+public readonly record struct RecordsAsked(long Seq, long Repairs);

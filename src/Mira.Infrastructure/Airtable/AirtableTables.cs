@@ -38,6 +38,9 @@ public sealed class AirtableRow
     /// <summary>The MAC of the one content that is right: a valid row with another one is an older one of ours.</summary>
     public required string Mac { get; set; }
 
+    /// <summary>The ledger's seq from which on this holds: what was read of the record before says nothing about it.</summary>
+    public long SettledSeq { get; set; }
+
     /// <summary>What is there is not what is true here, and is written again.</summary>
     public bool IsDirty { get; set; }
 

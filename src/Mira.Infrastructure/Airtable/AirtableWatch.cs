@@ -35,9 +35,10 @@ public sealed partial class AirtableWatch(
         string? offset = null;
         do
         {
+            var asked = review.Ask();
             var page = await client.ListAsync(offset, state.SeenUntil - Overlap, null, cancellationToken);
             servedAt ??= page.ServedAt;
-            await review.ReviewAsync(page.Records, cancellationToken);
+            await review.ReviewAsync(page.Records, asked, cancellationToken);
             offset = page.Offset;
         }
         while (offset is not null);
@@ -55,7 +56,7 @@ public sealed partial class AirtableWatch(
             database => database.AirtableRows.AsNoTracking().Where(row => !row.IsUndone && row.RecordId != "").ToDictionaryAsync(row => row.RecordId, row => row.KeyId, cancellationToken),
             cancellationToken);
         // What is not known yet is taken in as one, in the order in which it was made.
-        var all = new List<AirtableRecord>();
+        var (all, begin) = (new List<AirtableRecord>(), review.Ask());
         DateTimeOffset? servedAt = null;
         string? offset = null;
         do
@@ -63,6 +64,7 @@ public sealed partial class AirtableWatch(
             if (pages-- == 0)
                 return false;
 
+            var asked = review.Ask();
             var page = await client.ListAsync(offset, null, null, cancellationToken);
             servedAt ??= page.ServedAt;
             foreach (var record in page.Records)
@@ -70,13 +72,13 @@ public sealed partial class AirtableWatch(
             if (state.SweptAt is null)
                 all.AddRange(page.Records);
             else
-                await review.ReviewAsync(page.Records, cancellationToken);
+                await review.ReviewAsync(page.Records, asked, cancellationToken);
             offset = page.Offset;
         }
         while (offset is not null);
 
         foreach (var some in all.OrderBy(AirtableForm.CreatedAtOf).Chunk(ImportSize))
-            await review.ReviewAsync(some, cancellationToken);
+            await review.ReviewAsync(some, begin, cancellationToken);
         var vanished = await JudgeMissingAsync(settled, cancellationToken);
         if (vanished > 0 && state.Vanished == 0)
             await RecordVanishedAsync(vanished);
@@ -123,6 +125,7 @@ public sealed partial class AirtableWatch(
                 }
 
                 row.MissingSweeps++;
+                row.SettledSeq = change.FirstSeq;
                 row.Finding = MissingReason;
                 if (row.MissingSweeps == 1)
                 {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Mira.Domain.Keys;
 
@@ -17,6 +18,8 @@ public sealed class AirtableWriter
     private readonly AirtableBatch<JsonObject> _upserts;
     private readonly AirtableBatch<AirtableRecord> _changes;
     private readonly AirtableBatch<AirtableRecord> _repairs;
+    private readonly ConcurrentDictionary<KeyId, long> _repaired = new();
+    private long _count;
 
     public AirtableWriter(AirtableClient client, AirtableForm form, AirtableLease lease)
     {
@@ -26,6 +29,12 @@ public sealed class AirtableWriter
         _repairs = new(records => client.UpdateAsync(records, AirtableUrgency.Background, CancellationToken.None));
     }
 
+    /// <summary>Records put right since the start.</summary>
+    public long Repairs => Interlocked.Read(ref _count);
+
+    /// <summary>Was this key's record put right since there were so many?</summary>
+    public bool HasRepaired(KeyId id, long since) => _repaired.TryGetValue(id, out var number) && number > since;
+
     /// <summary>Writes a key as somebody who waits has changed it.</summary>
     /// <param name="recordId">Null for a key that has no record.</param>
     /// <exception cref="AirtableException">It was not written, or nobody knows.</exception>
@@ -33,7 +42,12 @@ public sealed class AirtableWriter
 
     /// <summary>Writes a key again, as it is here; what waits for answers goes first.</summary>
     /// <exception cref="AirtableException">It was not written, or nobody knows.</exception>
-    public Task<WrittenRow> RepairAsync(ApiKey key, string? recordId) => WriteAsync(key, recordId, _repairs);
+    public async Task<WrittenRow> RepairAsync(ApiKey key, string? recordId)
+    {
+        var written = await WriteAsync(key, recordId, _repairs);
+        _repaired[key.Id] = Interlocked.Increment(ref _count);
+        return written;
+    }
 
     /// <summary>Shows in a record when its key was last used.</summary>
     /// <exception cref="AirtableException">It was not written, or nobody knows.</exception>

@@ -15,6 +15,9 @@ internal sealed class SqlLedgerChange(
 
     public DateTimeOffset Now => now;
 
+    /// <summary>The seq of the first event that comes of it.</summary>
+    internal long FirstSeq => head.Seq + 1;
+
     /// <summary>The change's own context, in its transaction.</summary>
     internal MiraDbContext Database => database;
 

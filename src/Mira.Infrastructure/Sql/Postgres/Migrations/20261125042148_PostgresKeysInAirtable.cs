@@ -1,4 +1,4 @@
-﻿using System;
+using System;
 using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
@@ -49,6 +49,7 @@ namespace Mira.Infrastructure.Sql
                     key_id = table.Column<string>(type: "text", nullable: false, collation: "C"),
                     record_id = table.Column<string>(type: "text", nullable: false, collation: "C"),
                     mac = table.Column<string>(type: "text", nullable: false, collation: "C"),
+                    settled_seq = table.Column<long>(type: "bigint", nullable: false),
                     is_dirty = table.Column<bool>(type: "boolean", nullable: false),
                     missing_sweeps = table.Column<int>(type: "integer", nullable: false),
                     finding = table.Column<string>(type: "text", nullable: true, collation: "C"),

@@ -1,4 +1,4 @@
-﻿using System;
+using System;
 using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
@@ -49,6 +49,7 @@ namespace Mira.Infrastructure.Sql
                     key_id = table.Column<string>(type: "TEXT", nullable: false),
                     record_id = table.Column<string>(type: "TEXT", nullable: false),
                     mac = table.Column<string>(type: "TEXT", nullable: false),
+                    settled_seq = table.Column<long>(type: "INTEGER", nullable: false),
                     is_dirty = table.Column<bool>(type: "INTEGER", nullable: false),
                     missing_sweeps = table.Column<int>(type: "INTEGER", nullable: false),
                     finding = table.Column<string>(type: "TEXT", nullable: true),
