@@ -59,6 +59,7 @@ public sealed class AirtableChaosTests
     {
         for (var round = 1; !end.IsCancellationRequested; round++)
         {
+            await governed.Node.Lease.HoldAsync(CancellationToken.None);
             await TryAsync(governed.SettleAsync);
             await TryAsync(governed.PollAsync);
             await TryAsync(governed.RepairAsync);
@@ -71,6 +72,7 @@ public sealed class AirtableChaosTests
     {
         for (var quiet = 0; quiet < 2;)
         {
+            await governed.Node.Lease.HoldAsync(CancellationToken.None);
             var worked = await TryAsync(governed.SettleAsync) & await TryAsync(governed.SweepAsync) & await TryAsync(governed.RepairAsync);
             await using var database = governed.Store.CreateDbContext();
             quiet = worked && !await database.AirtableIntents.AnyAsync() && !await database.AirtableRows.AnyAsync(row => row.IsDirty) ? quiet + 1 : 0;
