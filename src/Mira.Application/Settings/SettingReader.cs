@@ -9,6 +9,9 @@ namespace Mira.Application.Settings;
 /// <param name="find">The value under a configuration path; null or empty when there is none.</param>
 public sealed class SettingReader(Func<string, string?> find)
 {
+    /// <summary>The same settings, but for one flat name.</summary>
+    public SettingReader With(string name, string value) => new(path => path == name ? value : find(path));
+
     public string? Text(string name, string? path = null) => Find(name, path).Value;
 
     /// <exception cref="SettingException">It is not a whole number in the range.</exception>
