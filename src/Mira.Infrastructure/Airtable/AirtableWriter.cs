@@ -18,12 +18,12 @@ public sealed class AirtableWriter
     private readonly AirtableBatch<AirtableRecord> _changes;
     private readonly AirtableBatch<AirtableRecord> _repairs;
 
-    public AirtableWriter(AirtableClient client, AirtableForm form, AirtableLease lease)
+    public AirtableWriter(AirtableClient client, AirtableForm form, AirtableLease lease, TimeProvider clock)
     {
         (_form, _lease) = (form, lease);
-        _upserts = new(fields => client.UpsertAsync(fields, AirtableUrgency.Change, CancellationToken.None));
-        _changes = new(records => client.UpdateAsync(records, AirtableUrgency.Change, CancellationToken.None));
-        _repairs = new(records => client.UpdateAsync(records, AirtableUrgency.Background, CancellationToken.None));
+        _upserts = new(fields => client.UpsertAsync(fields, AirtableUrgency.Change, CancellationToken.None), clock);
+        _changes = new(records => client.UpdateAsync(records, AirtableUrgency.Change, CancellationToken.None), clock);
+        _repairs = new(records => client.UpdateAsync(records, AirtableUrgency.Background, CancellationToken.None), clock);
     }
 
     /// <summary>Writes a key as somebody who waits has changed it.</summary>

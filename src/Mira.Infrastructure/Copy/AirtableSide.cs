@@ -15,7 +15,7 @@ internal sealed class AirtableSide : IAsyncDisposable
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
     /// <summary>So many times nothing got through in a row, each time after several attempts, and no more is tried.</summary>
-    private const int IdleRounds = 3;
+    private const int IdleRounds = 2;
 
     private readonly OpenStore _store;
     private readonly TimeProvider _clock;
@@ -73,15 +73,14 @@ internal sealed class AirtableSide : IAsyncDisposable
     /// <exception cref="LedgerUnavailableException">What was written could not be noted.</exception>
     public async Task<IReadOnlyDictionary<KeyId, string>> PushAsync(IReadOnlyList<KeyId> ids, CancellationToken cancellationToken)
     {
-        var (left, before) = (await FindLeftAsync(ids, cancellationToken), int.MaxValue);
+        var left = await FindLeftAsync(ids, cancellationToken);
         AirtableException? problem = null;
-        for (var idle = 0; left.Mine.Count > 0 && idle < IdleRounds; idle = left.All < before ? 0 : idle + 1)
+        for (var idle = 0; left.Mine.Count > 0 && idle < IdleRounds;)
         {
             if (problem is not null)
                 await Task.Delay(problem.RetryAfter ?? Tick, _clock, cancellationToken);
 
             problem = null;
-            before = left.All;
             try
             {
                 await _store.Part<AirtableUpkeep>().RepairAsync(cancellationToken);
@@ -91,7 +90,9 @@ internal sealed class AirtableSide : IAsyncDisposable
                 problem = exception;
             }
 
+            var before = left.All;
             left = await FindLeftAsync(ids, cancellationToken);
+            idle = left.All < before ? 0 : idle + 1;
         }
 
         return left.Mine.ToDictionary(id => id, _ => problem?.Message ?? "Airtable does not hold it yet");

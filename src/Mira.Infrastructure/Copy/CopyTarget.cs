@@ -40,6 +40,9 @@ internal sealed class CopyTarget(OpenStore store, string reason, AirtableSide? a
     /// <summary>What was there at the beginning, when keys came into it otherwise since; else null.</summary>
     public IReadOnlySet<KeyId>? Before { get; init; }
 
+    /// <summary>Why nothing gets through any more; null while something does.</summary>
+    public string? Stop { get; private set; }
+
     /// <summary>What would become of keys.</summary>
     public async Task<IReadOnlyDictionary<KeyId, CopiedKey>> LookAsync(IReadOnlyList<ApiKey> keys, CancellationToken cancellationToken)
     {
@@ -61,9 +64,9 @@ internal sealed class CopyTarget(OpenStore store, string reason, AirtableSide? a
                 return steps;
             },
             cancellationToken);
-        var failed = airtable is null
-            ? new Dictionary<KeyId, string>()
-            : await airtable.PushAsync([.. steps.Where(step => step.Value is Step.Add or Step.Show).Select(step => step.Key)], cancellationToken);
+        KeyId[] unseen = [.. steps.Where(step => step.Value is Step.Add or Step.Show).Select(step => step.Key)];
+        var failed = airtable is null ? new Dictionary<KeyId, string>() : await airtable.PushAsync(unseen, cancellationToken);
+        Stop = unseen.Length > 0 && failed.Count == unseen.Length ? failed.Values.First() : null;
         return steps.ToDictionary(
             step => step.Key,
             step => failed.TryGetValue(step.Key, out var problem) ? new CopiedKey(step.Key, CopyResult.Failed, problem) : Told(step.Key, step.Value, CopyResult.Copied));

@@ -46,6 +46,8 @@ public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSp
             var told = isDryRun ? await writing.LookAsync(sound, cancellationToken) : await writing.PutAsync(sound, cancellationToken);
             foreach (var key in some)
                 yield return key.IsWithheld ? new CopiedKey(key.Id, CopyResult.Failed, WithheldProblem) : told[key.Id];
+            if (writing.Stop is { } problem)
+                throw new StoreUnavailableException($"{problem}. Begin again when it is back: what is copied stays.");
         }
     }
 
