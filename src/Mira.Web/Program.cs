@@ -5,6 +5,7 @@ using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Infrastructure;
 using Mira.Infrastructure.Airtable;
+using Mira.Infrastructure.Copy;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
 using Mira.Web.Hosting;
@@ -21,7 +22,7 @@ try
         return 0;
     }
 
-    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync, CreateTableAsync, CheckAuditAsync));
+    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync, CreateTableAsync, CopyStoreAsync, CheckAuditAsync));
 }
 catch (OperationCanceledException)
 {
@@ -111,6 +112,15 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     await using var app = builder.Build();
     var counts = await app.Services.GetRequiredService<SqlStore>().CountLiveSecretsAsync(TimeProvider.System.GetUtcNow(), cancellationToken);
     VerbLine.PrintPeppers(store.Peppers, counts);
+}
+
+static async Task<int> CopyStoreAsync(string from, string to, bool isDryRun, CancellationToken cancellationToken)
+{
+    var configuration = CreateBuilder([]).Configuration;
+    var settings = new SettingReader(path => configuration[path]);
+    var patience = DrainOptions.Read(settings).Duration + DrainOptions.Rest;
+    await using var copy = new StoreCopy(settings, AppContext.BaseDirectory, patience, TimeProvider.System, isDryRun);
+    return await VerbLine.PrintCopiesAsync(copy.RunAsync(from, to, cancellationToken));
 }
 
 static async Task CreateTableAsync(CancellationToken cancellationToken)

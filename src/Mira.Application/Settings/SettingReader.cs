@@ -29,6 +29,9 @@ public sealed class SettingReader(Func<string, string?> find)
         }
     }
 
+    /// <summary>The same settings, but for one flat name.</summary>
+    public SettingReader With(string name, string value) => new(path => path == name ? value : find(path));
+
     public string? Text(string name, string? path = null) => Find(name, path).Value;
 
     /// <exception cref="SettingException">It is not a whole number in the range.</exception>

@@ -98,9 +98,24 @@ public sealed class SecretRecord
     };
 }
 
-/// <content>The way back from a record.</content>
+/// <content>The way back from a record, and whether two stores hold the same.</content>
 public sealed partial class ApiKey
 {
+    /// <summary>
+    /// Is it the same key in the same state? Use does not count, nor whether it is withheld, which is about a record. A secret whose digest was renewed under another pepper is
+    /// the same secret.
+    /// </summary>
+    public bool IsSameAs(ApiKey other) =>
+        (Id, Name, Role, Owner) == (other.Id, other.Name, other.Role, other.Owner)
+        && (RateLimitPerMinute, LifetimeDays, IsDisabled, Version) == (other.RateLimitPerMinute, other.LifetimeDays, other.IsDisabled, other.Version)
+        && (CreatedAt, CreatedBy, RotatedAt) == (other.CreatedAt, other.CreatedBy, other.RotatedAt)
+        && (RevokedAt, RevokedBy, RevokedReason) == (other.RevokedAt, other.RevokedBy, other.RevokedReason)
+        && FreePermissions.SequenceEqual(other.FreePermissions)
+        && Keys.Metadata.AreEqual(Metadata, other.Metadata)
+        && AllowedIps.SequenceEqual(other.AllowedIps)
+        && _secrets.Count == other._secrets.Count
+        && _secrets.Zip(other._secrets).All(pair => pair.First.IsSameAs(pair.Second));
+
     internal static ApiKey From(KeyRecord record)
     {
         if (!KeyId.TryParse(record.Id, out var id) || !Roles.TryParse(record.Role, out var role) || record.Secrets is not { Count: > 0 })

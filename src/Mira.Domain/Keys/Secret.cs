@@ -107,5 +107,9 @@ public sealed class Secret
 
     internal void Supersede(DateTimeOffset validUntil) => ValidUntil = validUntil;
 
+    internal bool IsSameAs(Secret other) =>
+        (Version, CreatedAt, ExpiresAt, ValidUntil) == (other.Version, other.CreatedAt, other.ExpiresAt, other.ValidUntil)
+        && (PepperId != other.PepperId || Matches(other.Digest));
+
     internal bool Matches(in Digest digest) => Tokens.Digest.FixedTimeEquals(Digest, digest);
 }

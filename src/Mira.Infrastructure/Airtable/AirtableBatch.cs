@@ -3,9 +3,12 @@ using System.Collections.Concurrent;
 namespace Mira.Infrastructure.Airtable;
 
 /// <summary>Gathers what waits for the same kind of call: one call at a time is under way, and takes up to ten of what came meanwhile with it.</summary>
-internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList<AirtableRecord>>> call)
+internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList<AirtableRecord>>> call, TimeProvider clock)
 {
     private const int Largest = 10;
+
+    /// <summary>What comes together arrives one after the other; a call takes many times as long, and there are few.</summary>
+    private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(10);
 
     private readonly ConcurrentQueue<Item> _waiting = new();
     private int _isCalling;
@@ -24,8 +27,13 @@ internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList
     {
         do
         {
-            while (Take() is { Count: > 0 } items)
-                await CallAsync(items);
+            while (!_waiting.IsEmpty)
+            {
+                if (_waiting.Count < Largest)
+                    await Task.Delay(Linger, clock);
+                await CallAsync(Take());
+            }
+
             Volatile.Write(ref _isCalling, 0);
         }
         while (!_waiting.IsEmpty && Interlocked.Exchange(ref _isCalling, 1) == 0);
@@ -47,7 +55,7 @@ internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList
             for (var index = 0; index < items.Count; index++)
                 items[index].Done.SetResult(records[index]);
         }
-        catch (AirtableException exception) when (items.Count > 1 && exception is { Fate: AirtableFate.NotSent, Status: not null and not System.Net.HttpStatusCode.TooManyRequests })
+        catch (AirtableException exception) when (items.Count > 1 && exception is { Fate: AirtableFate.NotSent, Status: not null and not System.Net.HttpStatusCode.TooManyRequests, IsPassing: false })
         {
             // Refused as a whole for what may be wrong with one of them.
             foreach (var item in items)

@@ -21,12 +21,12 @@ public sealed class AirtableWriter
     private readonly ConcurrentDictionary<KeyId, long> _repaired = new();
     private long _count;
 
-    public AirtableWriter(AirtableClient client, AirtableForm form, AirtableLease lease)
+    public AirtableWriter(AirtableClient client, AirtableForm form, AirtableLease lease, TimeProvider clock)
     {
         (_form, _lease) = (form, lease);
-        _upserts = new(fields => client.UpsertAsync(fields, AirtableUrgency.Change, CancellationToken.None));
-        _changes = new(records => client.UpdateAsync(records, AirtableUrgency.Change, CancellationToken.None));
-        _repairs = new(records => client.UpdateAsync(records, AirtableUrgency.Background, CancellationToken.None));
+        _upserts = new(fields => client.UpsertAsync(fields, AirtableUrgency.Change, CancellationToken.None), clock);
+        _changes = new(records => client.UpdateAsync(records, AirtableUrgency.Change, CancellationToken.None), clock);
+        _repairs = new(records => client.UpdateAsync(records, AirtableUrgency.Background, CancellationToken.None), clock);
     }
 
     /// <summary>Records put right since the start.</summary>

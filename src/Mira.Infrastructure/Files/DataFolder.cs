@@ -14,6 +14,9 @@ public sealed class DataFolder
 
     public string Path { get; }
 
+    /// <summary>Where it lies, whatever links lead there: two folders are one when these are the same.</summary>
+    public string RealPath => ResolveLinks(Path);
+
     public string Database => System.IO.Path.Combine(Path, "mira.db");
 
     public string Pepper => System.IO.Path.Combine(Path, "pepper");

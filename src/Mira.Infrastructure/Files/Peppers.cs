@@ -7,9 +7,13 @@ namespace Mira.Infrastructure.Files;
 /// <summary>Where peppers come from: settings, or with the embedded store a file in the data folder that is made at the first start.</summary>
 public static class Peppers
 {
-    private const string Setting = "MIRA_PEPPER";
-    private const string FileSetting = "MIRA_PEPPER_FILE";
-    private const string RetiredSetting = "MIRA_PEPPER_RETIRED";
+    public const string Setting = "MIRA_PEPPER";
+    public const string FileSetting = "MIRA_PEPPER_FILE";
+    public const string RetiredSetting = "MIRA_PEPPER_RETIRED";
+
+    /// <summary>Is one given, so that no data folder needs its own?</summary>
+    public static bool AreGiven(SettingReader settings) =>
+        settings.Text(Setting, "Mira:Pepper") is not null || settings.Text(FileSetting, "Mira:PepperFile") is not null;
 
     /// <exception cref="SettingException">A pepper is not usable, or the data folder has lost its own.</exception>
     public static PepperRing Load(SettingReader settings, DataFolder folder, bool mayMake = true)

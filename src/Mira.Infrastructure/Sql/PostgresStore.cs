@@ -49,6 +49,10 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
         DateTimeOffset now, IReadOnlyCollection<string> except, CancellationToken cancellationToken) =>
         UseAsync(() => CountAsync(now, except, cancellationToken).WaitAsync(StartPatience, clock, cancellationToken));
 
+    /// <inheritdoc/>
+    public override Task<bool> IsThereAsync(CancellationToken cancellationToken) =>
+        UseAsync(() => HasTablesAsync(cancellationToken).WaitAsync(StartPatience, clock, cancellationToken));
+
     internal override async Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken) =>
         // As a list, because anything more would be put around the statement that locks.
         (await database.Heads.FromSql($"SELECT * FROM ledger_head WHERE id = {LedgerHead.OnlyId} FOR UPDATE").ToListAsync(cancellationToken)).Single();

@@ -21,6 +21,10 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
     /// <exception cref="SettingException">It is not usable.</exception>
     public abstract Task OpenAsync(CancellationToken cancellationToken);
 
+    /// <summary>Is there a store, for somebody who reads it and makes nothing?</summary>
+    /// <exception cref="SettingException">It is not usable, or its tables are those of an older version.</exception>
+    public abstract Task<bool> IsThereAsync(CancellationToken cancellationToken);
+
     /// <summary>How many secrets that work now lie under each pepper.</summary>
     /// <exception cref="SettingException">There is no store, or it is not usable.</exception>
     public Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
@@ -78,6 +82,17 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
             .GroupBy(secret => secret.PepperId)
             .Select(group => new { PepperId = group.Key, Count = group.Count() })
             .ToDictionaryAsync(group => group.PepperId, group => group.Count, cancellationToken);
+    }
+
+    protected async Task<bool> HasTablesAsync(CancellationToken cancellationToken)
+    {
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        if (!(await database.Database.GetAppliedMigrationsAsync(cancellationToken)).Any())
+            return false;
+
+        return (await database.Database.GetPendingMigrationsAsync(cancellationToken)).Any()
+            ? throw new SettingException(Setting, "the store there is of an older version: start this one with it once")
+            : true;
     }
 
     protected static async Task MigrateAsync(MiraDbContext database, CancellationToken cancellationToken)

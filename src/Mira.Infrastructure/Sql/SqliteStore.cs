@@ -66,6 +66,19 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
         }
     }
 
+    /// <inheritdoc/>
+    public override async Task<bool> IsThereAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return File.Exists(folder.Database) && await HasTablesAsync(cancellationToken);
+        }
+        catch (DbException exception)
+        {
+            throw new SettingException(DataFolder.Setting, $"the database {folder.Database} is damaged", exception);
+        }
+    }
+
     // The transaction took the lock of the whole file when it began.
     // One prepared statement: making one for each secret would cost several times as much as running it.
     internal override async Task TouchAsync(MiraDbContext database, IReadOnlyList<SecretUse> uses, CancellationToken cancellationToken)

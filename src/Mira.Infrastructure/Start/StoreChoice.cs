@@ -13,9 +13,10 @@ namespace Mira.Infrastructure.Start;
 /// <summary>The store this process works with (<c>MIRA_STORE</c>), with the peppers of its keys.</summary>
 public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDisposable
 {
-    private const string Sqlite = "sqlite";
-    private const string Postgres = "postgres";
-    private const string InAirtable = "airtable";
+    public const string Setting = "MIRA_STORE";
+    public const string Sqlite = "sqlite";
+    public const string Postgres = "postgres";
+    public const string InAirtable = "airtable";
 
     public PepperRing Peppers { get; } = peppers;
 
@@ -65,7 +66,7 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
         return new SqliteChoice(folder, null, PeppersOf(settings, folder, airtable, mayMake: false), null) { Airtable = airtable };
     }
 
-    /// <summary>The folder of the embedded store; null when another one is chosen.</summary>
+    /// <summary>The folder of the embedded store, or of Airtable's ledger; null when these lie in PostgreSQL.</summary>
     /// <exception cref="SettingException">It cannot be this folder.</exception>
     public static DataFolder? FindFolder(SettingReader settings, string contentRoot) =>
         IsInPostgres(settings, AirtableOf(settings)) ? null : FolderOf(settings, contentRoot);
@@ -75,7 +76,7 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
 
     public virtual void Dispose() => GC.SuppressFinalize(this);
 
-    private static string Name(SettingReader settings) => settings.Choice("MIRA_STORE", "Mira:Store", Sqlite, Sqlite, Postgres, InAirtable);
+    private static string Name(SettingReader settings) => settings.Choice(Setting, "Mira:Store", Sqlite, Sqlite, Postgres, InAirtable);
 
     private static AirtableOptions? AirtableOf(SettingReader settings) => Name(settings) == InAirtable ? AirtableOptions.Read(settings) : null;
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using FluentValidation;
 using MediatR;
 using Mira.Application.Admins;
+using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
 using Mira.Domain.Ledger;
@@ -15,7 +16,7 @@ public static class VerbLine
     /// <summary>The verbs, as the host carries them out.</summary>
     public sealed record Verbs(
         Func<string, string?, CancellationToken, Task> CreateAdmin, Func<CancellationToken, Task> PepperStatus, Func<CancellationToken, Task> CreateTable,
-        Func<AuditSource, CancellationToken, Task<AuditFinding>> CheckAudit);
+        Func<string, string, bool, CancellationToken, Task<int>> CopyStore, Func<AuditSource, CancellationToken, Task<AuditFinding>> CheckAudit);
 
     /// <summary>What is checked, by which keys, and against what was published before; null for what the settings say.</summary>
     public sealed record AuditSource(string? Data, string? File, string? PublicKey, string? Anchor);
@@ -33,9 +34,13 @@ public static class VerbLine
         {
             return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
-        catch (Exception exception) when (exception is SettingException or StoreUnavailableException or LedgerUnavailableException)
+        catch (Exception exception) when (exception is SettingException or StoreUnavailableException or LedgerUnavailableException or OverloadedException)
         {
             return await FailAsync(exception.Message);
+        }
+        catch (OperationCanceledException)
+        {
+            return await FailAsync("stopped before it was done");
         }
         catch (ValidationException exception)
         {
@@ -72,6 +77,24 @@ public static class VerbLine
             Console.Out.WriteLine(line);
     }
 
+    /// <summary>A line for each key as it is done, and one for all; names are nobody's business here.</summary>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> PrintCopiesAsync(IAsyncEnumerable<CopiedKey> keys)
+    {
+        var counts = new SortedDictionary<CopyResult, int>();
+        await foreach (var key in keys)
+        {
+            counts[key.Result] = counts.GetValueOrDefault(key.Result) + 1;
+            Console.Out.WriteLine($"{key.KeyId.Value} {Word(key.Result)}{(key.Problem is null ? "" : $": {key.Problem}")}");
+        }
+
+        Console.Out.WriteLine(counts.Count == 0 ? "there is no key" : string.Join(", ", counts.Select(count => $"{count.Value} {Word(count.Key)}")));
+        var left = counts.GetValueOrDefault(CopyResult.Differs) + counts.GetValueOrDefault(CopyResult.Failed);
+        return left == 0 ? 0 : await FailAsync($"{left} of {counts.Values.Sum()} keys are not in the target as they are in the source; their lines say why");
+    }
+
+    private static string Word(CopyResult result) => result == CopyResult.WouldCopy ? "would copy" : result.ToString().ToLowerInvariant();
+
     private static RootCommand Commands(Verbs verbs)
     {
         var name = new Option<string>("--name") { Description = "What people call the new key", Required = true };
@@ -82,12 +105,18 @@ public static class VerbLine
         status.SetAction((_, cancellationToken) => verbs.PepperStatus(cancellationToken));
         var createTable = new Command("create-table", "Makes the table of keys, or the fields it lacks");
         createTable.SetAction((_, cancellationToken) => verbs.CreateTable(cancellationToken));
+        var from = new Option<string>("--from") { Description = "sqlite, sqlite:DIR, postgres or airtable", Required = true };
+        var to = new Option<string>("--to") { Description = "The same", Required = true };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Says what would be done, and does nothing" };
+        var copy = new Command("copy", "Copies keys with their ids and digests, so that no token changes") { from, to, dryRun };
+        copy.SetAction((line, cancellationToken) => verbs.CopyStore(line.GetRequiredValue(from), line.GetRequiredValue(to), line.GetValue(dryRun), cancellationToken));
         return new RootCommand("Mira serves; beside that it does this:")
         {
             new Command("admin", "Admin keys") { create },
             new Command("pepper", "Peppers") { status },
             new Command("airtable", "Airtable as the store") { createTable },
             new Command("audit", "The audit trail") { VerifyCommand(verbs) },
+            new Command("store", "Stores") { copy },
         };
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Mira.Domain.Keys;
 
 namespace Mira.Domain.Tests.Keys;
@@ -59,6 +60,38 @@ public class KeyRecordTests
         Assert.That(Names(typeof(SecretRecord)), Is.EquivalentTo(Names(typeof(Secret)).Except(["IsSuperseded", "Deadline"])));
     }
 
+    [Test]
+    public void A_key_is_the_same_only_while_nothing_but_its_use_differs()
+    {
+        var held = new HeldKey(new KeyTerms { Name = "billing", Role = Role.Operator, LifetimeDays = 9, RateLimitPerMinute = 7 });
+        held.Rotate(30, 10);
+        held.Revoke(reason: "leaked");
+        var record = JsonNode.Parse(Json(held.Key))!.AsObject();
+        var (id, now) = (KeyId.Generate().Value, JsonValue.Create(HeldKey.Start.AddYears(1)));
+
+        // What another value of each may be; every property must be told of here.
+        Dictionary<string, JsonNode?> others = new()
+        {
+            ["Id"] = id, ["Name"] = "other", ["Role"] = "admin", ["Owner"] = "team", ["FreePermissions"] = new JsonArray("a:b"), ["Metadata"] = new JsonObject { ["a"] = "b" },
+            ["RateLimitPerMinute"] = 8, ["AllowedIps"] = new JsonArray("10.0.0.0/8"), ["LifetimeDays"] = 11, ["IsDisabled"] = true, ["IsWithheld"] = true,
+            ["CreatedAt"] = now, ["CreatedBy"] = id, ["RotatedAt"] = now.DeepClone(), ["RevokedAt"] = now.DeepClone(), ["RevokedBy"] = id, ["RevokedReason"] = "lost",
+            ["Version"] = 9, ["Secrets"] = new JsonArray(record["Secrets"]![0]!.DeepClone()),
+        };
+        Dictionary<string, JsonNode?> otherSecrets = new()
+        {
+            ["Version"] = 7, ["PepperId"] = "00000000", ["Digest"] = Convert.ToBase64String(new byte[32]), ["CreatedAt"] = now.DeepClone(), ["ExpiresAt"] = now.DeepClone(),
+            ["ValidUntil"] = now.DeepClone(), ["LastUsedAt"] = now.DeepClone(),
+        };
+
+        Assert.That(held.Key.IsSameAs(ComeBack(held.Key)), Is.True);
+        Assert.That(others.Keys, Is.EquivalentTo(Names(typeof(KeyRecord))));
+        Assert.That(otherSecrets.Keys, Is.EquivalentTo(Names(typeof(SecretRecord))));
+        Assert.That(others.Where(other => held.Key.IsSameAs(With(record, other))).Select(other => other.Key), Is.EqualTo(new[] { "IsWithheld" }));
+        Assert.That(
+            otherSecrets.Where(other => held.Key.IsSameAs(With(record, new("Secrets", new JsonArray(Changed(record["Secrets"]![0]!, other), record["Secrets"]![1]!.DeepClone()))))).Select(other => other.Key),
+            Is.EqualTo(new[] { "PepperId", "LastUsedAt" }), "under another pepper a digest is another one");
+    }
+
     [TestCase("\"Id\":\"", "\"Id\":\"x")]
     [TestCase("\"Role\":\"operator\"", "\"Role\":\"root\"")]
     [TestCase("\"AllowedIps\":[]", "\"AllowedIps\":[\"here\"]")]
@@ -71,6 +104,15 @@ public class KeyRecordTests
     }
 
     private static ApiKey ComeBack(ApiKey key) => JsonSerializer.Deserialize<KeyRecord>(Json(key))!.ToKey();
+
+    private static ApiKey With(JsonObject record, KeyValuePair<string, JsonNode?> other) => Changed(record, other).Deserialize<KeyRecord>()!.ToKey();
+
+    private static JsonNode Changed(JsonNode record, KeyValuePair<string, JsonNode?> other)
+    {
+        var changed = record.DeepClone();
+        changed[other.Key] = other.Value?.DeepClone();
+        return changed;
+    }
 
     private static string Json(ApiKey key) => JsonSerializer.Serialize(KeyRecord.Of(key));
 

@@ -1,0 +1,200 @@
+using Microsoft.EntityFrameworkCore;
+using Mira.Application.Ledger;
+using Mira.Application.Settings;
+using Mira.Domain.Keys;
+using Mira.Infrastructure.Airtable;
+
+namespace Mira.Infrastructure.Copy;
+
+/// <summary>What copying does with a table of Airtable. Where there is a ledger it holds the right to call, so that Airtable's limit holds whoever else runs.</summary>
+internal sealed class AirtableSide : IAsyncDisposable
+{
+    /// <summary>A process that died loses the right sooner.</summary>
+    private static readonly TimeSpan LeasePatience = TimeSpan.FromSeconds(15);
+
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+
+    /// <summary>So many times nothing got through in a row, each time after several attempts, and no more is tried.</summary>
+    private const int IdleRounds = 2;
+
+    private readonly OpenStore _store;
+    private readonly TimeProvider _clock;
+    private readonly PeriodicTimer _timer;
+    private Task _holding = Task.CompletedTask;
+
+    private AirtableSide(OpenStore store, TimeProvider clock) => (_store, _clock, _timer) = (store, clock, new PeriodicTimer(Tick, clock));
+
+    private AirtableLease Lease => _store.Part<AirtableLease>();
+
+    /// <exception cref="SettingException">The table is not usable, or another process calls Airtable.</exception>
+    public static async Task<AirtableSide> OpenAsync(OpenStore store, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        var side = new AirtableSide(store, clock);
+        try
+        {
+            if (store.IsThere)
+                await side.TakeLeaseAsync(cancellationToken);
+            await AirtableSetup.DemandAsync(store.Part<AirtableClient>(), cancellationToken);
+            return side;
+        }
+        catch
+        {
+            await side.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Brings the mirror up to date with the table, as a service does when it starts.</summary>
+    /// <exception cref="StoreUnavailableException">Airtable does not answer.</exception>
+    public Task UpdateMirrorAsync(CancellationToken cancellationToken) => AskAsync(async () =>
+    {
+        await _store.Part<AirtableUpkeep>().SettleAsync(cancellationToken);
+        return await _store.Part<AirtableWatch>().SweepAsync(int.MaxValue, cancellationToken);
+    });
+
+    /// <summary>Reads the whole table, and believes what a node wrote.</summary>
+    /// <exception cref="StoreUnavailableException">Airtable does not answer.</exception>
+    public Task<SeenTable> ReadTableAsync(CancellationToken cancellationToken) => AskAsync(async () =>
+    {
+        var table = new SeenTable(_store.Part<AirtableForm>());
+        string? offset = null;
+        do
+        {
+            var page = await _store.Part<AirtableClient>().ListAsync(offset, null, null, cancellationToken);
+            table.Add(page.Records);
+            offset = page.Offset;
+        }
+        while (offset is not null);
+        return table;
+    });
+
+    /// <summary>Writes the records of keys that the ledger has and the table has not.</summary>
+    /// <returns>Of those that could not be written, why. The service goes on with them when it starts.</returns>
+    /// <exception cref="LedgerUnavailableException">What was written could not be noted.</exception>
+    public async Task<IReadOnlyDictionary<KeyId, string>> PushAsync(IReadOnlyList<KeyId> ids, CancellationToken cancellationToken)
+    {
+        var left = await FindLeftAsync(ids, cancellationToken);
+        AirtableException? problem = null;
+        for (var idle = 0; left.Mine.Count > 0 && idle < IdleRounds;)
+        {
+            if (problem is not null)
+                await Task.Delay(problem.RetryAfter ?? Tick, _clock, cancellationToken);
+
+            problem = null;
+            try
+            {
+                await _store.Part<AirtableUpkeep>().RepairAsync(cancellationToken);
+            }
+            catch (AirtableException exception)
+            {
+                problem = exception;
+            }
+
+            var before = left.All;
+            left = await FindLeftAsync(ids, cancellationToken);
+            idle = left.All < before ? 0 : idle + 1;
+        }
+
+        return left.Mine.ToDictionary(id => id, _ => problem?.Message ?? "Airtable does not hold it yet");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _timer.Dispose();
+        await _holding;
+        if (_store.IsThere)
+            await TryAsync(() => Lease.ReleaseAsync());
+    }
+
+    private static async Task<T> AskAsync<T>(Func<Task<T>> ask)
+    {
+        try
+        {
+            return await ask();
+        }
+        catch (AirtableException exception)
+        {
+            throw new StoreUnavailableException($"The table cannot be read: {exception.Message}.", exception);
+        }
+    }
+
+    // Without it the right itself ends soon.
+    private static async Task TryAsync(Func<Task> work)
+    {
+        try
+        {
+            await work();
+        }
+        catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
+        {
+        }
+    }
+
+    private async Task TakeLeaseAsync(CancellationToken cancellationToken)
+    {
+        var began = _clock.GetTimestamp();
+        while (!await Lease.HoldAsync(cancellationToken))
+        {
+            if (_clock.GetElapsedTime(began) > LeasePatience)
+                throw new SettingException("AIRTABLE_BASE_ID", "another process calls Airtable for this ledger: stop Mira before keys are copied");
+            await _timer.WaitForNextTickAsync(cancellationToken);
+        }
+
+        _holding = KeepLeaseAsync();
+    }
+
+    private async Task KeepLeaseAsync()
+    {
+        while (await _timer.WaitForNextTickAsync(CancellationToken.None))
+            await TryAsync(() => Lease.HoldAsync(CancellationToken.None));
+    }
+
+    private Task<(IReadOnlyList<KeyId> Mine, int All)> FindLeftAsync(IReadOnlyList<KeyId> ids, CancellationToken cancellationToken) => _store.ReadAsync<(IReadOnlyList<KeyId>, int)>(
+        async database =>
+        {
+            var dirty = database.AirtableRows.Where(row => row.IsDirty);
+            return (await dirty.Where(row => ids.Contains(row.KeyId)).Select(row => row.KeyId).ToListAsync(cancellationToken), await dirty.CountAsync(cancellationToken));
+        },
+        cancellationToken);
+}
+
+/// <summary>A table as it was read.</summary>
+internal sealed class SeenTable(AirtableForm form)
+{
+    private readonly Dictionary<KeyId, AirtableRecord> _ours = [];
+    private readonly HashSet<KeyId> _others = [];
+    private readonly HashSet<string> _ids = [];
+
+    /// <summary>The keys that nodes wrote, oldest first.</summary>
+    public IEnumerable<ApiKey> Keys => _ours.Values.OrderBy(AirtableForm.CreatedAtOf).Select(KeyOf).OfType<ApiKey>();
+
+    public void Add(IReadOnlyList<AirtableRecord> records)
+    {
+        foreach (var record in records)
+        {
+            _ids.Add(record.Id);
+            if (AirtableForm.KeyIdOf(record) is { } id && !(form.IsOurs(record) && _ours.TryAdd(id, record)))
+                _others.Add(id);
+        }
+    }
+
+    public bool Has(string recordId) => _ids.Contains(recordId);
+
+    /// <summary>The key's record, as a node wrote it.</summary>
+    public AirtableRecord? Find(KeyId id) => _ours.GetValueOrDefault(id);
+
+    /// <summary>Is there a record with its id that no node wrote as it is?</summary>
+    public bool HasOther(KeyId id) => _others.Contains(id);
+
+    public static ApiKey? KeyOf(AirtableRecord record)
+    {
+        try
+        {
+            return AirtableForm.Read(record).ToKey();
+        }
+        catch (FormatException)
+        {
+            return null;
+        }
+    }
+}
