@@ -16,6 +16,8 @@ public sealed class LedgerFigures(LedgerFollower follower, ILedgerHealth health,
             () => follower.LastSeenAt is { } time ? time.ToUnixTimeMilliseconds() / 1000.0 : null,
             Instruments.Seconds);
         instruments.Flag("ledger_chain_broken", "1 when an event was changed, removed or put between, or the ledger is not the one this node had seen", () => follower.IsBroken);
+        instruments.Gauge(
+            "audit_anchored", "1 while the ledger's checkpoints reach the place outside", () => health.IsAnchored is { } isAnchored ? isAnchored ? 1 : 0 : null);
         instruments.Flag("store_up", "1 when the store could be read last", () => follower.IsReachable);
         instruments.Flag("store_writable", "1 when the store could be written last", () => health.IsWritable);
         instruments.Flag("store_clock_right", "1 while this node's clock is within two seconds of the one the ledger goes by", () => health.IsClockRight);

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Mira.Application.Ledger;
+using Mira.Application.Metrics;
 using Mira.Application.Verification;
 
 namespace Mira.Infrastructure.Airtable;
@@ -24,6 +25,7 @@ public static class AirtableRegistration
         services.AddSingleton<AirtableUpkeep>();
         services.AddSingleton<AirtableSight>();
         services.AddSingleton<IKeySource>(provider => provider.GetRequiredService<AirtableSight>());
+        services.AddSingleton<IMeasured, AirtableFigures>();
         services.AddSingleton<AirtableKeeper>();
         services.AddScoped<ILedger, AirtableLedger>();
         return services;
