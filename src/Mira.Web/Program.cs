@@ -97,6 +97,7 @@ static async Task CreateAdminAsync(string name, string? file, CancellationToken 
 {
     await using var app = await BuildAsync([]);
     await app.Services.GetRequiredService<NodeStart>().OpenAsync(cancellationToken);
+    await using var airtable = app.Services.GetService<AirtableLease>() is { } lease ? new AirtableHolding(lease, TimeProvider.System) : null;
     await VerbLine.CreateAdminAsync(app.Services, name, file, cancellationToken);
 }
 

@@ -12,19 +12,19 @@ internal sealed class AirtableSide : IAsyncDisposable
     /// <summary>A process that died loses the right sooner.</summary>
     private static readonly TimeSpan LeasePatience = TimeSpan.FromSeconds(15);
 
-    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LeasePace = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Before another attempt, where Airtable does not say how long.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     /// <summary>So many times nothing got through in a row, each time after several attempts, and no more is tried.</summary>
     private const int IdleRounds = 2;
 
     private readonly OpenStore _store;
     private readonly TimeProvider _clock;
-    private readonly PeriodicTimer _timer;
-    private Task _holding = Task.CompletedTask;
+    private AirtableHolding? _holding;
 
-    private AirtableSide(OpenStore store, TimeProvider clock) => (_store, _clock, _timer) = (store, clock, new PeriodicTimer(Tick, clock));
-
-    private AirtableLease Lease => _store.Part<AirtableLease>();
+    private AirtableSide(OpenStore store, TimeProvider clock) => (_store, _clock) = (store, clock);
 
     /// <exception cref="SettingException">The table is not usable, or another process calls Airtable.</exception>
     public static async Task<AirtableSide> OpenAsync(OpenStore store, TimeProvider clock, CancellationToken cancellationToken)
@@ -78,7 +78,7 @@ internal sealed class AirtableSide : IAsyncDisposable
         for (var idle = 0; left.Mine.Count > 0 && idle < IdleRounds;)
         {
             if (problem is not null)
-                await Task.Delay(problem.RetryAfter ?? Tick, _clock, cancellationToken);
+                await Task.Delay(problem.RetryAfter ?? Pause, _clock, cancellationToken);
 
             problem = null;
             try
@@ -98,13 +98,7 @@ internal sealed class AirtableSide : IAsyncDisposable
         return left.Mine.ToDictionary(id => id, _ => problem?.Message ?? "Airtable does not hold it yet");
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        _timer.Dispose();
-        await _holding;
-        if (_store.IsThere)
-            await TryAsync(() => Lease.ReleaseAsync());
-    }
+    public ValueTask DisposeAsync() => _holding?.DisposeAsync() ?? default;
 
     private static async Task<T> AskAsync<T>(Func<Task<T>> ask)
     {
@@ -118,35 +112,18 @@ internal sealed class AirtableSide : IAsyncDisposable
         }
     }
 
-    // Without it the right itself ends soon.
-    private static async Task TryAsync(Func<Task> work)
-    {
-        try
-        {
-            await work();
-        }
-        catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
-        {
-        }
-    }
-
     private async Task TakeLeaseAsync(CancellationToken cancellationToken)
     {
+        var lease = _store.Part<AirtableLease>();
+        _holding = new AirtableHolding(lease, _clock);
+        using var pace = new PeriodicTimer(LeasePace, _clock);
         var began = _clock.GetTimestamp();
-        while (!await Lease.HoldAsync(cancellationToken))
+        while (!lease.IsHeld)
         {
             if (_clock.GetElapsedTime(began) > LeasePatience)
                 throw new SettingException("AIRTABLE_BASE_ID", "another process calls Airtable for this ledger: stop Mira before keys are copied");
-            await _timer.WaitForNextTickAsync(cancellationToken);
+            await pace.WaitForNextTickAsync(cancellationToken);
         }
-
-        _holding = KeepLeaseAsync();
-    }
-
-    private async Task KeepLeaseAsync()
-    {
-        while (await _timer.WaitForNextTickAsync(CancellationToken.None))
-            await TryAsync(() => Lease.HoldAsync(CancellationToken.None));
     }
 
     private Task<(IReadOnlyList<KeyId> Mine, int All)> FindLeftAsync(IReadOnlyList<KeyId> ids, CancellationToken cancellationToken) => _store.ReadAsync<(IReadOnlyList<KeyId>, int)>(

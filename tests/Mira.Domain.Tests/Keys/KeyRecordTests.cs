@@ -70,18 +70,17 @@ public class KeyRecordTests
         var (id, now) = (KeyId.Generate().Value, JsonValue.Create(HeldKey.Start.AddYears(1)));
 
         // What another value of each may be; every property must be told of here.
-        Dictionary<string, JsonNode?> others = new()
+        var others = new (string, JsonNode?)[]
         {
-            ["Id"] = id, ["Name"] = "other", ["Role"] = "admin", ["Owner"] = "team", ["FreePermissions"] = new JsonArray("a:b"), ["Metadata"] = new JsonObject { ["a"] = "b" },
-            ["RateLimitPerMinute"] = 8, ["AllowedIps"] = new JsonArray("10.0.0.0/8"), ["LifetimeDays"] = 11, ["IsDisabled"] = true, ["IsWithheld"] = true,
-            ["CreatedAt"] = now, ["CreatedBy"] = id, ["RotatedAt"] = now.DeepClone(), ["RevokedAt"] = now.DeepClone(), ["RevokedBy"] = id, ["RevokedReason"] = "lost",
-            ["Version"] = 9, ["Secrets"] = new JsonArray(record["Secrets"]![0]!.DeepClone()),
-        };
-        Dictionary<string, JsonNode?> otherSecrets = new()
+            ("Id", id), ("Name", "other"), ("Role", "admin"), ("Owner", "team"), ("FreePermissions", new JsonArray("a:b")), ("Metadata", new JsonObject { ["a"] = "b" }),
+            ("RateLimitPerMinute", 8), ("AllowedIps", new JsonArray("10.0.0.0/8")), ("LifetimeDays", 11), ("IsDisabled", true), ("IsWithheld", true),
+            ("CreatedAt", now), ("CreatedBy", id), ("RotatedAt", now), ("RevokedAt", now), ("RevokedBy", id), ("RevokedReason", "lost"),
+            ("Version", 9), ("Secrets", new JsonArray(record["Secrets"]![0]!.DeepClone())),
+        }.ToDictionary();
+        var otherSecrets = new (string, JsonNode?)[]
         {
-            ["Version"] = 7, ["PepperId"] = "00000000", ["Digest"] = Convert.ToBase64String(new byte[32]), ["CreatedAt"] = now.DeepClone(), ["ExpiresAt"] = now.DeepClone(),
-            ["ValidUntil"] = now.DeepClone(), ["LastUsedAt"] = now.DeepClone(),
-        };
+            ("Version", 7), ("PepperId", "00000000"), ("Digest", Convert.ToBase64String(new byte[32])), ("CreatedAt", now), ("ExpiresAt", now), ("ValidUntil", now), ("LastUsedAt", now),
+        }.ToDictionary();
 
         Assert.That(held.Key.IsSameAs(ComeBack(held.Key)), Is.True);
         Assert.That(others.Keys, Is.EquivalentTo(Names(typeof(KeyRecord))));

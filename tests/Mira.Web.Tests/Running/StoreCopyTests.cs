@@ -239,11 +239,11 @@ internal sealed class StoreCopyTests
         var ended = await mira.NewKeyAsync("viewer", key => key.Never_expires = true);
         var old = (await client.RotateKeyAsync(MiraHost.IdOf(ended), body: new RotateKey { Grace_minutes = 0 })).Api_key!;
         var current = (await client.RotateKeyAsync(MiraHost.IdOf(ended))).Api_key!;
-        return new()
+        return new[]
         {
-            [mira.Admin] = "valid", [full] = "valid", [current] = "valid", [old] = "valid", [ended] = "key_rotated_out",
-            [bound] = "ip_not_allowed", [revoked] = "key_revoked", [disabled] = "key_disabled", [full[..^1] + (full[^1] == 'x' ? 'y' : 'x')] = "invalid_key",
-        };
+            (mira.Admin, "valid"), (full, "valid"), (current, "valid"), (old, "valid"), (ended, "key_rotated_out"),
+            (bound, "ip_not_allowed"), (revoked, "key_revoked"), (disabled, "key_disabled"), (full[..^1] + (full[^1] == 'x' ? 'y' : 'x'), "invalid_key"),
+        }.ToDictionary();
     }
 
     private async Task ExpectSameAsync(Dictionary<string, string> tokens, string views, params (string Name, string Value)[] settings)
