@@ -153,7 +153,7 @@ internal sealed class AirtableStartTests
     [TestCase("AIRTABLE_BASE_ID", "app00000000000000", "AIRTABLE_TOKEN")]
     [TestCase("AIRTABLE_TABLE", "Another", "AIRTABLE_TABLE")]
     [TestCase("MIRA_PEPPER", "", "MIRA_PEPPER")]
-    [TestCase("Mira__Airtable__PollInterval", "soon", "Mira__Airtable__PollInterval")]
+    [TestCase("Mira:Airtable:PollInterval", "soon", "Mira__Airtable__PollInterval")]
     public async Task What_cannot_be_right_stops_the_start_with_one_line(string name, string value, string named)
     {
         await MakeTableAsync();
@@ -201,7 +201,6 @@ internal sealed class AirtableStartTests
         ("AIRTABLE_BASE_ID", _airtable.BaseId),
         ("AIRTABLE_URL", _airtable.Url.AbsoluteUri),
         ("Mira:Airtable:PollInterval", "00:00:01"),
-        ("Mira__Airtable__PollInterval", "00:00:01"),
     ];
 
     private async Task MakeTableAsync()
