@@ -24,6 +24,8 @@ public sealed partial class NodeStart(
 {
     private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
+    private const int Attempts = 3;
+
     private readonly Lock _lock = new();
     private Task? _stop;
     private bool _isRecorded;
@@ -46,11 +48,7 @@ public sealed partial class NodeStart(
         try
         {
             await OpenAsync(cancellationToken);
-            // Where keys are governed elsewhere it may take longer to know whether there are any.
-            if (airtable is null || await airtable.BeginAsync(cancellationToken))
-                await firstAdmin.MakeAsync(cancellationToken);
-            await using var scope = scopes.CreateAsyncScope();
-            await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
+            await BeginAsync(cancellationToken);
             _isRecorded = true;
             if (folder is not null)
                 AuditKeys.Publish(folder, auditKey.Public);
@@ -59,6 +57,27 @@ public sealed partial class NodeStart(
         catch (Exception exception) when (exception is StoreUnavailableException or LedgerUnavailableException or OverloadedException)
         {
             throw new SettingException(store.Setting, "the store cannot be read or written now", exception);
+        }
+    }
+
+    // Several nodes may begin at once, on a machine that is busy with that: one that waited too long for the others asks again.
+    private async Task BeginAsync(CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                // Where keys are governed elsewhere it may take longer to know whether there are any.
+                if (airtable is null || await airtable.BeginAsync(cancellationToken))
+                    await firstAdmin.MakeAsync(cancellationToken);
+                await using var scope = scopes.CreateAsyncScope();
+                await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
+                return;
+            }
+            catch (LedgerUnavailableException exception) when (attempt < Attempts)
+            {
+                LogBeginAgain(attempt, exception.InnerException?.Message);
+            }
         }
     }
 
@@ -100,6 +119,9 @@ public sealed partial class NodeStart(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The audit trail is signed with the key {Id}, whose public part is {PublicKey}")]
     private partial void LogAuditKey(string id, string publicKey);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The start could not be recorded at attempt {Attempt}: {Cause}")]
+    private partial void LogBeginAgain(int attempt, string? cause);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The stop could not be recorded in the ledger: {Cause}")]
     private partial void LogStopUnrecorded(string? cause);
