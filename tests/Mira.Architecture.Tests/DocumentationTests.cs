@@ -17,7 +17,7 @@ internal sealed class DocumentationTests
     [
         "key_id", "name", "role", "owner", "metadata", "permissions", "allowed_ips", "created_at", "expires_at", "rotated_at", "revoked_at",
         "revoked_by", "revoked_reason", "last_used_at", "message", "valid", "rate_limit", "keys", "events", "at", "actor", "outcome", "reason",
-        "correlation_id", "first_at", "last_at", "ip", "user_agent", "from", "to", "hits", "misses", "hit_rate", "memory", "redis", "details",
+        "correlation_id", "first_at", "last_at", "ip", "user_agent", "from", "to", "hits", "misses", "hit_rate", "memory", "redis", "airtable", "details",
         "type", "title", "status", "detail", "trace_id",
     ];
 
