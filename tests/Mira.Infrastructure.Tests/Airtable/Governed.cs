@@ -35,7 +35,10 @@ internal sealed class Governed : IAsyncDisposable
     {
         var server = await AirtableServer.StartAsync(new AirtableServerOptions
         {
-            CallsPerSecond = null, LockOut = TimeSpan.FromMilliseconds(200), Slowness = TimeSpan.FromMilliseconds(50), Hold = TimeSpan.FromSeconds(2),
+            CallsPerSecond = null,
+            LockOut = TimeSpan.FromMilliseconds(200),
+            Slowness = TimeSpan.FromMilliseconds(50),
+            Hold = TimeSpan.FromSeconds(2),
         });
         var governed = new Governed(await Store.OpenAsync(kind), server, ownsServer: true);
         await governed.Store.GovernAsync(server: server);
