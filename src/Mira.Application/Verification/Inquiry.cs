@@ -1,5 +1,6 @@
 using System.Net;
 using Mira.Application.Limits;
+using Mira.Application.Metrics;
 using Mira.Domain.Keys;
 
 namespace Mira.Application.Verification;
@@ -8,7 +9,7 @@ namespace Mira.Application.Verification;
 /// Decides about a key somebody else was presented: its state and address, then what is asked of it, then its limit. A refused decision does not
 /// count against the key.
 /// </summary>
-public sealed class Inquiry(Verifier verifier, RateLimiter limiter)
+public sealed class Inquiry(Verifier verifier, RateLimiter limiter, ServiceMetrics metrics, TimeProvider clock)
 {
     /// <param name="presented">The token as it was presented.</param>
     /// <param name="from">The address it was presented from, if it is known.</param>
@@ -17,7 +18,15 @@ public sealed class Inquiry(Verifier verifier, RateLimiter limiter)
     /// <exception cref="Ledger.OverloadedException">Too many keys are being looked up.</exception>
     public async ValueTask<Decision> DecideAsync(string? presented, IPAddress? from, Demand demand, int cost)
     {
-        var verification = await verifier.VerifyAsync(presented, from);
+        var began = clock.GetTimestamp();
+        var decision = await FindAsync(presented, from, demand, cost);
+        metrics.Count(decision.Code, clock.GetElapsedTime(began));
+        return decision;
+    }
+
+    private async ValueTask<Decision> FindAsync(string? presented, IPAddress? from, Demand demand, int cost)
+    {
+        var verification = await verifier.LookAsync(presented, from);
         if (verification.Entry is not { Key: { } key } entry)
             return new Decision(verification.Verdict.Code, verification, null);
 

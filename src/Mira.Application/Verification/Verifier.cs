@@ -19,7 +19,7 @@ public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, Pe
     public ValueTask<Verification> VerifyAsync(string? presented, IPAddress? from)
     {
         var began = clock.GetTimestamp();
-        var verifying = FindAndDecideAsync(presented, from);
+        var verifying = LookAsync(presented, from);
         if (!verifying.IsCompletedSuccessfully)
             return MeasureAsync(verifying, began);
 
@@ -34,7 +34,8 @@ public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, Pe
         return verification;
     }
 
-    private ValueTask<Verification> FindAndDecideAsync(string? presented, IPAddress? from)
+    /// <summary>The same for who decides further, and counts what comes of it.</summary>
+    internal ValueTask<Verification> LookAsync(string? presented, IPAddress? from)
     {
         if (!Token.TryParse(presented, out var token))
             return new ValueTask<Verification>(Verification.Refused);

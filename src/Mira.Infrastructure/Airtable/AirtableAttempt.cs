@@ -9,6 +9,8 @@ namespace Mira.Infrastructure.Airtable;
 /// <param name="IsRepeatable">Does it come to the same done twice?</param>
 internal sealed record AirtableCall(HttpMethod Method, string Path, JsonNode? Body, AirtableUrgency Urgency, bool IsRepeatable)
 {
+    public bool IsAboutSchema => Path.StartsWith("meta/", StringComparison.Ordinal);
+
     /// <summary>Has an attempt been made whose fate is not known?</summary>
     public bool IsInDoubt { get; set; }
 }
@@ -20,6 +22,9 @@ internal sealed class AirtableAttempt(AirtableOptions options, AirtablePace pace
     public async Task<AirtableAnswer> SendAsync(HttpClient http, AirtableCall call, CancellationToken cancellationToken)
     {
         using var place = await pace.EnterAsync(call.Urgency, cancellationToken);
+        // What the table looks like is asked once at a start, before anybody has the right.
+        if (!call.IsAboutSchema && pace.HasRight?.Invoke() == false)
+            throw new AirtableException("another node has the right to call", AirtableFate.NotSent);
         using var limit = new CancellationTokenSource(options.PatienceOf(call.Urgency).Attempt, clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         var wasInDoubt = call.IsInDoubt;

@@ -98,8 +98,8 @@ public sealed class AirtableCourier(AirtableBook book, AirtableLease lease, Airt
     {
         KeyId[] ids = [.. intents.Select(intent => intent.KeyId)];
         var records = await FindRecordsAsync(ids);
-        var calls = intents.Select(intent => (intent.KeyId, Writing: writer.WriteAsync(
-            JsonSerializer.Deserialize<KeyRecord>(intent.Record)!.ToKey(), records.GetValueOrDefault(intent.KeyId)))).ToList();
+        var calls = intents.Select(intent => (intent.KeyId, Writing: WriteAsync(
+            JsonSerializer.Deserialize<KeyRecord>(intent.Record)!.ToKey(), records))).ToList();
         await ((Task)Task.WhenAll(calls.Select(call => call.Writing))).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         var failures = calls.Select(call => call.Writing.Exception?.InnerException).OfType<AirtableException>().ToList();
         if (failures.Count > 0)
@@ -117,12 +117,22 @@ public sealed class AirtableCourier(AirtableBook book, AirtableLease lease, Airt
         return written;
     }
 
-    private async Task<Dictionary<KeyId, string>> FindRecordsAsync(KeyId[] ids)
+    private Task<WrittenRow> WriteAsync(ApiKey key, Dictionary<KeyId, Settled> records)
+    {
+        var record = records.GetValueOrDefault(key.Id);
+        return writer.WriteAsync(key, record?.RecordId, record is { IsRight: true } && record.IsDisabled == key.IsDisabled && key.RevokedAt is null);
+    }
+
+    private async Task<Dictionary<KeyId, Settled>> FindRecordsAsync(KeyId[] ids)
     {
         try
         {
             return await book.ReadAsync(
-                database => database.AirtableRows.Where(row => ids.Contains(row.KeyId) && row.RecordId != "").ToDictionaryAsync(row => row.KeyId, row => row.RecordId),
+                database => (from row in database.AirtableRows
+                             where ids.Contains(row.KeyId) && row.RecordId != ""
+                             join key in database.Keys on row.KeyId equals key.Id
+                             select new { row.KeyId, Settled = new Settled(row.RecordId, row.Finding == null && !row.IsDirty, key.IsDisabled) })
+                    .ToDictionaryAsync(one => one.KeyId, one => one.Settled),
                 CancellationToken.None);
         }
         catch (StoreUnavailableException exception)
@@ -143,4 +153,8 @@ public sealed class AirtableCourier(AirtableBook book, AirtableLease lease, Airt
             throw new AirtableException("how far another node came is not known now", AirtableFate.Unknown, exception);
         }
     }
+
+    /// <param name="IsRight">Is nothing known to be wrong with the record?</param>
+    /// <param name="IsDisabled">As the record says.</param>
+    private sealed record Settled(string RecordId, bool IsRight, bool IsDisabled);
 }

@@ -29,6 +29,9 @@ public sealed class AirtableException : Exception
     /// <summary>When another attempt can make sense; null when nobody knows.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>Is it because a person has revoked the key there, which the next poll takes in?</summary>
+    internal bool IsRevokedByHand { get; init; }
+
     /// <summary>Could the same call succeed a moment later?</summary>
     internal bool IsPassing { get; init; }
 }

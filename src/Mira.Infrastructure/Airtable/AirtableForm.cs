@@ -71,7 +71,7 @@ public sealed class AirtableForm(PepperRing peppers)
         {
             return key.Verifies(Message(record.Fields, record.Id, fence), Convert.FromHexString(parts[2]));
         }
-        catch (Exception exception) when (exception is FormatException or ArgumentException)
+        catch (Exception exception) when (exception is FormatException or ArgumentException or InvalidOperationException or OverflowException)
         {
             return false;
         }
@@ -131,7 +131,7 @@ public sealed class AirtableForm(PepperRing peppers)
                 Secrets = [.. hashes.Secrets.Select(secret => secret.ToRecord(secret.Version == newest ? TimeOf(fields, AirtableSchema.LastUsed) : null))],
             };
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or NullReferenceException or ArgumentException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or NullReferenceException or ArgumentException or OverflowException)
         {
             throw new FormatException("The record holds no key.", exception);
         }
@@ -154,7 +154,9 @@ public sealed class AirtableForm(PepperRing peppers)
             null => null,
             JsonValue text when text.GetValueKind() == JsonValueKind.String && text.GetValue<string>().Length == 0 => null,
             JsonValue when Times.Contains(name) && TimeOf(fields, name) is { } time => Rfc3339.Format(time),
-            JsonValue number when number.GetValueKind() == JsonValueKind.Number && number.TryGetValue<decimal>(out var whole) && decimal.IsInteger(whole) => (long)whole,
+            // What is no whole number within reach of one stays as it is written, and is nothing a node would have written.
+            JsonValue number when number.GetValueKind() == JsonValueKind.Number && number.TryGetValue<decimal>(out var whole)
+                && decimal.IsInteger(whole) && decimal.Abs(whole) <= int.MaxValue => (long)whole,
             _ => value.DeepClone(),
         };
     }

@@ -55,11 +55,14 @@ public sealed class AirtableJudgement(AirtableForm form, PepperRing peppers)
             return form.IsOurs(record) ? RecordFinding.Unknown : RecordFinding.Forged;
         if (row.RecordId.Length > 0 && row.RecordId != record.Id)
             return RecordFinding.Copy;
+        var isOurs = form.IsOurs(record);
+        // That a person ended the key counts, whatever else is to be written there.
+        if (!isOurs && key.RevokedAt is null && AirtableForm.SaysRevoked(record))
+            return RecordFinding.Revoked;
         if (row.IsDirty)
             return RecordFinding.Right;
 
         var expected = AirtableForm.FieldsOf(key);
-        var isOurs = form.IsOurs(record);
         var isEqual = AirtableForm.AreEqual(expected, record.Fields);
         var mac = AirtableForm.MacOf(record);
         if (mac == row.Mac && (isOurs || isEqual))
@@ -68,8 +71,6 @@ public sealed class AirtableJudgement(AirtableForm form, PepperRing peppers)
             return RecordFinding.Stale;
         if (key.RevokedAt is not null)
             return RecordFinding.EditedAfterwards;
-        if (AirtableForm.SaysRevoked(record))
-            return RecordFinding.Revoked;
         return row.Finding == EditedReason && key.IsWithheld ? RecordFinding.Right : RecordFinding.Edited;
     }
 

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Mira.Application.Ledger;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Infrastructure.Start;
@@ -52,16 +51,17 @@ public sealed partial class AirtableKeeper(
     }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        // By itself: what it is held for may wait for Airtable longer than it lasts.
+        LoopAsync(Tick, () => lease.HoldAsync(CancellationToken.None), stoppingToken),
         LoopAsync(Tick, KeepAsync, stoppingToken),
         LoopAsync(Tick, Each(options.PollInterval, () => sight.IsLoaded ? watch.PollAsync(stoppingToken) : Task.CompletedTask), stoppingToken),
-        LoopAsync(Tick, Each(options.SweepInterval, () => watch.SweepAsync(int.MaxValue, stoppingToken), () => !sight.IsLoaded), stoppingToken),
+        LoopAsync(Tick, Each(options.SweepInterval, () => SweepAsync(stoppingToken), () => !sight.IsLoaded), stoppingToken),
         LoopAsync(Tick, Each(UseInterval, () => upkeep.ShowUseAsync(stoppingToken)), stoppingToken),
         // With one node there is nobody to serve.
         following.IsShared ? LoopAsync(ServePace, () => lease.IsHeld ? courier.ServeAsync(stoppingToken) : Task.CompletedTask, stoppingToken) : Task.CompletedTask);
 
     private async Task KeepAsync()
     {
-        await lease.HoldAsync(CancellationToken.None);
         await sight.RefreshAsync(CancellationToken.None);
         if (!lease.IsHeld)
             return;
@@ -70,6 +70,12 @@ public sealed partial class AirtableKeeper(
         await upkeep.RepairAsync(CancellationToken.None);
         if (sight.IsEmpty)
             await firstAdmin.MakeAsync(CancellationToken.None);
+    }
+
+    private async Task SweepAsync(CancellationToken stoppingToken)
+    {
+        await watch.SweepAsync(int.MaxValue, stoppingToken);
+        await upkeep.AdoptAsync(stoppingToken);
     }
 
     /// <summary>Does something when so much time has passed since it began last, and sooner where it is urgent.</summary>
@@ -104,7 +110,7 @@ public sealed partial class AirtableKeeper(
         {
             await work();
         }
-        catch (Exception exception) when (exception is AirtableException or StoreUnavailableException or LedgerUnavailableException or OverloadedException)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
             var problem = exception.InnerException is { } cause ? $"{exception.Message} {cause.Message}" : exception.Message;
             if (Interlocked.Exchange(ref _lastProblem, problem) != problem)

@@ -6,7 +6,7 @@ namespace Mira.Infrastructure.Airtable;
 /// The right to call Airtable, which one node at a time has: limits of calls hold for all nodes together only then. Each holder has a fence, larger than all
 /// before; it is part of what the MAC of a row covers, so what a node that was stopped writes late is known for what it is.
 /// </summary>
-public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProvider clock)
+public sealed class AirtableLease
 {
     /// <summary>By the database's clock.</summary>
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(12);
@@ -16,7 +16,16 @@ public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProv
 
     private static readonly TimeSpan RenewedEvery = TimeSpan.FromSeconds(3);
 
+    private readonly AirtableBook _book;
+    private readonly AirtablePace _pace;
+    private readonly TimeProvider _clock;
     private volatile Holding? _held;
+
+    public AirtableLease(AirtableBook book, AirtablePace pace, TimeProvider clock)
+    {
+        (_book, _pace, _clock) = (book, pace, clock);
+        pace.HasRight = () => IsHeld;
+    }
 
     /// <summary>This process, as long as it runs.</summary>
     public string Node { get; } = Guid.NewGuid().ToString("N");
@@ -24,17 +33,17 @@ public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProv
     /// <summary>0 while this node does not have the lease.</summary>
     public long Fence => _held?.Fence ?? 0;
 
-    public bool IsHeld => _held is { } held && held.Age(clock) < Length - Margin;
+    public bool IsHeld => _held is { } held && held.Age(_clock) < Length - Margin;
 
     /// <summary>Takes the lease when nobody has it, or renews it now and then.</summary>
     /// <exception cref="Application.Ledger.LedgerUnavailableException">The database cannot be written.</exception>
     public async Task<bool> HoldAsync(CancellationToken cancellationToken)
     {
-        if (_held is { } held && held.Age(clock) < RenewedEvery)
+        if (_held is { } held && held.Age(_clock) < RenewedEvery)
             return true;
 
-        var (began, time) = (clock.GetTimestamp(), clock.GetUtcNow());
-        var fence = await book.WriteAsync(
+        var (began, time) = (_clock.GetTimestamp(), _clock.GetUtcNow());
+        var fence = await _book.WriteAsync(
             async (database, now) =>
             {
                 var until = now + Length;
@@ -51,7 +60,7 @@ public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProv
             },
             cancellationToken);
         if (fence > 0 && fence != Fence)
-            pace.Restart();
+            _pace.Restart();
         _held = fence > 0 ? new Holding(fence, began, time) : null;
         return fence > 0;
     }
@@ -63,8 +72,8 @@ public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProv
         if (IsHeld)
             return true;
 
-        var (state, now) = await book.ReadStateAsync(cancellationToken);
-        return state.HeldUntil > now || await HoldAsync(cancellationToken);
+        var (state, now) = await _book.ReadStateAsync(cancellationToken);
+        return (state.HeldUntil > now && state.Holder != Node) || await HoldAsync(cancellationToken);
     }
 
     /// <summary>Lets the next node have it soon, once what this one called has left Airtable's second.</summary>
@@ -74,7 +83,7 @@ public sealed class AirtableLease(AirtableBook book, AirtablePace pace, TimeProv
             return;
 
         _held = null;
-        await book.WriteAsync(
+        await _book.WriteAsync(
             async (database, now) =>
             {
                 var soon = now + Margin;

@@ -48,7 +48,7 @@ public sealed partial class AirtableLedger(
         using var pace = new PeriodicTimer(Pace, clock);
         while (true)
         {
-            var isServed = await lease.IsServedAsync(cancellationToken);
+            var refusal = await RefusalAsync(cancellationToken);
             try
             {
                 return await ledger.ChangeAsync(
@@ -57,7 +57,8 @@ public sealed partial class AirtableLedger(
                         var deciding = new AirtableChange((SqlLedgerChange)open);
                         var decided = await change(deciding);
                         var intents = deciding.Close(scope, lease.Node, IntentLife);
-                        return intents.Count == 0 || isServed ? (intents, decided) : throw new StoreUnavailableException("No node has the right to call Airtable now.");
+                        // What changes no key needs nobody who calls Airtable.
+                        return intents.Count == 0 || refusal is null ? (intents, decided) : throw refusal;
                     },
                     cancellationToken);
             }
@@ -68,6 +69,20 @@ public sealed partial class AirtableLedger(
             }
 
             await pace.WaitForNextTickAsync(cancellationToken);
+        }
+    }
+
+    /// <returns>Why no key can be changed now; null when one can.</returns>
+    private async Task<Exception?> RefusalAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await lease.IsServedAsync(cancellationToken) ? null : new StoreUnavailableException("No node has the right to call Airtable now.");
+        }
+        catch (Exception exception) when (exception is StoreUnavailableException or LedgerUnavailableException)
+        {
+            // The ledger's own database is away, and not Airtable.
+            return new LedgerUnavailableException("The ledger cannot be written.", exception.InnerException);
         }
     }
 

@@ -74,6 +74,9 @@ public sealed class AirtablePace : IDisposable
         }
     }
 
+    /// <summary>Who may call at all; null for everybody, where there is one process. Asked when the turn has come, which may be long after it was asked for.</summary>
+    internal Func<bool>? HasRight { get; set; }
+
     /// <summary>Waits for a turn.</summary>
     /// <returns>The place, to be given back when the answer has come or is given up.</returns>
     /// <exception cref="AirtableException">Nothing may go, and a change does not wait so long.</exception>

@@ -30,7 +30,7 @@ public sealed partial class AirtableReview(
     /// <exception cref="LedgerUnavailableException">What was found could not be recorded.</exception>
     public async Task ReviewAsync(IReadOnlyList<AirtableRecord> records, RecordsAsked asked, CancellationToken cancellationToken)
     {
-        var found = records.Select(record => (Record: record, Id: AirtableForm.KeyIdOf(record))).Where(one => one.Id is not null).Select(one => (one.Record, Id: one.Id!.Value)).ToList();
+        var found = await IdentifyAsync(records, cancellationToken);
         if (found.Count == 0)
             return;
 
@@ -59,6 +59,25 @@ public sealed partial class AirtableReview(
 
         if (changes.Count > 0)
             await ApplyAsync(changes, asked);
+    }
+
+    /// <summary>Whose each is: a record that was settled is its key's, whatever is written in it. What is neither is nobody's business.</summary>
+    private async Task<List<(AirtableRecord Record, KeyId Id)>> IdentifyAsync(IReadOnlyList<AirtableRecord> records, CancellationToken cancellationToken)
+    {
+        string[] recordIds = [.. records.Select(record => record.Id)];
+        var settled = await book.ReadAsync(
+            database => database.AirtableRows.Where(row => recordIds.Contains(row.RecordId)).ToDictionaryAsync(row => row.RecordId, row => row.KeyId, cancellationToken),
+            cancellationToken);
+        var found = new List<(AirtableRecord, KeyId)>();
+        foreach (var record in records)
+        {
+            if (settled.TryGetValue(record.Id, out var owner))
+                found.Add((record, owner));
+            else if (AirtableForm.KeyIdOf(record) is { } named)
+                found.Add((record, named));
+        }
+
+        return found;
     }
 
     private void Tell(AirtableRecord record, KeyId? subject, string reason)

@@ -11,6 +11,7 @@ internal static class AirtableTables
         model.Entity<AirtableRow>(rows =>
         {
             rows.ToTable("airtable_rows").HasKey(row => row.KeyId);
+            rows.HasIndex(row => row.RecordId);
             rows.HasIndex(row => row.Finding);
             rows.HasIndex(row => row.IsDirty);
         });

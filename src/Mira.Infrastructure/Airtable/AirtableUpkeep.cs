@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -14,6 +15,9 @@ public sealed partial class AirtableUpkeep(
     AirtableBook book, AirtableLease lease, AirtableWriter writer, AirtableClient client, AirtableForm form, LedgerFollowerOptions following,
     IServiceScopeFactory scopes, ILogger<AirtableUpkeep> log)
 {
+    /// <summary>Airtable refuses to take the record; tried again after each sweep.</summary>
+    private const string UnwritableFinding = "row_unwritable";
+
     /// <summary>Records written in one go; the rest comes with the next.</summary>
     private const int MostRepairs = 50;
 
@@ -44,12 +48,29 @@ public sealed partial class AirtableUpkeep(
     {
         var broken = await book.ReadAsync(
             database => (from row in database.AirtableRows.AsNoTracking()
-                         where row.IsDirty && !database.AirtableIntents.Any(intent => intent.KeyId == row.KeyId)
+                         where row.IsDirty && row.Finding != UnwritableFinding && !database.AirtableIntents.Any(intent => intent.KeyId == row.KeyId)
                          join key in database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)) on row.KeyId equals key.Id
                          select new { row, key }).Take(MostRepairs).ToListAsync(cancellationToken),
             cancellationToken);
         await Task.WhenAll(broken.Select(one => RepairAsync(one.row, one.key)));
     }
+
+    /// <summary>Gives a record to each key that has none, as when the store was another one before; and another attempt to what was refused.</summary>
+    /// <exception cref="LedgerUnavailableException">The database cannot be written.</exception>
+    public Task<bool> AdoptAsync(CancellationToken cancellationToken) => book.WriteAsync(
+        async (database, _) =>
+        {
+            await database.AirtableRows.Where(row => row.Finding == UnwritableFinding)
+                .ExecuteUpdateAsync(set => set.SetProperty(row => row.Finding, (string?)null), cancellationToken);
+            var homeless = await database.Keys
+                .Where(key => !database.AirtableRows.Any(row => row.KeyId == key.Id) && !database.AirtableIntents.Any(intent => intent.KeyId == key.Id))
+                .Select(key => key.Id).ToListAsync(cancellationToken);
+            database.AirtableRows.AddRange(homeless.Select(id => new AirtableRow { KeyId = id, RecordId = "", Mac = "", IsDirty = true }));
+            if (homeless.Count > 0)
+                LogAdopted(homeless.Count);
+            return true;
+        },
+        cancellationToken);
 
     /// <summary>Shows in the records when keys were last used, where that has changed.</summary>
     /// <exception cref="AirtableException">Airtable does not answer.</exception>
@@ -74,7 +95,25 @@ public sealed partial class AirtableUpkeep(
 
     private async Task RepairAsync(AirtableRow row, ApiKey key)
     {
-        var written = await writer.RepairAsync(key, row.RecordId.Length > 0 ? row.RecordId : null);
+        WrittenRow written;
+        try
+        {
+            written = await writer.RepairAsync(key, row.RecordId.Length > 0 ? row.RecordId : null);
+        }
+        catch (AirtableException exception) when (exception.IsRevokedByHand)
+        {
+            return;
+        }
+        catch (AirtableException exception) when (exception is { Fate: AirtableFate.NotSent, Status: not null and not HttpStatusCode.TooManyRequests, IsPassing: false })
+        {
+            LogUnwritable(row.KeyId, exception.Message);
+            await book.WriteAsync(
+                (database, _) => database.AirtableRows.Where(known => known.KeyId == row.KeyId && known.Finding == null)
+                    .ExecuteUpdateAsync(set => set.SetProperty(known => known.Finding, UnwritableFinding), CancellationToken.None),
+                CancellationToken.None);
+            return;
+        }
+
         // Only if no change has come in between, whose own is the newer.
         await book.WriteAsync(
             (database, _) => database.AirtableRows.Where(known => known.KeyId == row.KeyId && known.Mac == row.Mac && known.IsDirty)
@@ -140,6 +179,12 @@ public sealed partial class AirtableUpkeep(
 
         return held;
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Count} keys have no record in Airtable yet and get one")]
+    private partial void LogAdopted(int count);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The record of {KeyId} is refused. {Problem}")]
+    private partial void LogUnwritable(KeyId keyId, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A change of {KeyId} whose fate was not known is {Outcome}")]
     private partial void LogSettled(KeyId keyId, string outcome);

@@ -84,8 +84,11 @@ public sealed partial class AirtableWatch(
             await RecordVanishedAsync(vanished);
         await NoteAsync(
             set => set
-                .SetProperty(known => known.SweptAt, now).SetProperty(known => known.PolledAt, now)
-                .SetProperty(known => known.SeenUntil, servedAt).SetProperty(known => known.Vanished, vanished),
+                .SetProperty(known => known.SweptAt, now)
+                // Polls have gone on meanwhile.
+                .SetProperty(known => known.PolledAt, known => known.PolledAt == null || known.PolledAt < now ? now : known.PolledAt)
+                .SetProperty(known => known.SeenUntil, known => known.SeenUntil == null || known.SeenUntil < servedAt ? servedAt : known.SeenUntil)
+                .SetProperty(known => known.Vanished, vanished),
             cancellationToken);
         return true;
     }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Primitives;
+using Mira.Domain.Keys;
 
 namespace Mira.Web.Hosting;
 
@@ -52,5 +53,9 @@ public sealed class CorrelationMiddleware(RequestDelegate next)
 
     // Anything else could break a log line, or be somebody's secret.
     private static string? Given(HttpRequest request) =>
-        request.Headers[Header] is [{ Length: > 0 and <= MaximumLength } id] && !id.AsSpan().ContainsAnyExcept(Allowed) ? id : null;
+        request.Headers[Header] is [{ Length: > 0 and <= MaximumLength } id] && !id.AsSpan().ContainsAnyExcept(Allowed) && !HoldsSecret(id) ? id : null;
+
+    // A token that was cut to fit still has most of its secret.
+    private static bool HoldsSecret(string id) =>
+        id.IndexOf(KeyId.Prefix, StringComparison.Ordinal) is >= 0 and var start && id.Length - start > KeyId.Length;
 }

@@ -24,7 +24,7 @@ public sealed record ProblemKind(int Status, string Code, string Title)
     public static readonly ProblemKind NotFound = new(404, "not_found", "There is nothing at this address.");
     public static readonly ProblemKind KeyNotFound = new(404, "key_not_found", "There is no such key.");
     public static readonly ProblemKind MethodNotAllowed = new(405, "method_not_allowed", "This address does not take this method.");
-    public static readonly ProblemKind NotAcceptable = new(406, "not_acceptable", "The answer is JSON, which the request does not accept.");
+    public static readonly ProblemKind NotAcceptable = new(406, "not_acceptable", "The request accepts none of the forms the answer can have.");
     public static readonly ProblemKind RequestTimeout = new(408, "request_timeout", "The request came too slowly.");
     public static readonly ProblemKind KeyNotActive = new(409, "key_not_active", "The key is not active.");
     public static readonly ProblemKind TooManyLiveSecrets = new(409, "too_many_live_secrets", "The key has too many secrets that work.");

@@ -1,6 +1,8 @@
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Ledger;
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
+using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Tests.Sql;
 using Mira.TestServers.Airtable;
 
@@ -50,6 +52,18 @@ public sealed class AirtableManyNodesTests
         Assert.That(held.Count(isHeld => isHeld), Is.EqualTo(1));
         foreach (var node in nodes)
             node.Dispose();
+    }
+
+    [Test]
+    public async Task A_node_without_the_lease_calls_nothing_however_long_the_call_waited_for_its_turn()
+    {
+        var calls = _holder.Server.Calls.Count;
+
+        Assert.That(
+            () => _other.Airtable!.Get<AirtableClient>().ListAsync(null, null, null, CancellationToken.None),
+            Throws.TypeOf<AirtableException>().With.Property(nameof(AirtableException.Fate)).EqualTo(AirtableFate.NotSent));
+
+        Assert.That(_holder.Server.Calls, Has.Count.EqualTo(calls));
     }
 
     [Test]
@@ -135,6 +149,29 @@ public sealed class AirtableManyNodesTests
 
         Assert.That((string?)_holder.RowOf(held)["name"], Is.EqualTo("newer"));
         Assert.That((await _other.ReadAsync(held.Id))!.Name, Is.EqualTo("newer"));
+    }
+
+    [Test]
+    public async Task Without_the_ledgers_own_database_nobody_is_told_that_Airtable_is_away()
+    {
+        _other.Watch.Fails = sql => sql.Contains("airtable_state", StringComparison.Ordinal);
+
+        await _other.Airtable!.Ledger.ChangeAsync(
+            change =>
+            {
+                change.Record(new KeyEvent(EventType.SystemStarted, null, []));
+                return Task.FromResult(true);
+            },
+            CancellationToken.None);
+        Assert.That(
+            () => _other.Airtable.Ledger.ChangeAsync(
+                change =>
+                {
+                    change.Add(new HeldKey().Key);
+                    return Task.FromResult(true);
+                },
+                CancellationToken.None),
+            Throws.TypeOf<LedgerUnavailableException>());
     }
 
     private Task ServeAsync() => Task.Run(async () =>

@@ -33,32 +33,6 @@ public sealed class AirtableReviewTests
         Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.Valid));
     }
 
-    [Test]
-    public async Task Setting_the_status_to_revoked_counts()
-    {
-        _governed.Edit(_held, "status", "revoked");
-
-        await _governed.PollAsync();
-
-        Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.KeyRevoked));
-        var revoked = (await _governed.EventsAsync(EventType.KeyRevoked)).Single();
-        Assert.That(revoked.Subject, Is.EqualTo(_held.Id.Value));
-        Assert.That(revoked.Body, Does.Contain("\"name\":\"system\""));
-        await _governed.RepairAsync();
-        Assert.That(await _governed.IsInStepAsync(_held), "the record says when");
-    }
-
-    [Test]
-    public async Task So_does_that_of_the_last_admin()
-    {
-        var admin = await _governed.AddAsync(Role.Admin);
-        _governed.Edit(admin, "status", "revoked");
-
-        await _governed.PollAsync();
-
-        Assert.That(await _governed.AskAsync(admin), Is.EqualTo(VerdictCode.KeyRevoked));
-    }
-
     [TestCase("role", "admin")]
     [TestCase("name", "mine")]
     [TestCase("status", "disabled")]
@@ -66,6 +40,9 @@ public sealed class AirtableReviewTests
     [TestCase("allowed_ips", "0.0.0.0/0")]
     [TestCase("expires_at", "2036-01-01T00:00:00.000Z")]
     [TestCase("key_hash", "{}")]
+    [TestCase("key_id", "")]
+    [TestCase("key_id", "other")]
+    [TestCase("key_id", "mira_key_000000000001")]
     [TestCase("mac", "")]
     [TestCase("mac", null)]
     public async Task Any_other_change_stops_the_key_and_is_a_violation(string field, string? value)
@@ -79,6 +56,50 @@ public sealed class AirtableReviewTests
         Assert.That((violation.Subject, violation.Body.Contains("\"reason\":\"row_edited\"", StringComparison.Ordinal)), Is.EqualTo((_held.Id.Value, true)));
         if (field is not "mac")
             Assert.That(violation.Body, Does.Contain($"\"{field}\":"));
+    }
+
+    [TestCase("rate_limit")]
+    [TestCase("version")]
+    public async Task A_number_out_of_all_reach_is_a_change_like_any_other(string field)
+    {
+        var other = await _governed.AddAsync();
+        _governed.Edit(_held, field, JsonNode.Parse("100000000000000000000"));
+        _governed.Edit(other, "status", "revoked");
+
+        await _governed.PollAsync();
+
+        Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.KeyDisabled));
+        Assert.That(await _governed.AskAsync(other), Is.EqualTo(VerdictCode.KeyRevoked), "nothing stands still for it");
+    }
+
+    [Test]
+    public async Task A_record_that_bears_another_keys_id_is_still_the_key_it_was_settled_for()
+    {
+        var other = await _governed.AddAsync();
+        _governed.Edit(_held, "key_id", other.Id.Value);
+
+        await _governed.PollAsync();
+
+        Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.KeyDisabled));
+        Assert.That(await _governed.AskAsync(other), Is.EqualTo(VerdictCode.Valid));
+    }
+
+    [Test]
+    public async Task A_record_that_is_refused_shows_until_it_is_taken()
+    {
+        await _governed.MarkDirtyAsync();
+        _governed.Table.RemoveField("owner");
+        await _governed.RepairAsync();
+        await _governed.Node.Sight.RefreshAsync(CancellationToken.None);
+        Assert.That(_governed.Node.Sight.Health.Findings, Is.EqualTo(1));
+
+        _governed.Table.AddField("owner", "singleLineText");
+        await _governed.Node.Upkeep.AdoptAsync(CancellationToken.None);
+        await _governed.RepairAsync();
+        await _governed.Node.Sight.RefreshAsync(CancellationToken.None);
+
+        Assert.That(_governed.Node.Sight.Health.Findings, Is.Zero);
+        Assert.That(await _governed.IsInStepAsync(_held));
     }
 
     [Test]
@@ -130,18 +151,6 @@ public sealed class AirtableReviewTests
 
         Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.Valid));
         Assert.That((await _governed.EventsAsync(EventType.IntegrityViolation))[^1].Body, Does.Contain("row_restored"));
-    }
-
-    [Test]
-    public async Task A_withheld_key_can_be_revoked_by_hand()
-    {
-        _governed.Edit(_held, "role", "admin");
-        await _governed.PollAsync();
-        _governed.Edit(_held, "status", "revoked");
-
-        await _governed.PollAsync();
-
-        Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.KeyRevoked));
     }
 
     [Test]
@@ -220,54 +229,5 @@ public sealed class AirtableReviewTests
         await _governed.PollAsync();
 
         Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.Valid));
-    }
-
-    [Test]
-    public async Task An_empty_database_beside_a_filled_table_takes_the_keys_in()
-    {
-        await _governed.RotateAsync(_held, out var token);
-        var revoked = await _governed.AddAsync();
-        await _governed.RevokeAsync(revoked);
-        var edited = await _governed.AddAsync();
-        _governed.Edit(edited, "role", "admin");
-        _governed.Table.Duplicate(_governed.RecordIdOf(revoked));
-        await using var anew = await _governed.StartAnewAsync();
-
-        await anew.SweepAsync();
-
-        Assert.That(await anew.AskAsync(_held), Is.EqualTo(VerdictCode.Valid));
-        Assert.That(await anew.AskAsync(token), Is.EqualTo(VerdictCode.Valid));
-        Assert.That(await anew.AskAsync(revoked), Is.EqualTo(VerdictCode.KeyRevoked));
-        Assert.That(await anew.AskAsync(edited), Is.EqualTo(VerdictCode.InvalidKey), "nobody can vouch for it");
-        await anew.RenameAsync(_held, "renamed");
-        Assert.That(await anew.IsInStepAsync(_held));
-    }
-
-    [Test]
-    public async Task Keys_taken_in_are_listed_by_when_they_were_made()
-    {
-        var names = new List<string>();
-        for (var number = 0; number < 5; number++)
-        {
-            names.Insert(0, $"key {number}");
-            await _governed.Store.AddAsync(new HeldKey(new KeyTerms { Name = names[0], Role = Role.Viewer, LifetimeDays = 90 }, HeldKey.Start.AddMinutes(number + 1)));
-        }
-
-        await using var anew = await _governed.StartAnewAsync();
-        await anew.SweepAsync();
-
-        var found = await anew.Store.Keys.FindAsync(new Sql.KeyFilters().All, CancellationToken.None);
-        Assert.That(found.Select(row => row.Key.Name), Is.EqualTo(names.Append("billing")));
-    }
-
-    [Test]
-    public async Task A_digest_renewed_under_another_pepper_comes_to_the_record_with_a_sweep()
-    {
-        await _governed.Store.AskAsync("UPDATE secrets SET digest = zeroblob(32) RETURNING version");
-
-        await _governed.SweepAsync();
-        await _governed.RepairAsync();
-
-        Assert.That(await _governed.IsInStepAsync(_held));
     }
 }

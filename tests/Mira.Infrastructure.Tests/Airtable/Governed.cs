@@ -126,6 +126,9 @@ internal sealed class Governed : IAsyncDisposable
         return Node.Get<AirtableForm>().IsOurs(new AirtableRecord(record.Id, record.Fields)) && AirtableForm.AreEqual(AirtableForm.FieldsOf(key), record.Fields);
     }
 
+    /// <summary>Lets the keeper believe that the records are to be written again.</summary>
+    public Task<long> MarkDirtyAsync() => Store.AskAsync("UPDATE airtable_rows SET is_dirty = 1 RETURNING 1");
+
     public async Task<int> CountIntentsAsync()
     {
         await using var database = Store.CreateDbContext();

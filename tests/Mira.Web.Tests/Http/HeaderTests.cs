@@ -29,6 +29,7 @@ internal sealed class HeaderTests : SharedHostTests
 
     [TestCase("a")]
     [TestCase("0123456789-ABC_def.xyz")]
+    [TestCase("mira_key_000000000000")]
     [TestCase("0123456789012345678901234567890123456789012345678901234567890123")]
     public async Task A_good_correlation_id_comes_back(string id)
     {
@@ -42,6 +43,7 @@ internal sealed class HeaderTests : SharedHostTests
     [TestCase("<script>")]
     [TestCase("{\"a\":1}")]
     [TestCase("01234567890123456789012345678901234567890123456789012345678901234")]
+    [TestCase("mira_key_000000000000_0123456789012345678901234567890123456789")]
     public async Task Any_other_is_replaced(string id)
     {
         var answer = await SendAsync("GET", "/api/auth/validate", null, null, (Header, id));

@@ -342,6 +342,8 @@ namespace Mira.Infrastructure.Sql
 
                     b.HasIndex("IsDirty");
 
+                    b.HasIndex("RecordId");
+
                     b.ToTable("airtable_rows", (string)null);
                 });
 

@@ -98,6 +98,11 @@ namespace Mira.Infrastructure.Sql
                 name: "IX_airtable_rows_is_dirty",
                 table: "airtable_rows",
                 column: "is_dirty");
+
+            migrationBuilder.CreateIndex(
+                name: "IX_airtable_rows_record_id",
+                table: "airtable_rows",
+                column: "record_id");
         }
 
         /// <inheritdoc />
