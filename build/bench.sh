@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints what a call costs beside a bare MVC action: the service under load, in interleaved rounds on this machine.
-# usage: build/bench.sh [rounds, default 5] [seconds of each, default 4] [letters of what to measure, default all]
+# usage: build/bench.sh [rounds, default 5] [seconds of each, default 12] [letters of what to measure, default all]
 set -eu
 cd "$(dirname "$0")/.."
 type wrk >/dev/null || apt-get install --yes --no-install-recommends wrk >/dev/null || { echo "missing: wrk" >&2; exit 1; }

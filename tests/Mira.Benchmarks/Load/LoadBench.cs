@@ -22,6 +22,8 @@ internal sealed class LoadBench : IAsyncDisposable
 
     /// <summary>Not counted, before each round, so that it finds its server as one in use: with leases of tokens, and nothing left to do for another.</summary>
     private const int LeadSeconds = 2;
+
+    private const int PairSeconds = 2;
     private const string NoLimit = "10000000";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("mira-load-").FullName;
@@ -32,12 +34,15 @@ internal sealed class LoadBench : IAsyncDisposable
 
     private LoadBench(PostgresServer postgres, RedisServer redis) => (_postgres, _redis) = (postgres, redis);
 
-    /// <param name="arguments">The built Mira.Web.dll, then how many rounds and how many seconds each takes, then letters of contestants (default: all).</param>
+    /// <param name="arguments">
+    /// The built Mira.Web.dll, then how many rounds and how many seconds each takes (longer than the 10 s a lease of tokens may live, or rounds have no part in
+    /// fetching them), then letters of contestants (default: all).
+    /// </param>
     public static async Task RunAsync(string[] arguments)
     {
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         var rounds = arguments.Length > 1 ? int.Parse(arguments[1], CultureInfo.InvariantCulture) : 5;
-        var seconds = arguments.Length > 2 ? int.Parse(arguments[2], CultureInfo.InvariantCulture) : 4;
+        var seconds = arguments.Length > 2 ? int.Parse(arguments[2], CultureInfo.InvariantCulture) : 12;
         await using var postgres = await PostgresServer.StartNewAsync();
         await using var redis = await RedisServer.StartAsync();
         await using var bench = new LoadBench(postgres, redis);
@@ -174,7 +179,7 @@ internal sealed class LoadBench : IAsyncDisposable
         for (var round = 0; round < rounds; round++)
         {
             foreach (var contestant in _contestants)
-                contestant.Pairs.Add(await Wrk.RunAsync(contestant, _folder, 2, Math.Max(1, seconds / 2)));
+                contestant.Pairs.Add(await Wrk.RunAsync(contestant, _folder, 2, PairSeconds));
         }
 
         Print(_contestants, rounds, seconds);
@@ -184,7 +189,7 @@ internal sealed class LoadBench : IAsyncDisposable
     // Each round's own ratio, so that what disturbs the machine disturbs both.
     private static void PrintCostOfMetrics(List<Contestant> contestants)
     {
-        if (contestants.Find(one => one.Name[0] == 'b') is not { } measured || contestants.Find(one => one.Name[0] == 'h') is not { } unmeasured)
+        if (contestants.Find(one => one.Name[0] == 'b') is not { } measured || contestants.Find(one => one.Name[0] == 'j') is not { } unmeasured)
             return;
 
         var ratios = measured.Results.Zip(unmeasured.Results, (with, without) => with.Processor / without.Processor).Order().ToList();
