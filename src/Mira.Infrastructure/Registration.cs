@@ -41,6 +41,7 @@ public static class Registration
         // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed, and the last checkpoint comes after that.
         services.AddHostedService<CheckpointPublisher>();
         services.AddHostedService(provider => provider.GetRequiredService<CheckpointAnchor>());
+        services.AddSingleton<AuditOpening>();
         services.AddSingleton<NodeStart>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeStart>());
         if (store.Airtable is not null)

@@ -1,3 +1,4 @@
+using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Application.Ledger;
@@ -22,6 +23,16 @@ public static class LedgerEpoch
         entry.Seq == 1 || (entry is { Type: EventType.IntegrityViolation, Subject: null } && entry.Body.Contains(Mark, StringComparison.Ordinal))
             ? NameOf(entry.Hash)
             : null;
+
+    /// <summary>Records that the ledger is another one.</summary>
+    /// <exception cref="LedgerUnavailableException">It cannot be written.</exception>
+    public static Task BeginAsync(ILedger ledger, string finding, CancellationToken cancellationToken) => ledger.ChangeAsync(
+        change =>
+        {
+            change.Record(new KeyEvent(EventType.IntegrityViolation, Reason, [FieldChange.Of("finding", null, finding)]));
+            return Task.FromResult(true);
+        },
+        cancellationToken);
 
     public static string NameOf(string hash) => hash[..NameLength];
 }

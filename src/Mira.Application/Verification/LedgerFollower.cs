@@ -35,6 +35,12 @@ public sealed class LedgerFollower(
     ILedgerReader ledger, RecentChanges changes, KeyDirectory directory, LedgerFollowerOptions options, TimeProvider clock,
     IKeySource? source = null, LedgerTally? tally = null) : IDisposable
 {
+    /// <summary>What is found of a ledger that does not reach as far as it did.</summary>
+    public const string IsBehind = "ledger_behind";
+
+    /// <summary>What is found of a ledger that holds another event in a place that was seen.</summary>
+    public const string IsOther = "hash_differs";
+
     private const int PageSize = 1_000;
 
     /// <summary>Before any entry is trusted, the ledger was seen at most this long ago, or it was tried.</summary>
@@ -174,6 +180,13 @@ public sealed class LedgerFollower(
     /// <summary>Says that the ledger itself does not hold together.</summary>
     public void ReportBroken() => IsBroken = true;
 
+    /// <summary>Says that the ledger is not the one that was there before; what of it was remembered anywhere is believed no more.</summary>
+    public void ReportReplaced(string finding)
+    {
+        lock (_lock)
+            Break(finding, _seen.Seq);
+    }
+
     /// <summary>Says that the violation is in the ledger now.</summary>
     public void MarkRecorded(string violation) => Interlocked.CompareExchange(ref _violation, null, violation);
 
@@ -249,7 +262,7 @@ public sealed class LedgerFollower(
             lock (_lock)
             {
                 _seen = head;
-                Break(head.Seq < seen.Seq ? "ledger_behind" : "hash_differs", head.Seq);
+                Break(head.Seq < seen.Seq ? IsBehind : IsOther, head.Seq);
             }
 
             return 0;

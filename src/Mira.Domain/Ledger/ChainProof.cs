@@ -4,7 +4,8 @@ namespace Mira.Domain.Ledger;
 
 /// <summary>
 /// Checks a ledger from its first event to its last with nothing but public keys: each event is whole and follows the one before, each signed
-/// statement is true, and the end is signed. What lies outside the ledger (anchors) is held against it on the way.
+/// statement is true, and the end is signed. What lies outside the ledger (anchors) is held against it on the way. A ledger that tells of an end
+/// which was not the service's own is not whole, whoever signed what follows.
 /// </summary>
 /// <param name="keys">
 /// Those that are believed. An earlier one is learned from the event that tells of its successor, and believed about checkpoints before that event
@@ -17,6 +18,9 @@ public sealed class ChainProof(IReadOnlyList<AuditPublicKey> keys, IEnumerable<C
     private readonly Queue<Checkpoint> _anchors = new(anchors?.OrderBy(anchor => anchor.Seq) ?? Enumerable.Empty<Checkpoint>());
     private Checkpoint? _start;
     private long _checkpointed = -1;
+
+    // A statement of that time is about this event: one of a key that is believed, or the end will say that it is not.
+    private long _vouched;
 
     /// <summary>The event checked last.</summary>
     public LedgerPosition Last { get; private set; } = LedgerPosition.Start;
@@ -40,6 +44,8 @@ public sealed class ChainProof(IReadOnlyList<AuditPublicKey> keys, IEnumerable<C
             return new Flaw(start.Seq + 1, "what it begins behind is not signed by a key that is known");
 
         (_start, IsPart, Last, _checkpointed) = (start, !isCut, start.Position, start.Seq);
+        // What begins a stretch is signed when it is exported, so it vouches for nothing. A cut is made of a ledger that holds.
+        _vouched = isCut ? start.Seq : 0;
         while (_anchors.TryPeek(out var anchor) && anchor.Seq <= start.Seq)
         {
             if (anchor.Seq == start.Seq && anchor.Hash != start.Hash)
@@ -56,7 +62,7 @@ public sealed class ChainProof(IReadOnlyList<AuditPublicKey> keys, IEnumerable<C
         if (!entry.Follows(Last))
             return NotNext(entry.Seq);
 
-        return Take(entry.Position, entry.Type == EventType.SystemStarted ? Encoding.UTF8.GetBytes(entry.Body) : default);
+        return Take(entry.Position, entry.Type is EventType.SystemStarted or EventType.IntegrityViolation ? Encoding.UTF8.GetBytes(entry.Body) : default);
     }
 
     /// <summary>Takes the next event as it was hashed.</summary>
@@ -70,7 +76,7 @@ public sealed class ChainProof(IReadOnlyList<AuditPublicKey> keys, IEnumerable<C
         if (!LedgerEvent.IsHashOf(body, hash))
             return new Flaw(place.Seq, "is not what was hashed");
 
-        return Take(new LedgerPosition(place.Seq, hash), place.IsStart ? body : default);
+        return Take(new LedgerPosition(place.Seq, hash), place.MayTellOfChain ? body : default);
     }
 
     /// <summary>Takes a checkpoint that stands behind the event it is about.</summary>
@@ -79,7 +85,7 @@ public sealed class ChainProof(IReadOnlyList<AuditPublicKey> keys, IEnumerable<C
         if (checkpoint.Position != Last || checkpoint.Seq <= _checkpointed)
             return new Flaw(checkpoint.Seq, "the checkpoint is not about the event before it");
 
-        _checkpointed = checkpoint.Seq;
+        (_checkpointed, _vouched) = (checkpoint.Seq, checkpoint.Seq);
         if (IsBelieved(checkpoint))
             Proof = checkpoint;
         else
@@ -104,20 +110,25 @@ public sealed class ChainProof(IReadOnlyList<AuditPublicKey> keys, IEnumerable<C
             : null;
     }
 
-    private Flaw? Take(LedgerPosition position, ReadOnlySpan<byte> start)
+    /// <param name="telling">Its canonical JSON, when it may tell something of the chain itself.</param>
+    private Flaw? Take(LedgerPosition position, ReadOnlySpan<byte> telling)
     {
         First ??= position.Seq;
+        if (!telling.IsEmpty && _vouched < position.Seq - 1 && ForgedEnd.IsToldBy(telling))
+            return new Flaw(Math.Max(First.Value, _vouched + 1), $"is the first of those that were not signed by the service: event {position.Seq} tells of it");
+
         Last = position;
         while (_anchors.TryPeek(out var anchor) && anchor.Seq <= position.Seq)
         {
             if (anchor.Hash != position.Hash)
                 return new Flaw(position.Seq, "an anchor knows another event in this place");
             _anchors.Dequeue();
+            _vouched = anchor.Seq;
             if (!IsBelieved(anchor))
                 _unproved.Add(anchor);
         }
 
-        if (start.IsEmpty || KeyHandover.EarlierKey(start) is not { } earlier)
+        if (telling.IsEmpty || KeyHandover.EarlierKey(telling) is not { } earlier)
             return null;
 
         // All that is not proved yet was signed before, by this one and no other.

@@ -16,6 +16,28 @@ internal static class EventBody
     /// <summary>Reads its place in the ledger.</summary>
     public static bool TryRead(ReadOnlySpan<byte> body, out EventPlace place) => TryScan(body, null, out place);
 
+    /// <summary>The text at the end of this path of names; null when there is none, or something else.</summary>
+    public static string? FindText(ReadOnlySpan<byte> body, params ReadOnlySpan<string> path)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(body);
+            using var document = JsonDocument.ParseValue(ref reader);
+            var found = document.RootElement;
+            foreach (var name in path)
+            {
+                if (found.ValueKind != JsonValueKind.Object || !found.TryGetProperty(name, out found))
+                    return null;
+            }
+
+            return found.ValueKind == JsonValueKind.String ? found.GetString() : null;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
     private static bool TryScan(ReadOnlySpan<byte> body, LedgerEvent? expected, out EventPlace place)
     {
         place = default;
@@ -101,7 +123,8 @@ internal static class EventBody
             found |= Fields.Type;
             if (!reader.Read() || !Says(ref reader, expected, expected?.Type))
                 return false;
-            place.IsStart = reader.TokenType == JsonTokenType.String && reader.ValueTextEquals(EventType.SystemStarted);
+            place.MayTellOfChain = reader.TokenType == JsonTokenType.String
+                                   && (reader.ValueTextEquals(EventType.SystemStarted) || reader.ValueTextEquals(EventType.IntegrityViolation));
             return true;
         }
 
@@ -161,6 +184,6 @@ internal struct EventPlace
     public long Seq;
     public string? PreviousHash;
 
-    /// <summary>Is it of the type that may tell of a new audit key?</summary>
-    public bool IsStart;
+    /// <summary>Is it of a type that may tell of a new audit key, or of an end that nobody signed?</summary>
+    public bool MayTellOfChain;
 }

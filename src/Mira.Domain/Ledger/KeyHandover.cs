@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Mira.Domain.Keys;
 
 namespace Mira.Domain.Ledger;
@@ -22,13 +20,10 @@ public static class KeyHandover
     };
 
     /// <summary>The key that signed before; null when the event tells of none.</summary>
-    internal static AuditPublicKey? EarlierKey(ReadOnlySpan<byte> body)
-    {
-        if (body.IndexOf("\"audit_key_changed\""u8) < 0)
-            return null;
-
-        var reader = new Utf8JsonReader(body);
-        var json = JsonNode.Parse(ref reader) as JsonObject;
-        return (string?)json?["reason"] == Reason && (string?)json["changes"]?[Field]?["from"] is { } text ? AuditPublicKey.FromText(text) : null;
-    }
+    internal static AuditPublicKey? EarlierKey(ReadOnlySpan<byte> body) =>
+        body.IndexOf("\"audit_key_changed\""u8) >= 0
+        && EventBody.FindText(body, "type") == EventType.SystemStarted && EventBody.FindText(body, "reason") == Reason
+        && EventBody.FindText(body, "changes", Field, "from") is { } text
+            ? AuditPublicKey.FromText(text)
+            : null;
 }

@@ -5,7 +5,7 @@ namespace Mira.Infrastructure.Files;
 
 /// <summary>
 /// Where the key comes from that signs the ledger: settings, or with the embedded store a file in the data folder that is made at the first start.
-/// A key that signed there before is still believed about what it signed.
+/// Only who chooses the key says which earlier ones are believed: the PEM in the settings, or the folder that holds the key itself.
 /// </summary>
 public static class AuditKeys
 {
@@ -15,11 +15,11 @@ public static class AuditKeys
     /// <exception cref="SettingException">A key is not usable, or cannot be kept.</exception>
     public static AuditKey Load(SettingReader settings, DataFolder folder)
     {
-        var given = Given(settings);
-        var own = File.Exists(folder.AuditKey) ? Parse(Setting, ReadFile(Setting, folder.AuditKey), $"the file {folder.AuditKey}") : null;
-        var published = File.Exists(folder.AuditPublicKey) && AuditPublicKey.TryParse(ReadFile(Setting, folder.AuditPublicKey), out var keys, out _) ? keys : [];
-        var key = given ?? own ?? Make(folder);
-        return key.After(own is null ? published : [own.Public, .. published]);
+        if (Given(settings) is { } given)
+            return given;
+
+        var key = ReadOwn(folder) ?? Make(folder);
+        return key.After(FindInFolder(folder).Published);
     }
 
     /// <summary>For a store that several nodes share: there is no folder of one's own where a key could be made.</summary>
@@ -49,6 +49,16 @@ public static class AuditKeys
     /// <exception cref="SettingException">The file holds no public key on P-256.</exception>
     public static IReadOnlyList<AuditPublicKey> ParsePublic(string setting, string path) =>
         AuditPublicKey.TryParse(ReadFile(setting, path), out var keys, out var problem) ? keys : throw new SettingException(setting, $"the file {problem}");
+
+    /// <summary>The public parts of keys in the folder: the published one, and that of the key made there.</summary>
+    public static (IReadOnlyList<AuditPublicKey> Published, IReadOnlyList<AuditPublicKey> All) FindInFolder(DataFolder folder)
+    {
+        var published = File.Exists(folder.AuditPublicKey) && AuditPublicKey.TryParse(ReadFile(Setting, folder.AuditPublicKey), out var keys, out _) ? keys : [];
+        return (published, ReadOwn(folder) is { } own ? [own.Public, .. published] : published);
+    }
+
+    private static AuditKey? ReadOwn(DataFolder folder) =>
+        File.Exists(folder.AuditKey) ? Parse(Setting, ReadFile(Setting, folder.AuditKey), $"the file {folder.AuditKey}") : null;
 
     private static AuditKey? Given(SettingReader settings)
     {

@@ -7,7 +7,7 @@ namespace Mira.Infrastructure.Ledger;
 /// <param name="Address">An HTTPS address they are posted to.</param>
 public sealed record AnchorOptions(string? File, Uri? Address)
 {
-    private const string Setting = "MIRA_AUDIT_ANCHOR";
+    public const string Setting = "MIRA_AUDIT_ANCHOR";
 
     public bool IsGiven => File is not null || Address is not null;
 
@@ -23,7 +23,7 @@ public sealed record AnchorOptions(string? File, Uri? Address)
         try
         {
             var file = Path.GetFullPath(text);
-            CheckpointAnchor.OpenFile(file).Dispose();
+            AnchorFile.Open(file).Dispose();
             return new AnchorOptions(file, null);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)

@@ -57,14 +57,6 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         base.Dispose();
     }
 
-    internal static FileStream OpenFile(string path) => new(path, new FileStreamOptions
-    {
-        Mode = FileMode.OpenOrCreate,
-        Access = FileAccess.ReadWrite,
-        Share = FileShare.Read,
-        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-    });
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         if (!options.IsGiven)
@@ -85,7 +77,7 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         {
             while (Peek() is { } next)
             {
-                await (options.File is { } file ? AppendAsync(file, next, cancellationToken) : PostAsync(next, cancellationToken));
+                await (options.File is { } file ? AnchorFile.AppendAsync(file, next, cancellationToken) : PostAsync(next, cancellationToken));
                 Remove(next);
                 if (_hasFailed)
                     LogBack();
@@ -106,24 +98,6 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         {
             _one.Release();
         }
-    }
-
-    private static async Task AppendAsync(string path, Checkpoint checkpoint, CancellationToken cancellationToken)
-    {
-        await using var file = OpenFile(path);
-        file.Seek(0, SeekOrigin.End);
-        var line = checkpoint.ToLine() + "\n";
-        // A line that a crash has torn stays as it is, and the next one begins anew.
-        if (file.Length > 0 && !EndsLine(file))
-            line = "\n" + line;
-        await file.WriteAsync(Encoding.UTF8.GetBytes(line), cancellationToken);
-        file.Flush(flushToDisk: true);
-    }
-
-    private static bool EndsLine(FileStream file)
-    {
-        file.Seek(-1, SeekOrigin.End);
-        return file.ReadByte() == '\n';
     }
 
     private async Task PostAsync(Checkpoint checkpoint, CancellationToken cancellationToken)

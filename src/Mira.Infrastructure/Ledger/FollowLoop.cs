@@ -3,8 +3,6 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
-using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Ledger;
 
@@ -45,13 +43,7 @@ public sealed partial class FollowLoop(
         await using var scope = scopes.CreateAsyncScope();
         try
         {
-            await scope.ServiceProvider.GetRequiredService<ILedger>().ChangeAsync(
-                change =>
-                {
-                    change.Record(new KeyEvent(EventType.IntegrityViolation, LedgerEpoch.Reason, [FieldChange.Of("finding", null, violation)]));
-                    return Task.FromResult(true);
-                },
-                cancellationToken);
+            await LedgerEpoch.BeginAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), violation, cancellationToken);
             follower.MarkRecorded(violation);
             return true;
         }

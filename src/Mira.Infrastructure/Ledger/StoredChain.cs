@@ -21,6 +21,15 @@ public static class StoredChain
         }
     }
 
+    /// <summary>Does it hold this event? Of what was pruned nobody can tell.</summary>
+    /// <exception cref="StoreUnavailableException">It cannot be read.</exception>
+    public static async Task<bool> HoldsAsync(ILedgerReader ledger, ILedgerArchive archive, Checkpoint known, CancellationToken cancellationToken)
+    {
+        if (await archive.FindCutAsync(cancellationToken) is { } cut && cut.Seq >= known.Seq)
+            return cut.Seq > known.Seq || cut.Hash == known.Hash;
+        return await ReadAsync(ledger, known.Seq, 1, cancellationToken) is [var entry] && entry.Position == known.Position;
+    }
+
     private static async Task<Flaw?> CheckAsync(
         ILedgerReader ledger, ILedgerArchive archive, Checkpoint? cut, ChainProof proof, CancellationToken cancellationToken)
     {

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Sql;
@@ -11,40 +10,49 @@ namespace Mira.Infrastructure.Sql;
 /// </summary>
 public sealed partial class HeadSeal(AuditKey key, LedgerFollower follower, ILogger<HeadSeal> log)
 {
-    /// <summary>Why an <see cref="EventType.IntegrityViolation"/> is recorded.</summary>
-    public const string Reason = "head_signature";
-
     /// <summary>At the latest after so many events a head is kept for publication.</summary>
     public const int CheckpointInterval = 1_000;
 
     private volatile string? _sealed;
+    private volatile bool _hasTakenOver;
 
     public AuditKey Key => key;
+
+    /// <summary>Says that the ledger has been signed by this key before: the time of earlier ones is over, and what they sign now is not believed.</summary>
+    public void TakeOver() => _hasTakenOver = true;
 
     /// <summary>What has to be recorded before anything is appended to this head; mostly nothing.</summary>
     public EventDraft? Examine(LedgerHead head)
     {
-        if (head.Seq == 0 || head.Hash == _sealed)
+        if (head.Seq == 0)
             return null;
+
+        if (head.Hash == _sealed)
+        {
+            TakeOver();
+            return null;
+        }
 
         var signer = key.FindPublic(head.SignedBy);
         var finding = (head.Statement, signer) switch
         {
             (null, _) => "unsigned",
             (_, null) => "unknown_key",
-            var (statement, known) => known.Verifies(statement) ? null : "wrong_signature",
+            var (statement, known) when !known.Verifies(statement) => "wrong_signature",
+            _ => signer != key.Public && _hasTakenOver ? "retired_key" : null,
         };
-        if (finding is null)
-            return signer == key.Public ? null : KeyHandover.Draft(signer!, key.Public);
-
-        follower.ReportBroken();
-        LogForged(head.Seq, finding);
-        return new EventDraft(EventType.IntegrityViolation, Actor.System, null, null)
+        if (finding is not null)
         {
-            Outcome = "failure",
-            Reason = Reason,
-            Changes = [FieldChange.Of("finding", null, finding)],
-        };
+            follower.ReportBroken();
+            LogForged(head.Seq, finding);
+            return ForgedEnd.Draft(finding);
+        }
+
+        if (signer != key.Public)
+            return KeyHandover.Draft(signer!, key.Public);
+
+        TakeOver();
+        return null;
     }
 
     /// <summary>Signs where the ledger ends now; a head to be kept is handed back.</summary>

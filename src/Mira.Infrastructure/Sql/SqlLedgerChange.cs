@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
@@ -10,13 +11,14 @@ namespace Mira.Infrastructure.Sql;
 internal sealed class SqlLedgerChange(
     SqlStore store, MiraDbContext database, LedgerHead head, AuditKey auditKey, DateTimeOffset now, CancellationToken cancellationToken) : ILedgerChange
 {
+    private readonly List<EventDraft> _findings = [];
     private readonly List<KeyEvent> _systemEvents = [];
     private readonly List<EventDraft> _gathered = [];
 
     public DateTimeOffset Now => now;
 
-    /// <summary>The seq of the first event that comes of it.</summary>
-    internal long FirstSeq => head.Seq + 1;
+    /// <summary>The seq of the first event that the change itself brings.</summary>
+    internal long FirstSeq => head.Seq + 1 + _findings.Count;
 
     /// <summary>The change's own context, in its transaction.</summary>
     internal MiraDbContext Database => database;
@@ -42,24 +44,33 @@ internal sealed class SqlLedgerChange(
 
     public void Record(EventDraft gathered) => _gathered.Add(gathered);
 
-    /// <summary>Records what was found of the head; when another key takes over, it signs for what was pruned as well.</summary>
+    /// <summary>Records what was found of the head, before all that follows it; when another key takes over, it signs for what the one before it had signed as pruned.</summary>
     public async Task RecordAsync(EventDraft finding)
     {
-        Record(finding);
-        if (finding.Reason == KeyHandover.Reason && await database.Begins.SingleOrDefaultAsync(cancellationToken) is { } begin)
+        _findings.Add(finding);
+        if (finding.Reason == KeyHandover.Reason
+            && await database.Begins.SingleOrDefaultAsync(cancellationToken) is { } begin
+            && auditKey.FindPublic(head.SignedBy)!.Verifies(begin.Statement, isCut: true))
+        {
             begin.Sign(auditKey, now);
+        }
     }
 
     public async Task<LedgerCut> CutAsync(DateTimeOffset before, int keep, int most)
     {
         var begin = await database.Begins.SingleOrDefaultAsync(cancellationToken);
         var last = begin is null ? LedgerPosition.Start : new LedgerPosition(begin.Seq, begin.Hash);
+        // Signed anew, a begin that somebody else made would be a true one.
+        if (begin is not null && !auditKey.Public.Verifies(begin.Statement, isCut: true))
+            return new LedgerCut(0, last.Seq + 1);
+
         var end = Math.Min(head.Seq - keep, last.Seq + most);
         var (from, start) = (last.Seq, last.Seq);
+        var kept = await database.Checkpoints.AsNoTracking().Where(checkpoint => checkpoint.Seq > start && checkpoint.Seq <= end).ToDictionaryAsync(checkpoint => checkpoint.Seq, cancellationToken);
         await foreach (var entry in database.Events.AsNoTracking().Where(entry => entry.Seq > start && entry.Seq <= end).OrderBy(entry => entry.Seq).AsAsyncEnumerable())
         {
             // What does not hold together is kept as it is, to be looked at.
-            if (!entry.Follows(last))
+            if (!entry.Follows(last) || (TellsOfForgedEnd(entry) && !IsVouchedFor(last)))
                 return new LedgerCut(0, last.Seq + 1);
             if (entry.At >= before)
                 break;
@@ -78,6 +89,9 @@ internal sealed class SqlLedgerChange(
         begin.Sign(auditKey, now);
         Record(new EventDraft(EventType.AuditPruned, Actor.System, null, null) { Changes = [new FieldChange("first_seq", from + 1, last.Seq + 1)] });
         return new LedgerCut(last.Seq - from, null);
+
+        bool IsVouchedFor(LedgerPosition place) =>
+            place.Seq == begin?.Seq || (kept.TryGetValue(place.Seq, out var checkpoint) && auditKey.Public.Verifies(checkpoint.Statement));
     }
 
     public async Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
@@ -103,6 +117,8 @@ internal sealed class SqlLedgerChange(
     public IReadOnlyList<LedgerEvent> Close(AuditScope scope)
     {
         var events = new List<LedgerEvent>();
+        foreach (var finding in _findings)
+            Append(finding);
         foreach (var entry in database.ChangeTracker.Entries<ApiKey>().ToList())
         {
             var key = entry.Entity;
@@ -133,4 +149,7 @@ internal sealed class SqlLedgerChange(
             events.Add(appended);
         }
     }
+
+    private static bool TellsOfForgedEnd(LedgerEvent entry) =>
+        entry.Type == EventType.IntegrityViolation && ForgedEnd.IsToldBy(Encoding.UTF8.GetBytes(entry.Body));
 }

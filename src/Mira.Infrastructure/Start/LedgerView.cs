@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
@@ -90,18 +89,11 @@ public sealed record LedgerView(IReadOnlyList<AuditPublicKey> Keys, IReadOnlyLis
         return new PooledDbContextFactory<MiraDbContext>(new DbContextOptionsBuilder<MiraDbContext>().UseSqlite(connection.ToString()).Options);
     }
 
-    // A line that a crash has torn is none; nothing is lost by it, because the next one stands for more.
     private static List<Checkpoint> ReadAnchors(string path)
     {
         try
         {
-            var anchors = new List<Checkpoint>();
-            foreach (var line in File.ReadLines(path))
-            {
-                if (Checkpoint.TryReadLine(Encoding.UTF8.GetBytes(line), out var anchor))
-                    anchors.Add(anchor);
-            }
-
+            var anchors = AnchorFile.Read(path).ToList();
             return anchors.Count > 0 ? anchors : throw new SettingException(AnchorOption, "the file holds no checkpoint");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

@@ -15,12 +15,11 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Start;
 
 /// <summary>What happens before the first call is served, and after the last one.</summary>
-/// <param name="folder">Where the public key is laid; null when several nodes may use the store.</param>
 /// <param name="processLock">Held as long as this exists; null when several nodes may use the store.</param>
 /// <param name="airtable">Null unless keys are governed there.</param>
 public sealed partial class NodeStart(
-    SqlStore store, PepperRing peppers, AuditKey auditKey, SettingReader settings, LedgerFollower follower, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
-    TimeProvider clock, ILogger<NodeStart> log, DataFolder? folder = null, ProcessLock? processLock = null, AirtableKeeper? airtable = null) : IHostedLifecycleService
+    SqlStore store, PepperRing peppers, SettingReader settings, LedgerFollower follower, AuditOpening audit, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
+    TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null, AirtableKeeper? airtable = null) : IHostedLifecycleService
 {
     private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
@@ -35,12 +34,10 @@ public sealed partial class NodeStart(
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(processLock?.IsReleased == true, processLock!);
-        // A key that does not work is found here, and the first change does not wait for the library that signs while it holds the ledger's lock.
-        if (!auditKey.Public.Verifies(auditKey.Sign(LedgerPosition.Start, clock.GetUtcNow())))
-            throw new SettingException("MIRA_AUDIT_KEY", "does not sign what its public part verifies");
         await store.OpenAsync(cancellationToken);
         await store.DemandPeppersAsync(peppers, clock.GetUtcNow(), cancellationToken);
         await follower.StartAsync(cancellationToken);
+        await audit.OpenAsync(cancellationToken);
     }
 
     public async Task StartingAsync(CancellationToken cancellationToken)
@@ -50,9 +47,7 @@ public sealed partial class NodeStart(
             await OpenAsync(cancellationToken);
             await BeginAsync(cancellationToken);
             _isRecorded = true;
-            if (folder is not null)
-                AuditKeys.Publish(folder, auditKey.Public);
-            LogAuditKey(auditKey.Public.Id, auditKey.Public.Text);
+            audit.Complete();
         }
         catch (Exception exception) when (exception is StoreUnavailableException or LedgerUnavailableException or OverloadedException)
         {
@@ -67,11 +62,18 @@ public sealed partial class NodeStart(
         {
             try
             {
+                await using var scope = scopes.CreateAsyncScope();
+                var ledger = scope.ServiceProvider.GetRequiredService<ILedger>();
+                if (follower.Violation is { } violation)
+                {
+                    await LedgerEpoch.BeginAsync(ledger, violation, cancellationToken);
+                    follower.MarkRecorded(violation);
+                }
+
                 // Where keys are governed elsewhere it may take longer to know whether there are any.
                 if (airtable is null || await airtable.BeginAsync(cancellationToken))
                     await firstAdmin.MakeAsync(cancellationToken);
-                await using var scope = scopes.CreateAsyncScope();
-                await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
+                await RecordAsync(ledger, EventType.SystemStarted, cancellationToken);
                 return;
             }
             catch (LedgerUnavailableException exception) when (attempt < Attempts)
@@ -116,9 +118,6 @@ public sealed partial class NodeStart(
             return Task.FromResult(true);
         },
         cancellationToken);
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "The audit trail is signed with the key {Id}, whose public part is {PublicKey}")]
-    private partial void LogAuditKey(string id, string publicKey);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The start could not be recorded at attempt {Attempt}: {Cause}")]
     private partial void LogBeginAgain(int attempt, string? cause);

@@ -39,6 +39,14 @@ internal sealed partial class AuditGuideTests
         Assert.That((flaw, proof.Last.Seq), Is.EqualTo(((Flaw?)null, 1L)));
     }
 
+    [Test]
+    public void Every_type_of_event_is_told()
+    {
+        var table = Guide[Guide.IndexOf("| type | what happened |", StringComparison.Ordinal)..];
+        var told = Types().Matches(table[..table.IndexOf("\n\n", StringComparison.Ordinal)]).Select(match => match.Groups[1].Value);
+        Assert.That(told, Is.EquivalentTo(EventType.All));
+    }
+
     private static string Root()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
@@ -46,6 +54,9 @@ internal sealed partial class AuditGuideTests
             folder = folder.Parent ?? throw new DirectoryNotFoundException("No Mira.sln above the tests.");
         return folder.FullName;
     }
+
+    [GeneratedRegex("`([a-z]+\\.[a-z]+)`")]
+    private static partial Regex Types();
 
     [GeneratedRegex("```json\n(.*?)\n```", RegexOptions.Singleline)]
     private static partial Regex Json();

@@ -98,6 +98,58 @@ internal sealed class ChainProofTests
         Assert.That((Journal.Check(journal.Export(), _key.Public, [_key.Sign(journal.Events[6].Position, Journal.Start)])).Flaw, Is.Null);
     }
 
+    [Test]
+    public void A_ledger_that_went_on_from_an_end_that_nobody_signed_is_never_whole_again()
+    {
+        var journal = Journal.Of(_key, 25, _random, 10);
+        journal.Append(ForgedEnd.Draft("unsigned"));
+        for (var i = 0; i < 20; i++)
+            journal.Append(_random);
+
+        var flaw = Journal.Check(journal.Export(), _key.Public).Flaw!;
+        Assert.That(flaw.Seq, Is.EqualTo(21), "the first behind the last checkpoint before it");
+        Assert.That(flaw.Problem, Does.Contain("event 26 tells of it"));
+        Assert.That(Journal.Check(Journal.Bytes(journal.Part(24, 46)), _key.Public).Flaw!.Seq, Is.EqualTo(24));
+        Assert.That(Journal.Check(Journal.Bytes(journal.Part(26, 46)), _key.Public).Flaw!.Seq, Is.EqualTo(26), "what an export begins with was signed afterwards");
+        Assert.That(Journal.Check(Journal.Bytes(journal.Part(27, 46)), _key.Public).Flaw, Is.Null, "a stretch behind it says nothing of it");
+    }
+
+    [Test]
+    public void It_is_whole_when_a_true_checkpoint_is_about_the_very_end_that_was_found()
+    {
+        var journal = Journal.Of(_key, 25, _random, 10);
+        var before = journal.Head;
+        journal.Append(ForgedEnd.Draft("unsigned"));
+        for (var i = 0; i < 20; i++)
+            journal.Append(_random);
+
+        Assert.That(Journal.Check(journal.Export(), _key.Public, [_key.Sign(before, Journal.Start)]).Flaw, Is.Null);
+        Assert.That(Journal.Check(journal.Export(), _key.Public, [AuditKey.Generate().Sign(before, Journal.Start)]).Flaw, Is.Not.Null);
+        var rest = journal.Lines().SkipWhile(line => !line.Contains("\"seq\":26,", StringComparison.Ordinal)).ToList();
+        Assert.That(Journal.Check(Journal.Bytes([_key.SignCut(before, Journal.Start).ToLine(), .. rest]), _key.Public).Flaw, Is.Null);
+
+        var next = AuditKey.Generate();
+        journal.Checkpoints.Add(_key.Sign(before, Journal.Start));
+        journal.Checkpoints.Sort((one, other) => one.Seq.CompareTo(other.Seq));
+        journal.Append(KeyHandover.Draft(_key.Public, next.Public));
+        journal.Key = next;
+        Assert.That(Journal.Check(journal.Export(), next.Public).Flaw, Is.Null, "signed by the key that was the right one then");
+    }
+
+    [TestCase("7")]
+    [TestCase("{\"head_signature\":1}")]
+    [TestCase("[\"head_signature\",\"audit_key_changed\"]")]
+    public void An_event_that_is_of_another_form_than_any_tells_nothing_of_the_chain(string reason)
+    {
+        foreach (var type in new[] { EventType.IntegrityViolation, EventType.SystemStarted })
+        {
+            var entry = LedgerEvent.Append(LedgerPosition.Start, Journal.Start, new EventDraft(type, Actor.System, null, null));
+            var body = entry.Body.Replace("\"reason\":null", $"\"reason\":{reason}", StringComparison.Ordinal);
+            var proof = new ChainProof([_key.Public]);
+            Assert.That(proof.Add(Encoding.UTF8.GetBytes(body), LedgerEvent.HashOf(body)), Is.Null);
+        }
+    }
+
     [TestCase("")]
     [TestCase("\n")]
     [TestCase("{}\n")]

@@ -31,16 +31,20 @@ public sealed class AuditKeysTests : IDisposable
     }
 
     [Test]
-    public void One_that_is_given_goes_first_and_the_folders_own_and_the_published_one_still_count()
+    public void One_that_is_given_goes_first_and_no_file_in_the_folder_says_whom_to_believe()
     {
         var own = Load();
         var before = AuditKey.Generate();
         AuditKeys.Publish(_data, before.Public);
+        Assert.That(Load().Earlier, Is.EqualTo(new[] { before.Public }), "while the key itself lies there too");
+
         var given = AuditKey.Generate();
         _values["MIRA_AUDIT_KEY"] = given.ExportPem();
-
         Assert.That(Load().Public, Is.EqualTo(given.Public));
-        Assert.That(Load().Earlier, Is.EquivalentTo(new[] { own.Public, before.Public }));
+        Assert.That(Load().Earlier, Is.Empty);
+        _values["MIRA_AUDIT_KEY"] = given.ExportPem() + own.Public.ExportPem();
+        Assert.That(Load().Earlier, Is.EqualTo(new[] { own.Public }));
+        Assert.That(AuditKeys.FindInFolder(_data).All, Is.EquivalentTo(new[] { own.Public, before.Public }));
         AuditKeys.Publish(_data, given.Public);
         Assert.That(File.ReadAllText(_data.AuditPublicKey), Is.EqualTo(given.Public.ExportPem()));
         Assert.That(AuditKeys.FindPublic(Reader, _data), Is.EqualTo(given.Public));

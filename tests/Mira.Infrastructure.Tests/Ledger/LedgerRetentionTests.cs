@@ -12,13 +12,14 @@ internal sealed class LedgerRetentionTests(StoreKind kind)
 {
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
-    private readonly Messages<LedgerRetention> _log = new();
     private Store _store = null!;
+    private Messages<LedgerRetention> _log = null!;
 
     [SetUp]
     public async Task SetUp()
     {
         _store = await Store.OpenAsync(kind);
+        _log = new Messages<LedgerRetention>();
         for (var i = 0; i < 30; i++)
         {
             await _store.AddAsync(new HeldKey());
@@ -71,6 +72,36 @@ internal sealed class LedgerRetentionTests(StoreKind kind)
         Assert.That((await _store.EventsAsync())[0].Seq, Is.EqualTo(9), "a batch that was whole had gone");
         Assert.That(_store.Follower.IsBroken);
         Assert.That(_log.Lines.Single(), Is.EqualTo((LogLevel.Critical, "Nothing is pruned: the ledger's chain is broken at 12")));
+    }
+
+    [Test]
+    public async Task A_begin_that_somebody_else_made_is_built_on_by_nobody()
+    {
+        await PruneAsync(new RetentionOptions(20) { Kept = 0, Batch = 8 });
+        await _store.AskAsync("UPDATE ledger_begin SET seq = 12, hash = (SELECT hash FROM ledger WHERE seq = 12); DELETE FROM ledger WHERE seq <= 12");
+        await PruneAsync(new RetentionOptions(10) { Kept = 0, Batch = 8 });
+
+        Assert.That((await _store.EventsAsync())[0].Seq, Is.EqualTo(13));
+        Assert.That(_log.Lines.Single(), Is.EqualTo((LogLevel.Critical, "Nothing is pruned: the ledger's chain is broken at 13")));
+        Assert.That((await CheckAsync())!.Seq, Is.EqualTo(13));
+    }
+
+    [TestCase(false, 1)]
+    [TestCase(true, 33)]
+    public async Task What_lies_before_an_end_that_nobody_signed_is_kept_unless_a_checkpoint_vouches_for_it(bool isVouched, int first)
+    {
+        if (isVouched)
+            await _store.Archive.KeepAsync((await _store.Archive.ReadHeadAsync(CancellationToken.None)).Statement!, Store.AuditKey.Public, CancellationToken.None);
+        await _store.AskAsync("UPDATE ledger_head SET signature = NULL");
+        using (var other = new OtherNode(_store))
+            await other.AddAsync(new HeldKey());
+        _store.Clock.Advance(2 * Day);
+        await _store.AddAsync(new HeldKey());
+        await PruneAsync(new RetentionOptions(1) { Kept = 0, Batch = 100 });
+
+        Assert.That((await _store.EventsAsync())[0].Seq, Is.EqualTo(first));
+        Assert.That(_store.Follower.IsBroken, Is.EqualTo(!isVouched));
+        Assert.That((await CheckAsync())?.Seq, Is.EqualTo(isVouched ? null : (long?)1));
     }
 
     [Test]

@@ -73,6 +73,7 @@ internal sealed class HeadSealTests(StoreKind kind)
         await other.AddAsync(new HeldKey());
 
         var found = (await _store.EventsAsync()).Single(entry => entry.Type == EventType.IntegrityViolation);
+        Assert.That(found.Seq, Is.EqualTo(2));
         Assert.That(found.Body, Does.Contain("\"reason\":\"head_signature\"").And.Contain($"\"to\":\"{finding}\""));
         Assert.That(other.IsBroken);
         await other.AddAsync(new HeldKey());
@@ -85,15 +86,64 @@ internal sealed class HeadSealTests(StoreKind kind)
         await AppendAsync(_store.Ledger, 1_500);
         await _store.ChangeAsync(async change => Assert.That((await change.CutAsync(DateTimeOffset.MaxValue, 1_000, 100)).Count, Is.EqualTo(100)));
         var next = AuditKey.Generate();
-        var seal = new HeadSeal(next.After(Store.AuditKey.Public), _store.Follower, NullLogger<HeadSeal>.Instance);
-        var ledger = new SqlLedger(_store, _store.Sql, _store.Gate, _store.Follower, seal, new AuditScope(), NullLogger<SqlLedger>.Instance);
-        await AppendAsync(ledger, 1);
+        await AppendAsync(LedgerOf(next.After(Store.AuditKey.Public)), 1);
 
         Assert.That((await _store.EventsAsync()).Count(entry => entry.Body.Contains("audit_key_changed", StringComparison.Ordinal)), Is.EqualTo(1));
         Assert.That(_store.Follower.IsBroken, Is.False);
         Assert.That(await CheckAsync(next.Public), Is.Null);
         Assert.That((await CheckAsync())!.Seq, Is.EqualTo(101), "the new key has signed for what was pruned as well");
     }
+
+    [Test]
+    public async Task An_earlier_key_signs_no_end_any_more_once_another_has_taken_over()
+    {
+        await _store.AddAsync(new HeldKey());
+        var next = AuditKey.Generate();
+        var ledger = LedgerOf(next.After(Store.AuditKey.Public));
+        await AppendAsync(ledger, 1);
+        await AppendAsync(ledger, 1);
+
+        var head = await _store.HeadAsync();
+        await SignHeadAsync(Store.AuditKey.Sign(head, HeldKey.Start), Store.AuditKey.Public);
+        using (var other = new OtherNode(_store, next.After(Store.AuditKey.Public), hasTakenOver: true))
+            await other.AddAsync(new HeldKey());
+        var found = (await _store.EventsAsync()).Single(entry => entry.Type == EventType.IntegrityViolation);
+        Assert.That(found.Body, Does.Contain("\"to\":\"retired_key\""));
+        Assert.That((await CheckAsync(next.Public))!.Problem, Does.Contain($"event {found.Seq} tells of it"));
+    }
+
+    [Test]
+    public async Task A_node_that_has_signed_itself_believes_no_earlier_key_after_that()
+    {
+        await _store.AddAsync(new HeldKey());
+        var next = AuditKey.Generate();
+        var ledger = LedgerOf(next.After(Store.AuditKey.Public));
+        await AppendAsync(ledger, 1);
+        await AppendAsync(ledger, 1);
+        await _store.AddAsync(new HeldKey());
+        var events = await _store.EventsAsync();
+        Assert.That(events[^2].Body, Does.Contain("\"to\":\"unknown_key\""), "a node with the old key alone");
+        await AppendAsync(ledger, 1);
+        Assert.That((await _store.EventsAsync())[^2].Body, Does.Contain("\"to\":\"retired_key\""));
+    }
+
+    [Test]
+    public async Task A_begin_that_somebody_else_made_is_not_signed_by_the_next_key()
+    {
+        await AppendAsync(_store.Ledger, 1_500);
+        await _store.ChangeAsync(async change => Assert.That((await change.CutAsync(DateTimeOffset.MaxValue, 1_000, 100)).Count, Is.EqualTo(100)));
+        await _store.AskAsync("UPDATE ledger_begin SET seq = 110, hash = (SELECT hash FROM ledger WHERE seq = 110); DELETE FROM ledger WHERE seq <= 110");
+        var next = AuditKey.Generate();
+        await AppendAsync(LedgerOf(next.After(Store.AuditKey.Public)), 1);
+
+        Assert.That((await CheckAsync(next.Public))!.Seq, Is.EqualTo(111));
+    }
+
+    private SqlLedger LedgerOf(AuditKey key) => new(
+        _store, _store.Sql, _store.Gate, _store.Follower, new HeadSeal(key, _store.Follower, NullLogger<HeadSeal>.Instance), new AuditScope(), NullLogger<SqlLedger>.Instance);
+
+    private Task<long> SignHeadAsync(Checkpoint statement, AuditPublicKey key) => _store.AskAsync(
+        $"UPDATE ledger_head SET signed_at = {statement.At.ToUnixTimeMilliseconds()}, signature = '{statement.Signature}', signed_by = '{key.Text}'");
 
     private async Task<Flaw?> CheckAsync(AuditPublicKey? key = null) =>
         await StoredChain.CheckAsync(_store.Reader, _store.Archive, () => new ChainProof([key ?? Store.AuditKey.Public]), CancellationToken.None);

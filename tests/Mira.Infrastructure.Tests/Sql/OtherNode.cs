@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Mira.Application.Pipeline;
 using Mira.Application.Verification;
+using Mira.Domain.Ledger;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Tests.Sql;
@@ -12,13 +13,18 @@ internal sealed class OtherNode : IDisposable
     private readonly LedgerFollower _follower;
     private readonly SqlLedger _ledger;
 
-    public OtherNode(Store store)
+    /// <param name="key">What it signs with; null for what all tests do.</param>
+    /// <param name="hasTakenOver">Does it know that this key has signed before?</param>
+    public OtherNode(Store store, AuditKey? key = null, bool hasTakenOver = false)
     {
         var changes = new RecentChanges();
         var directory = new KeyDirectory(store.Keys, changes, new KeyDirectoryOptions { CacheSize = 100 });
         _gate = new WriteGate(store.Clock);
         _follower = new LedgerFollower(store.Reader, changes, directory, new LedgerFollowerOptions(), store.Clock);
-        _ledger = new SqlLedger(store, store.Sql, _gate, _follower, Store.SealOf(_follower), new AuditScope(), NullLogger<SqlLedger>.Instance);
+        var seal = new HeadSeal(key ?? Store.AuditKey, _follower, NullLogger<HeadSeal>.Instance);
+        if (hasTakenOver)
+            seal.TakeOver();
+        _ledger = new SqlLedger(store, store.Sql, _gate, _follower, seal, new AuditScope(), NullLogger<SqlLedger>.Instance);
     }
 
     public bool IsBroken => _follower.IsBroken;

@@ -36,6 +36,41 @@ internal sealed class AuditVerbTests
         Edit(folder, "DELETE FROM ledger WHERE seq > (SELECT min(seq) FROM checkpoints); UPDATE ledger_head SET (seq, hash, signed_at, signature) = (SELECT seq, hash, at, signature FROM checkpoints ORDER BY seq LIMIT 1); DELETE FROM checkpoints WHERE seq > (SELECT min(seq) FROM checkpoints)");
         ExpectWhole(await VerifyAsync(folder, "--data", folder.Data));
         ExpectRefusal(await VerifyAsync(folder, "--data", folder.Data, "--anchor", anchor), "an anchor knows");
+
+        // A service that starts on it knows too what was published.
+        await using var next = MiraProcess.Start(folder, ("MIRA_AUDIT_ANCHOR", anchor));
+        await next.WaitUntilReadyAsync();
+        Assert.That(next.Output, Does.Contain("is not the one that was published"));
+        Assert.That(Ask(folder, "SELECT seq FROM ledger WHERE type = 'integrity.violation' AND body LIKE '%\"to\":\"ledger_behind\"%'"), Is.EqualTo(Ask(folder, "SELECT max(seq) - 1 FROM ledger")),
+            "before its own start");
+    }
+
+    [Test]
+    public async Task An_end_that_somebody_else_made_while_the_service_was_stopped_shows_for_ever()
+    {
+        using var folder = new TestFolder();
+        await using (MiraHost.Start(folder: folder))
+        {
+        }
+
+        Edit(folder, "UPDATE ledger_head SET signature = NULL; DELETE FROM checkpoints");
+        var (export, key) = await ExportAsync(folder);
+        ExpectRefusal(await VerifyAsync(folder, "--data", folder.Data), "event 1 ");
+        ExpectRefusal(await VerifyAsync(folder, "--file", export, "--public-key", key), "event 1 ");
+        if (HasTool("python3") && HasTool("openssl"))
+            Assert.That(await RunAsync("python3", await ScriptAsync(folder), export, key), Is.Not.Zero);
+
+        await using var mira = MiraHost.Start(folder: folder);
+        await MiraProcess.WaitForAsync(async () => (await mira.Http(mira.Admin).CallAsync("GET", "/health")).Field("status") == "degraded");
+        Assert.That(mira.Log, Does.Contain("chain is broken at 1"));
+    }
+
+    [Test]
+    public async Task A_folder_that_only_a_verb_has_written_to_is_checked()
+    {
+        using var folder = new TestFolder();
+        Assert.That((await MiraProcess.RunAsync(folder, ["admin", "create", "--name", "only"])).ExitCode, Is.Zero);
+        ExpectWhole(await VerifyAsync(folder, "--data", folder.Data));
     }
 
     [Test]
@@ -67,10 +102,7 @@ internal sealed class AuditVerbTests
 
         using var folder = new TestFolder();
         var (export, key) = await ExportAsync(folder);
-        var guide = await File.ReadAllTextAsync(Path.Combine(Root(), "docs", "audit.md"));
-        var script = Path.Combine(folder.Path, "verify.py");
-        await File.WriteAllTextAsync(script, Regex.Match(guide, "```python\n(.*?)```", RegexOptions.Singleline).Groups[1].Value);
-
+        var script = await ScriptAsync(folder);
         Assert.That(await RunAsync("python3", script, export, key), Is.Zero);
         var whole = await File.ReadAllTextAsync(export);
         foreach (var edited in new[] { whole.Replace("first admin", "first Admin", StringComparison.Ordinal), whole[..whole.TrimEnd('\n').LastIndexOf('\n')] + "\n" })
@@ -89,7 +121,9 @@ internal sealed class AuditVerbTests
         }
 
         var own = await File.ReadAllTextAsync(Path.Combine(folder.Data, "audit-public.pem"));
-        await using (var mira = MiraHost.Start(folder: folder, settings: ("MIRA_AUDIT_KEY", SharedPostgres.AuditKeyPem.Replace("\n", "\\n", StringComparison.Ordinal))))
+        var unaware = await MiraProcess.RunAsync(folder, [], ("MIRA_AUDIT_KEY", SharedPostgres.AuditKeyPem));
+        ExpectRefusal(unaware, "MIRA_AUDIT_KEY");
+        await using (var mira = MiraHost.Start(folder: folder, settings: ("MIRA_AUDIT_KEY", (SharedPostgres.AuditKeyPem + own).Replace("\n", "\\n", StringComparison.Ordinal))))
         {
             var changed = (await mira.Client().ListAuditEventsAsync(limit: 200)).Events.Single(entry => entry.Reason == "audit_key_changed");
             Assert.That((changed.Type, own), Is.EqualTo(("system.started", own)).And.Matches<(string, string Pem)>(pair => pair.Pem.Replace("\n", "", StringComparison.Ordinal).Contains(changed.Changes!["audit_key"].From!.ToString()!, StringComparison.Ordinal)));
@@ -97,6 +131,9 @@ internal sealed class AuditVerbTests
         }
 
         Assert.That(await File.ReadAllTextAsync(Path.Combine(folder.Data, "audit-public.pem")), Is.Not.EqualTo(own));
+        ExpectWhole(await VerifyAsync(folder, "--data", folder.Data));
+        await using (var mira = MiraHost.Start(folder: folder, settings: ("MIRA_AUDIT_KEY", SharedPostgres.AuditKeyPem)))
+            Assert.That((await mira.Http(mira.Admin).CallAsync("GET", "/health")).Field("status"), Is.EqualTo("healthy"), "the old one is needed no more");
         ExpectWhole(await VerifyAsync(folder, "--data", folder.Data));
     }
 
@@ -124,6 +161,14 @@ internal sealed class AuditVerbTests
         await File.WriteAllTextAsync(export, (await mira.Http(mira.Admin).CallAsync("GET", "/api/audit/export")).Text);
         await File.WriteAllTextAsync(key, (await mira.Http(mira.Admin).CallAsync("GET", "/api/audit/public-key")).Text);
         return (export, key);
+    }
+
+    private static async Task<string> ScriptAsync(TestFolder folder)
+    {
+        var guide = await File.ReadAllTextAsync(Path.Combine(Root(), "docs", "audit.md"));
+        var script = Path.Combine(folder.Path, "verify.py");
+        await File.WriteAllTextAsync(script, Regex.Match(guide, "```python\n(.*?)```", RegexOptions.Singleline).Groups[1].Value);
+        return script;
     }
 
     private static Task<(int ExitCode, string Output, string Error)> VerifyAsync(TestFolder folder, params string[] options) =>

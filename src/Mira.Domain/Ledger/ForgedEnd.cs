@@ -1,0 +1,27 @@
+using Mira.Domain.Keys;
+
+namespace Mira.Domain.Ledger;
+
+/// <summary>
+/// How a ledger says of itself that it went on from an end which the service had not signed. The next end is signed all the same, so this event is
+/// what keeps that signature from vouching for what lies before it.
+/// </summary>
+public static class ForgedEnd
+{
+    /// <summary>Why an <see cref="EventType.IntegrityViolation"/> is recorded.</summary>
+    public const string Reason = "head_signature";
+
+    /// <param name="finding">What was wrong with the signature.</param>
+    public static EventDraft Draft(string finding) => new(EventType.IntegrityViolation, Actor.System, null, null)
+    {
+        Outcome = "failure",
+        Reason = Reason,
+        Changes = [FieldChange.Of("finding", null, finding)],
+    };
+
+    /// <summary>Does this event say so of the one before it?</summary>
+    /// <param name="body">Its canonical JSON, UTF-8.</param>
+    public static bool IsToldBy(ReadOnlySpan<byte> body) =>
+        body.IndexOf("\"head_signature\""u8) >= 0
+        && EventBody.FindText(body, "type") == EventType.IntegrityViolation && EventBody.FindText(body, "reason") == Reason;
+}

@@ -1,0 +1,186 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mira.Application.Settings;
+using Mira.Domain.Ledger;
+using Mira.Infrastructure.Files;
+using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Sql;
+using Mira.Infrastructure.Start;
+using Mira.Infrastructure.Tests.Ledger;
+using Mira.Infrastructure.Tests.Sql;
+
+namespace Mira.Infrastructure.Tests.Start;
+
+[TestFixture(StoreKind.Sqlite)]
+[TestFixture(StoreKind.Postgres)]
+internal sealed class AuditOpeningTests(StoreKind kind)
+{
+    private TestFolder _folder = null!;
+    private Store _store = null!;
+    private DataFolder _data = null!;
+    private Messages<AuditOpening> _log = null!;
+
+    private string Anchor => _folder.At("anchor");
+
+    [SetUp]
+    public async Task SetUp()
+    {
+        _folder = new TestFolder();
+        _log = new Messages<AuditOpening>();
+        _data = DataFolder.At(_folder.Make("data"), _folder.Make("app"));
+        _store = await Store.OpenAsync(kind);
+    }
+
+    [TearDown]
+    public void TearDown()
+    {
+        _store.Dispose();
+        _folder.Dispose();
+    }
+
+    [Test]
+    public async Task What_was_published_last_is_in_the_ledger_and_there_is_nothing_to_tell()
+    {
+        await OpenAsync();
+        await PublishAsync(5);
+        await AddAsync(3);
+        await OpenAsync();
+        // A line that a crash has torn, one of nobody's, and an older one of another node.
+        var older = Store.AuditKey.Sign((await _store.EventsAsync())[1].Position, HeldKey.Start);
+        await File.AppendAllTextAsync(Anchor, AuditKey.Generate().Sign(new LedgerPosition(99, new string('1', 64)), HeldKey.Start).ToLine() + "\n" + older.ToLine() + "\n{\"checkpoint\":{\"at");
+        await OpenAsync();
+
+        Assert.That(_store.Follower.Violation, Is.Null);
+        Assert.That(_store.Follower.IsBroken, Is.False);
+        Assert.That(_log.Lines, Is.Empty);
+    }
+
+    [Test]
+    public async Task A_ledger_that_was_put_back_is_told_and_so_is_one_that_has_grown_again_since()
+    {
+        await AddAsync(3);
+        await _store.AskAsync("CREATE TABLE backup AS SELECT * FROM ledger_head; ");
+        await PublishAsync(5);
+        var epoch = _store.Changes.Epoch;
+        await _store.AskAsync("DELETE FROM ledger WHERE seq > 3; DELETE FROM ledger_head; INSERT INTO ledger_head SELECT * FROM backup");
+        await RestartAsync();
+        await OpenAsync();
+        Assert.That(_store.Follower.Violation, Is.EqualTo("ledger_behind"));
+        Assert.That(_store.Follower.IsBroken);
+        Assert.That(_store.Changes.Epoch, Is.Not.EqualTo(epoch), "what other caches hold is of another ledger");
+        Assert.That(_log.Lines.Single().Level, Is.EqualTo(LogLevel.Critical));
+
+        await AddAsync(9);
+        await RestartAsync();
+        await OpenAsync();
+        Assert.That(_store.Follower.Violation, Is.EqualTo("hash_differs"));
+    }
+
+    [Test]
+    public async Task What_was_pruned_since_accuses_nobody_and_what_was_deleted_does()
+    {
+        await PublishAsync(5);
+        await AddAsync(10);
+        await _store.ChangeAsync(async change => Assert.That((await change.CutAsync(DateTimeOffset.MaxValue, 4, 100)).Count, Is.EqualTo(11)));
+        await OpenAsync();
+        Assert.That(_store.Follower.Violation, Is.Null);
+
+        await _store.AskAsync("DELETE FROM ledger_begin");
+        await OpenAsync();
+        Assert.That(_store.Follower.Violation, Is.EqualTo("hash_differs"));
+    }
+
+    [Test]
+    public async Task Checkpoints_of_a_key_that_nobody_named_are_no_proof_of_anything()
+    {
+        await AddAsync(1);
+        await AnchorFile.AppendAsync(Anchor, AuditKey.Generate().Sign(new LedgerPosition(99, new string('1', 64)), HeldKey.Start), CancellationToken.None);
+        await OpenAsync();
+        Assert.That(_store.Follower.Violation, Is.Null);
+        Assert.That(_log.Lines.Single().Level, Is.EqualTo(LogLevel.Warning));
+    }
+
+    [Test]
+    public async Task The_public_part_is_laid_there_when_the_ledger_is_signed_by_it_and_not_before()
+    {
+        await OpenAsync();
+        Assert.That(File.ReadAllText(_data.AuditPublicKey), Is.EqualTo(Store.AuditKey.Public.ExportPem()), "with nothing in the ledger yet");
+        await AddAsync(1);
+        var next = AuditKey.Generate().After(Store.AuditKey.Public);
+        await OpenAsync(next);
+        Assert.That(File.ReadAllText(_data.AuditPublicKey), Is.EqualTo(Store.AuditKey.Public.ExportPem()));
+        Assert.That(_log.Lines, Is.Empty);
+
+        using (var other = new OtherNode(_store, next))
+            await other.AddAsync(new HeldKey());
+        await OpenAsync(next);
+        Assert.That(File.ReadAllText(_data.AuditPublicKey), Is.EqualTo(next.Public.ExportPem()));
+        var (level, text) = _log.Lines.Single();
+        Assert.That(level, Is.EqualTo(LogLevel.Warning));
+        Assert.That(text, Does.Contain(Store.AuditKey.Public.Id), "the earlier one has done what it was there for");
+    }
+
+    [Test]
+    public async Task A_key_that_does_not_name_the_one_in_the_folder_is_refused_and_a_strange_ledger_is_not()
+    {
+        await AddAsync(1);
+        AuditKeys.Publish(_data, Store.AuditKey.Public);
+        var stranger = AuditKey.Generate();
+        Assert.That(() => OpenAsync(stranger), Throws.TypeOf<SettingException>().With.Message.StartsWith("MIRA_AUDIT_KEY: ").And.Message.Contains(Store.AuditKey.Public.Id));
+        await OpenAsync(stranger.After(Store.AuditKey.Public));
+
+        // Signed by nobody who is known here: that is no matter of settings, and is recorded.
+        await _store.AskAsync("UPDATE ledger_head SET signature = NULL");
+        await OpenAsync(stranger);
+    }
+
+    [Test]
+    public async Task Once_it_was_published_beside_the_data_no_earlier_key_counts()
+    {
+        await AddAsync(1);
+        var next = AuditKey.Generate().After(Store.AuditKey.Public);
+        AuditKeys.Publish(_data, next.Public);
+        var seal = await OpenAsync(next);
+        var head = await _store.Archive.ReadHeadAsync(CancellationToken.None);
+        var found = seal.Examine(new LedgerHead
+        {
+            Seq = head.Position.Seq, Hash = head.Position.Hash, SignedAt = head.Statement!.At, Signature = head.Statement.Signature, SignedBy = head.SignedBy,
+        })!;
+        Assert.That((found.Reason, found.Changes.Single().To?.ToString()), Is.EqualTo((ForgedEnd.Reason, "retired_key")));
+    }
+
+    private async Task<HeadSeal> OpenAsync(AuditKey? key = null)
+    {
+        var seal = new HeadSeal(key ?? Store.AuditKey, _store.Follower, NullLogger<HeadSeal>.Instance);
+        var opening = new AuditOpening(
+            _store.Archive, _store.Reader, key ?? Store.AuditKey, seal, _store.Follower, new AnchorOptions(Anchor, null), _store.Clock, _log, _data);
+        await opening.OpenAsync(CancellationToken.None);
+        return seal;
+    }
+
+    private async Task PublishAsync(int count)
+    {
+        await AddAsync(count);
+        await AnchorFile.AppendAsync(Anchor, Store.AuditKey.Sign(await _store.HeadAsync(), HeldKey.Start), CancellationToken.None);
+    }
+
+    private async Task AddAsync(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            await _store.ChangeAsync(change =>
+            {
+                change.Record(new EventDraft(EventType.AuthFailed, Actor.System, null, $"{Guid.NewGuid()}"));
+                return Task.CompletedTask;
+            });
+        }
+    }
+
+    // A node that starts has seen nothing yet.
+    private async Task RestartAsync()
+    {
+        if (_store.Follower.Violation is { } told)
+            _store.Follower.MarkRecorded(told);
+        await _store.Follower.StartAsync(CancellationToken.None);
+    }
+}
