@@ -144,7 +144,11 @@ internal sealed class AuditOpeningTests(StoreKind kind)
         var head = await _store.Archive.ReadHeadAsync(CancellationToken.None);
         var found = seal.Examine(new LedgerHead
         {
-            Seq = head.Position.Seq, Hash = head.Position.Hash, SignedAt = head.Statement!.At, Signature = head.Statement.Signature, SignedBy = head.SignedBy,
+            Seq = head.Position.Seq,
+            Hash = head.Position.Hash,
+            SignedAt = head.Statement!.At,
+            Signature = head.Statement.Signature,
+            SignedBy = head.SignedBy,
         })!;
         Assert.That((found.Reason, found.Changes.Single().To?.ToString()), Is.EqualTo((ForgedEnd.Reason, "retired_key")));
     }
