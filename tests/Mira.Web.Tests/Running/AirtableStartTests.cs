@@ -9,6 +9,7 @@ using Mira.Web.Tests.Http;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>The service with its keys in a table, over HTTP and within Airtable's own limits.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class AirtableStartTests
 {
     private const string Table = "API Keys";

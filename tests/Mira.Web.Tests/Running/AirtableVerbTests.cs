@@ -4,6 +4,7 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>Makes the table of keys in a base, by the binary as a user runs it and within Airtable's own limits.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class AirtableVerbTests
 {
     private const string Table = "API Keys";

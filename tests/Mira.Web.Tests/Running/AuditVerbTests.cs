@@ -7,6 +7,7 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Running;
 
 /// <summary><c>audit verify</c>, and what somebody else makes of the same export by docs/audit.md alone.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class AuditVerbTests
 {
     [Test]

@@ -5,6 +5,7 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>What lies in the data folder, and what is done about it when it is not what was left there.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class DataFolderTests
 {
     private const UnixFileMode FileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;

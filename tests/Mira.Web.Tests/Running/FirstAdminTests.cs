@@ -6,6 +6,7 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>The one key that nobody had to ask for, and the one process that may make it.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class FirstAdminTests
 {
     private const string Token = "mira_key_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}";

@@ -5,6 +5,7 @@ using Mira.Web.Tests.Http;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>What a collector reads from standard output.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class LogTests
 {
     private const string Marker = "zzmarkerzz";

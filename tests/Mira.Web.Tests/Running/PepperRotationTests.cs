@@ -5,6 +5,7 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>A pepper gives way to another while callers go on calling.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class PepperRotationTests
 {
     private const int Keys = 6;

@@ -8,6 +8,7 @@ using Mira.Web.Tests.Http;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>Keys go from store to store by the binary as a user runs it, and their tokens do not change.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class StoreCopyTests
 {
     private const string Table = "API Keys";

@@ -4,6 +4,7 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>What the binary does beside serving.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class VerbTests
 {
     private const string Token = "^mira_key_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}$";
