@@ -5,6 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Mira.Domain.Ledger;
 using Mira.Web.Authentication;
+using Mira.Web.Problems;
 
 namespace Mira.Web.Hosting;
 
@@ -18,6 +19,7 @@ public readonly record struct LogLine(DateTimeOffset Time, LogLevel Level, strin
 
     public string? CorrelationId { get; init; }
 
+    /// <summary>What a problem that the call ended with has too.</summary>
     public string? TraceId { get; init; }
 
     public string? KeyId { get; init; }
@@ -35,7 +37,7 @@ public readonly record struct LogLine(DateTimeOffset Time, LogLevel Level, strin
     {
         CorrelationId = context is null ? null : CorrelationMiddleware.IdOf(context),
         KeyId = (context?.User as ApiKeyPrincipal)?.Key.Id.Value,
-        TraceId = Activity.Current?.TraceId.ToHexString(),
+        TraceId = context is null ? Activity.Current?.TraceId.ToHexString() : ProblemAnswer.TraceIdOf(context),
     };
 
     public string ToJson()

@@ -6,6 +6,7 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>Starting with PostgreSQL: alone, with others, and not at all.</summary>
+[Parallelizable(ParallelScope.Fixtures)]
 internal sealed class PostgresStartTests
 {
     private const string Canary = "hunter2-canary";

@@ -73,6 +73,6 @@ internal sealed class OtlpTests
         Assert.That(refused.Field("trace_id"), Is.EqualTo(refused.Header("X-Correlation-ID")));
         mira.Signal("INT");
         await mira.Process.WaitForExitAsync();
-        Assert.That(mira.Output, Does.Contain("GET /api/keys 401").And.Not.Contain("trace_id"));
+        Assert.That(mira.Output, Does.Contain("GET /api/keys 401").And.Contain($"\"trace_id\":\"{refused.Field("trace_id")}\"").And.Not.Contain("4bf92f3577b34da6a3ce929d0e0e4736"));
     }
 }
