@@ -25,6 +25,7 @@ public sealed class AirtableLoadTests
         var node = store.Airtable!;
         var held = Fill(node, Count);
         await node.Lease.HoldAsync(CancellationToken.None);
+        await using var holding = new AirtableHolding(node.Lease, TimeProvider.System);
 
         var started = Stopwatch.StartNew();
         var calls = server.Calls.Count;
