@@ -59,6 +59,7 @@ public sealed class ExportAuditEventsHandler(
         var last = await FindBeforeAsync(stretch.First, cut, cancellationToken);
         // What does not hold together is given out as it is, and not signed for.
         var isWhole = last is not null && !follower.IsBroken;
+        isWhole = isWhole && (!isPart || await IsProvedAsync(last!, cancellationToken));
         if (isWhole && (isPart ? key.Sign(last!, now) : cut) is { } begin)
             yield return new ExportedLine(null, begin);
 
@@ -86,8 +87,38 @@ public sealed class ExportAuditEventsHandler(
             next = page[^1].Seq + 1;
         }
 
-        if (isWhole && last!.Seq == stretch.Last && !follower.IsBroken)
+        if (isWhole && last!.Seq == stretch.Last && !follower.IsBroken && await IsProvedAsync(last, cancellationToken))
             yield return new ExportedLine(null, key.Sign(last, now));
+    }
+
+    /// <summary>
+    /// Does what comes after this place lead to an end that this service has signed, then or now? What it signs here counts as any other checkpoint, so
+    /// nothing is signed for somebody who has only edited what lies before.
+    /// </summary>
+    private async Task<bool> IsProvedAsync(LedgerPosition place, CancellationToken cancellationToken)
+    {
+        if (place == LedgerPosition.Start)
+            return true;
+
+        var head = await archive.ReadHeadAsync(cancellationToken);
+        var kept = await archive.FindCheckpointsAsync(new LedgerStretch(place.Seq, head.Position.Seq), key.Public.Id, 1, cancellationToken);
+        var signed = kept.Append(head.Statement).FirstOrDefault(statement => statement is not null && key.Public.Verifies(statement));
+        var last = place;
+        while (last.Seq < signed?.Seq)
+        {
+            var page = await reader.ReadFromAsync(last.Seq + 1, PageSize, cancellationToken);
+            if (page.Count == 0)
+                return false;
+
+            foreach (var entry in page.TakeWhile(entry => entry.Seq <= signed.Seq))
+            {
+                if (!entry.Follows(last) || ForgedEnd.IsToldBy(entry))
+                    return false;
+                last = entry.Position;
+            }
+        }
+
+        return last == signed?.Position;
     }
 
     /// <summary>The place that the first event has to follow; null when it is not there.</summary>

@@ -202,6 +202,8 @@ public sealed class LedgerFollower(
             {
                 if (!entry.Follows(_seen))
                     Break("chain_broken", entry.Seq);
+                if (ForgedEnd.IsToldBy(entry))
+                    ReportBroken();
 
                 if (LedgerEpoch.StartedBy(entry) is { } epoch)
                     Forget(entry.Seq, epoch);
@@ -294,18 +296,5 @@ public sealed class LedgerFollower(
     {
         changes.Restart(floor, epoch);
         directory.Clear();
-    }
-
-    /// <summary>A moment by both clocks: a node that slept, or whose clock jumped, counts the larger of the two.</summary>
-    private sealed record Sighting(long Timestamp, DateTimeOffset Time)
-    {
-        public static Sighting At(TimeProvider clock) => new(clock.GetTimestamp(), clock.GetUtcNow());
-
-        public TimeSpan Elapsed(TimeProvider clock)
-        {
-            var monotonic = clock.GetElapsedTime(Timestamp);
-            var wall = clock.GetUtcNow() - Time;
-            return monotonic > wall ? monotonic : wall;
-        }
     }
 }

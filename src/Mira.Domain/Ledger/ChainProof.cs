@@ -128,11 +128,11 @@ public sealed class ChainProof(IReadOnlyList<AuditPublicKey> keys, IEnumerable<C
                 _unproved.Add(anchor);
         }
 
-        if (telling.IsEmpty || KeyHandover.EarlierKey(telling) is not { } earlier)
+        if (telling.IsEmpty || KeyHandover.Read(telling) is not { } handover)
             return null;
 
         // All that is not proved yet was signed before, by this one and no other.
-        _unproved.RemoveAll(checkpoint => earlier.Verifies(checkpoint));
+        _unproved.RemoveAll(checkpoint => handover.From.Verifies(checkpoint));
         return null;
     }
 

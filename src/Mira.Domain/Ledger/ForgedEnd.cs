@@ -1,3 +1,4 @@
+using System.Text;
 using Mira.Domain.Keys;
 
 namespace Mira.Domain.Ledger;
@@ -11,6 +12,9 @@ public static class ForgedEnd
     /// <summary>Why an <see cref="EventType.IntegrityViolation"/> is recorded.</summary>
     public const string Reason = "head_signature";
 
+    /// <summary>How that reason stands in the canonical form of an event.</summary>
+    public const string Mark = "\"reason\":\"" + Reason + "\"";
+
     /// <param name="finding">What was wrong with the signature.</param>
     public static EventDraft Draft(string finding) => new(EventType.IntegrityViolation, Actor.System, null, null)
     {
@@ -20,8 +24,10 @@ public static class ForgedEnd
     };
 
     /// <summary>Does this event say so of the one before it?</summary>
-    /// <param name="body">Its canonical JSON, UTF-8.</param>
-    public static bool IsToldBy(ReadOnlySpan<byte> body) =>
+    public static bool IsToldBy(LedgerEvent entry) => entry.Type == EventType.IntegrityViolation && IsToldBy(Encoding.UTF8.GetBytes(entry.Body));
+
+    /// <param name="body">The event's canonical JSON, UTF-8.</param>
+    internal static bool IsToldBy(ReadOnlySpan<byte> body) =>
         body.IndexOf("\"head_signature\""u8) >= 0
         && EventBody.FindText(body, "type") == EventType.IntegrityViolation && EventBody.FindText(body, "reason") == Reason;
 }

@@ -19,7 +19,7 @@ public static class AuditKeys
             return given;
 
         var key = ReadOwn(folder) ?? Make(folder);
-        return key.After(FindInFolder(folder).Published);
+        return key.After(ReadPublished(folder));
     }
 
     /// <summary>For a store that several nodes share: there is no folder of one's own where a key could be made.</summary>
@@ -51,11 +51,10 @@ public static class AuditKeys
         AuditPublicKey.TryParse(ReadFile(setting, path), out var keys, out var problem) ? keys : throw new SettingException(setting, $"the file {problem}");
 
     /// <summary>The public parts of keys in the folder: the published one, and that of the key made there.</summary>
-    public static (IReadOnlyList<AuditPublicKey> Published, IReadOnlyList<AuditPublicKey> All) FindInFolder(DataFolder folder)
-    {
-        var published = File.Exists(folder.AuditPublicKey) && AuditPublicKey.TryParse(ReadFile(Setting, folder.AuditPublicKey), out var keys, out _) ? keys : [];
-        return (published, ReadOwn(folder) is { } own ? [own.Public, .. published] : published);
-    }
+    public static (IReadOnlyList<AuditPublicKey> Published, AuditPublicKey? Own) FindInFolder(DataFolder folder) => (ReadPublished(folder), ReadOwn(folder)?.Public);
+
+    private static IReadOnlyList<AuditPublicKey> ReadPublished(DataFolder folder) =>
+        File.Exists(folder.AuditPublicKey) && AuditPublicKey.TryParse(ReadFile(Setting, folder.AuditPublicKey), out var keys, out _) ? keys : [];
 
     private static AuditKey? ReadOwn(DataFolder folder) =>
         File.Exists(folder.AuditKey) ? Parse(Setting, ReadFile(Setting, folder.AuditKey), $"the file {folder.AuditKey}") : null;

@@ -67,7 +67,7 @@ public sealed partial class CheckpointPublisher(
         try
         {
             if (_published < 0)
-                Note(await archive.FindNewestAsync(cancellationToken));
+                Note(await archive.FindNewestAsync(cancellationToken) is { } newest && newest.Seq <= follower.Seen.Seq && key.Public.Verifies(newest) ? newest : null);
 
             var seen = follower.Seen.Seq;
             if (seen > _published && (isLast || clock.GetUtcNow() - _lastAt >= Interval))
@@ -112,15 +112,18 @@ public sealed partial class CheckpointPublisher(
     private async Task PublishKeptAsync(CancellationToken cancellationToken)
     {
         IReadOnlyList<Checkpoint> kept;
+        var next = _published + 1;
         do
         {
-            kept = await archive.FindCheckpointsAsync(new LedgerStretch(_published + 1, long.MaxValue), key.Public.Id, MostAtOnce, cancellationToken);
+            kept = await archive.FindCheckpointsAsync(new LedgerStretch(next, follower.Seen.Seq), key.Public.Id, MostAtOnce, cancellationToken);
             foreach (var checkpoint in kept)
             {
+                // One that somebody else put there stands for nothing, and stops none that comes after it.
                 if (key.Public.Verifies(checkpoint))
                     Publish(checkpoint);
                 else
-                    _published = checkpoint.Seq;
+                    follower.ReportBroken();
+                next = checkpoint.Seq + 1;
             }
         }
         while (kept.Count == MostAtOnce);

@@ -35,8 +35,9 @@ public sealed partial class LedgerRetention(
         if (options.Days is null)
             return;
 
+        // Not at once: the chain is checked first, and what does not hold is not pruned.
         using var timer = new PeriodicTimer(Interval, clock);
-        do
+        while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             try
             {
@@ -47,7 +48,6 @@ public sealed partial class LedgerRetention(
                 LogDelayed(exception.InnerException?.Message);
             }
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     internal async Task PruneAsync(CancellationToken cancellationToken)

@@ -21,13 +21,17 @@ public static class StoredChain
         }
     }
 
-    /// <summary>Does it hold this event? Of what was pruned nobody can tell.</summary>
+    /// <summary>Does it hold this event, or can it have been pruned?</summary>
+    /// <param name="keys">Those that are believed about a cut.</param>
     /// <exception cref="StoreUnavailableException">It cannot be read.</exception>
-    public static async Task<bool> HoldsAsync(ILedgerReader ledger, ILedgerArchive archive, Checkpoint known, CancellationToken cancellationToken)
+    public static async Task<bool> HoldsAsync(
+        ILedgerReader ledger, ILedgerArchive archive, Checkpoint known, IEnumerable<AuditPublicKey> keys, CancellationToken cancellationToken)
     {
-        if (await archive.FindCutAsync(cancellationToken) is { } cut && cut.Seq >= known.Seq)
-            return cut.Seq > known.Seq || cut.Hash == known.Hash;
-        return await ReadAsync(ledger, known.Seq, 1, cancellationToken) is [var entry] && entry.Position == known.Position;
+        // In this order: what is pruned meanwhile was there, or is behind the cut that is read then.
+        if (await ReadAsync(ledger, known.Seq, 1, cancellationToken) is [var entry] && entry.Position == known.Position)
+            return true;
+        return await archive.FindCutAsync(cancellationToken) is { } cut && keys.Any(key => key.Verifies(cut, isCut: true))
+            && (cut.Seq > known.Seq || cut.Position == known.Position);
     }
 
     private static async Task<Flaw?> CheckAsync(

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Ledger;
 
@@ -18,11 +19,19 @@ public sealed partial class HeadSeal(AuditKey key, LedgerFollower follower, ILog
 
     public AuditKey Key => key;
 
+    /// <summary>Has another key taken over from this one? Then what this node wrote would look like a forger's.</summary>
+    public bool IsSuperseded { get; private set; }
+
+    /// <summary>Is it known that the ledger was signed by this key before?</summary>
+    public bool HasTakenOver => _hasTakenOver;
+
     /// <summary>Says that the ledger has been signed by this key before: the time of earlier ones is over, and what they sign now is not believed.</summary>
     public void TakeOver() => _hasTakenOver = true;
 
     /// <summary>What has to be recorded before anything is appended to this head; mostly nothing.</summary>
-    public EventDraft? Examine(LedgerHead head)
+    /// <param name="findHandover">Looks for the last change of keys.</param>
+    /// <exception cref="LedgerUnavailableException">Another key has taken over, which this node has not got.</exception>
+    internal async Task<EventDraft?> ExamineAsync(LedgerHead head, Func<Task<KeyHandover?>> findHandover)
     {
         if (head.Seq == 0)
             return null;
@@ -34,6 +43,14 @@ public sealed partial class HeadSeal(AuditKey key, LedgerFollower follower, ILog
         }
 
         var signer = key.FindPublic(head.SignedBy);
+        if (signer is null && await findHandover() is { } handover && handover.HasEnded(key.Public, head.Statement))
+        {
+            if (!IsSuperseded)
+                LogSuperseded();
+            IsSuperseded = true;
+            throw new LedgerUnavailableException("Another audit key has taken over from this node's.");
+        }
+
         var finding = (head.Statement, signer) switch
         {
             (null, _) => "unsigned",
@@ -49,7 +66,7 @@ public sealed partial class HeadSeal(AuditKey key, LedgerFollower follower, ILog
         }
 
         if (signer != key.Public)
-            return KeyHandover.Draft(signer!, key.Public);
+            return new KeyHandover(signer!, key.Public).Draft();
 
         TakeOver();
         return null;
@@ -65,4 +82,7 @@ public sealed partial class HeadSeal(AuditKey key, LedgerFollower follower, ILog
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "The ledger's end at {Seq} was not made by this service ({Finding})")]
     private partial void LogForged(long seq, string finding);
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "Another audit key has taken over from this node's, which records nothing any more: give it the new one")]
+    private partial void LogSuperseded();
 }

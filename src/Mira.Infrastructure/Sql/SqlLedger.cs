@@ -59,6 +59,8 @@ public sealed partial class SqlLedger(
         if (attempt.Failure is { } failure && !await HasCommittedAsync(attempt))
             throw new LedgerUnavailableException("The ledger cannot be written.", failure);
 
+        if (attempt.Events.Count > 0)
+            seal.TakeOver();
         await ShowAsync(attempt.Events);
         return attempt.Result!;
     }
@@ -74,7 +76,7 @@ public sealed partial class SqlLedger(
         await using var open = transaction;
         var before = head.Seq;
         var running = new SqlLedgerChange(store, database, head, seal.Key, await store.ReadClockAsync(database, cancellationToken), cancellationToken);
-        if (seal.Examine(head) is { } finding)
+        if (await seal.ExamineAsync(head, () => SqlLedgerArchive.FindHandoverAsync(database, cancellationToken)) is { } finding)
             await running.RecordAsync(finding);
         attempt.Result = await change(running);
         attempt.Events = running.Close(scope);

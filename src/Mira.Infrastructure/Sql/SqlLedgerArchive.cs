@@ -58,6 +58,19 @@ public sealed class SqlLedgerArchive(IDbContextFactory<MiraDbContext> contexts) 
         async database => (await database.Checkpoints.AsNoTracking().OrderByDescending(checkpoint => checkpoint.Seq).FirstOrDefaultAsync(cancellationToken))?.Statement,
         cancellationToken);
 
+    /// <summary>The last change of audit keys; null when there was none.</summary>
+    /// <exception cref="StoreUnavailableException">It cannot be read.</exception>
+    public Task<KeyHandover?> FindHandoverAsync(CancellationToken cancellationToken) =>
+        contexts.ReadAsync(Failure, database => FindHandoverAsync(database, cancellationToken), cancellationToken);
+
+    internal static async Task<KeyHandover?> FindHandoverAsync(MiraDbContext database, CancellationToken cancellationToken)
+    {
+        var entry = await database.Events.AsNoTracking()
+            .Where(entry => entry.Type == EventType.SystemStarted && entry.Body.Contains(KeyHandover.Mark))
+            .OrderByDescending(entry => entry.Seq).FirstOrDefaultAsync(cancellationToken);
+        return entry is null ? null : KeyHandover.Read(entry);
+    }
+
     /// <summary>Keeps a checkpoint, unless one of the same place is there.</summary>
     public async Task<int> KeepAsync(Checkpoint statement, AuditPublicKey key, CancellationToken cancellationToken)
     {

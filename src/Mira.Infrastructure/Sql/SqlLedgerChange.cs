@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
@@ -66,11 +65,13 @@ internal sealed class SqlLedgerChange(
 
         var end = Math.Min(head.Seq - keep, last.Seq + most);
         var (from, start) = (last.Seq, last.Seq);
-        var kept = await database.Checkpoints.AsNoTracking().Where(checkpoint => checkpoint.Seq > start && checkpoint.Seq <= end).ToDictionaryAsync(checkpoint => checkpoint.Seq, cancellationToken);
+        if (await FindForgedEndAsync(start) is { } forged)
+            return new LedgerCut(0, forged);
+
         await foreach (var entry in database.Events.AsNoTracking().Where(entry => entry.Seq > start && entry.Seq <= end).OrderBy(entry => entry.Seq).AsAsyncEnumerable())
         {
             // What does not hold together is kept as it is, to be looked at.
-            if (!entry.Follows(last) || (TellsOfForgedEnd(entry) && !IsVouchedFor(last)))
+            if (!entry.Follows(last))
                 return new LedgerCut(0, last.Seq + 1);
             if (entry.At >= before)
                 break;
@@ -89,9 +90,6 @@ internal sealed class SqlLedgerChange(
         begin.Sign(auditKey, now);
         Record(new EventDraft(EventType.AuditPruned, Actor.System, null, null) { Changes = [new FieldChange("first_seq", from + 1, last.Seq + 1)] });
         return new LedgerCut(last.Seq - from, null);
-
-        bool IsVouchedFor(LedgerPosition place) =>
-            place.Seq == begin?.Seq || (kept.TryGetValue(place.Seq, out var checkpoint) && auditKey.Public.Verifies(checkpoint.Statement));
     }
 
     public async Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
@@ -150,6 +148,18 @@ internal sealed class SqlLedgerChange(
         }
     }
 
-    private static bool TellsOfForgedEnd(LedgerEvent entry) =>
-        entry.Type == EventType.IntegrityViolation && ForgedEnd.IsToldBy(Encoding.UTF8.GetBytes(entry.Body));
+    /// <summary>The first event, of all that is left, that tells of an end before it for which no checkpoint of this key vouches: a cut would be a true statement about what is false.</summary>
+    private async Task<long?> FindForgedEndAsync(long begin)
+    {
+        var telling = await database.Events.AsNoTracking()
+            .Where(entry => entry.Type == EventType.IntegrityViolation && entry.Seq > begin + 1 && entry.Body.Contains(ForgedEnd.Mark))
+            .OrderBy(entry => entry.Seq).ToListAsync(cancellationToken);
+        foreach (var entry in telling.Where(ForgedEnd.IsToldBy))
+        {
+            if (await database.Checkpoints.FindAsync([entry.Seq - 1], cancellationToken) is not { } kept || !auditKey.Public.Verifies(kept.Statement))
+                return entry.Seq;
+        }
+
+        return null;
+    }
 }

@@ -32,17 +32,15 @@ public sealed partial class AuditOpening(
         // In this order: what another node publishes meanwhile is not behind the head.
         var published = anchor.File is { } file ? await ReadAsync(file, cancellationToken) : null;
         var head = await archive.ReadHeadAsync(cancellationToken);
-        DemandOwner(head);
-        var isSigned = head.Statement is { } statement && key.Public.Verifies(statement);
-        if (isSigned || (folder is not null && AuditKeys.FindInFolder(folder).Published.Contains(key.Public)))
-        {
+        var owner = OwnerOf(head);
+        if (owner == key.Public || await HasSignedAsync(published, cancellationToken))
             seal.TakeOver();
-            if (key.Earlier.Count > 0)
-                LogEarlier(string.Join(", ", key.Earlier.Select(earlier => earlier.Id)));
-        }
-
-        if (isSigned || head.Position == LedgerPosition.Start)
+        if (owner is not null && owner != key.Public)
+            await DemandAsync(owner, head, cancellationToken);
+        if (owner == key.Public || head.Position == LedgerPosition.Start)
             Publish();
+        if (key.Earlier.Count > 0)
+            LogEarlier(string.Join(", ", key.Earlier.Select(earlier => earlier.Id)));
         if (published is not null)
             await CompareAsync(published, head, cancellationToken);
     }
@@ -61,13 +59,36 @@ public sealed partial class AuditOpening(
             AuditKeys.Publish(folder, key.Public);
     }
 
-    // A file in the folder is no reason to believe a key: who can write the ledger can put one there. He who has the settings says whom to believe.
-    private void DemandOwner(SignedHead head)
+    /// <summary>Whoever has signed the end truly; null when nobody has.</summary>
+    private static AuditPublicKey? OwnerOf(SignedHead head) =>
+        head is { Statement: { } statement, SignedBy: { } text } && AuditPublicKey.FromText(text) is { } signer && signer.Verifies(statement) ? signer : null;
+
+    /// <summary>Does anything show that this key was the last to sign here, whoever has signed the end?</summary>
+    private async Task<bool> HasSignedAsync(Checkpoint? published, CancellationToken cancellationToken)
     {
-        if (folder is null || head.Statement is not { } statement || key.FindPublic(head.SignedBy) is not null)
+        if ((published is not null && key.Public.Verifies(published)) || (folder is not null && AuditKeys.FindInFolder(folder).Published.Contains(key.Public)))
+            return true;
+        return await archive.FindHandoverAsync(cancellationToken) is { } handover
+            ? handover.To == key.Public
+            : await archive.FindNewestAsync(cancellationToken) is { } newest && key.Public.Verifies(newest);
+    }
+
+    // Before anything is written: what is a mistake in the settings must not look like a forger's work in the ledger for good. A file in the folder is no
+    // reason to believe a key, for who can write the ledger can put one there; he who has the settings says whom to believe.
+    private async Task DemandAsync(AuditPublicKey owner, SignedHead head, CancellationToken cancellationToken)
+    {
+        if (key.Earlier.Contains(owner))
+        {
+            if (seal.HasTakenOver)
+                throw new SettingException(Setting, $"names the earlier key {owner.Id}, which has signed the end of this ledger although the newer one had signed before: an older copy was put back, or somebody else has that key. Start with the earlier key alone to go back to its time, or take it out to go on, which is recorded as a violation");
             return;
-        if (AuditKeys.FindInFolder(folder).All.FirstOrDefault(known => known.Text == head.SignedBy) is { } owner && owner.Verifies(statement))
-            throw new SettingException(Setting, $"does not name the key {owner.Id}, which signs this ledger so far: put its public part (audit-public.pem in the data folder) behind the private one, in the same PEM");
+        }
+
+        if (await archive.FindHandoverAsync(cancellationToken) is { } handover && handover.HasEnded(key.Public, head.Statement))
+            throw new SettingException(Setting, $"is not the key that signs this ledger any more: {owner.Id} has taken over from it. Give that one, or put its public part behind this one to go back");
+        var isGiven = folder is null || AuditKeys.FindInFolder(folder).Own != key.Public;
+        if (isGiven && !seal.HasTakenOver)
+            throw new SettingException(Setting, $"does not name the key {owner.Id}, which has signed this ledger. If that is the one used so far (hold it against a line of an old log, or an auditor's copy), put its public part behind the private one, in the same PEM; if you do not know it, the ledger was forged");
     }
 
     private async Task<Checkpoint?> ReadAsync(string file, CancellationToken cancellationToken)
@@ -89,7 +110,7 @@ public sealed partial class AuditOpening(
     private async Task CompareAsync(Checkpoint published, SignedHead head, CancellationToken cancellationToken)
     {
         var finding = published.Seq > head.Position.Seq ? LedgerFollower.IsBehind
-            : await StoredChain.HoldsAsync(ledger, archive, published, cancellationToken) ? null
+            : await StoredChain.HoldsAsync(ledger, archive, published, key.Earlier.Prepend(key.Public), cancellationToken) ? null
             : LedgerFollower.IsOther;
         if (finding is null)
             return;
@@ -101,7 +122,7 @@ public sealed partial class AuditOpening(
     [LoggerMessage(Level = LogLevel.Information, Message = "The audit trail is signed with the key {Id}, whose public part is {PublicKey}")]
     private partial void LogKey(string id, string publicKey);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The audit key has taken over from {Ids}: take the public parts of earlier keys out of the settings, where they serve only who has stolen one")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Earlier audit keys are believed about the end of the ledger until this one has signed: {Ids}. Take them out after this start; they serve only who has stolen one")]
     private partial void LogEarlier(string ids);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The last checkpoints in the anchor were not signed by a key that is known, so the ledger is not held against them")]

@@ -38,6 +38,12 @@ public sealed partial class NodeStart(
         await store.DemandPeppersAsync(peppers, clock.GetUtcNow(), cancellationToken);
         await follower.StartAsync(cancellationToken);
         await audit.OpenAsync(cancellationToken);
+        if (follower.Violation is not { } violation)
+            return;
+
+        await using var scope = scopes.CreateAsyncScope();
+        await LedgerEpoch.BeginAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), violation, cancellationToken);
+        follower.MarkRecorded(violation);
     }
 
     public async Task StartingAsync(CancellationToken cancellationToken)
@@ -62,18 +68,11 @@ public sealed partial class NodeStart(
         {
             try
             {
-                await using var scope = scopes.CreateAsyncScope();
-                var ledger = scope.ServiceProvider.GetRequiredService<ILedger>();
-                if (follower.Violation is { } violation)
-                {
-                    await LedgerEpoch.BeginAsync(ledger, violation, cancellationToken);
-                    follower.MarkRecorded(violation);
-                }
-
                 // Where keys are governed elsewhere it may take longer to know whether there are any.
                 if (airtable is null || await airtable.BeginAsync(cancellationToken))
                     await firstAdmin.MakeAsync(cancellationToken);
-                await RecordAsync(ledger, EventType.SystemStarted, cancellationToken);
+                await using var scope = scopes.CreateAsyncScope();
+                await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
                 return;
             }
             catch (LedgerUnavailableException exception) when (attempt < Attempts)

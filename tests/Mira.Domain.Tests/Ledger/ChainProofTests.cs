@@ -59,7 +59,7 @@ internal sealed class ChainProofTests
     {
         var next = AuditKey.Generate();
         var journal = Journal.Of(_key, 25, _random, 10);
-        journal.Append(KeyHandover.Draft(_key.Public, next.Public));
+        journal.Append(new KeyHandover(_key.Public, next.Public).Draft());
         journal.Key = next;
         for (var i = 0; i < 10; i++)
             journal.Append(_random);
@@ -79,12 +79,12 @@ internal sealed class ChainProofTests
     {
         var own = AuditKey.Generate();
         var journal = Journal.Of(_key, 25, _random, 10);
-        journal.Append(KeyHandover.Draft(own.Public, _key.Public));
+        journal.Append(new KeyHandover(own.Public, _key.Public).Draft());
         journal.Key = own;
         journal.Append(_random);
         Assert.That((Journal.Check(journal.Export(), _key.Public)).Flaw!.Seq, Is.EqualTo(27));
 
-        journal.Append(KeyHandover.Draft(own.Public, _key.Public));
+        journal.Append(new KeyHandover(own.Public, _key.Public).Draft());
         Assert.That((Journal.Check(journal.Export(), _key.Public)).Flaw, Is.Not.Null);
     }
 
@@ -131,7 +131,7 @@ internal sealed class ChainProofTests
         var next = AuditKey.Generate();
         journal.Checkpoints.Add(_key.Sign(before, Journal.Start));
         journal.Checkpoints.Sort((one, other) => one.Seq.CompareTo(other.Seq));
-        journal.Append(KeyHandover.Draft(_key.Public, next.Public));
+        journal.Append(new KeyHandover(_key.Public, next.Public).Draft());
         journal.Key = next;
         Assert.That(Journal.Check(journal.Export(), next.Public).Flaw, Is.Null, "signed by the key that was the right one then");
     }

@@ -44,7 +44,8 @@ public sealed class AuditKeysTests : IDisposable
         Assert.That(Load().Earlier, Is.Empty);
         _values["MIRA_AUDIT_KEY"] = given.ExportPem() + own.Public.ExportPem();
         Assert.That(Load().Earlier, Is.EqualTo(new[] { own.Public }));
-        Assert.That(AuditKeys.FindInFolder(_data).All, Is.EquivalentTo(new[] { own.Public, before.Public }));
+        Assert.That(AuditKeys.FindInFolder(_data).Own, Is.EqualTo(own.Public));
+        Assert.That(AuditKeys.FindInFolder(_data).Published, Is.EqualTo(new[] { before.Public }));
         AuditKeys.Publish(_data, given.Public);
         Assert.That(File.ReadAllText(_data.AuditPublicKey), Is.EqualTo(given.Public.ExportPem()));
         Assert.That(AuditKeys.FindPublic(Reader, _data), Is.EqualTo(given.Public));

@@ -16,12 +16,16 @@ public sealed class CheckpointTests : IDisposable
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
     private readonly TestFolder _folder = new();
-    private readonly Messages<CheckpointAnchor> _anchorLog = new();
-    private readonly Messages<CheckpointPublisher> _log = new();
+    private Messages<CheckpointAnchor> _anchorLog = null!;
+    private Messages<CheckpointPublisher> _log = null!;
     private Store _store = null!;
 
     [SetUp]
-    public async Task SetUp() => _store = await Store.OpenAsync();
+    public async Task SetUp()
+    {
+        (_anchorLog, _log) = (new Messages<CheckpointAnchor>(), new Messages<CheckpointPublisher>());
+        _store = await Store.OpenAsync();
+    }
 
     [TearDown]
     public void TearDown() => _store.Dispose();
@@ -77,6 +81,27 @@ public sealed class CheckpointTests : IDisposable
 
         Assert.That(await KeptAsync(), Is.Empty);
         Assert.That(await File.ReadAllTextAsync(file), Is.Empty);
+    }
+
+    [Test]
+    public async Task A_checkpoint_that_somebody_else_put_there_stops_none_that_comes_after_it()
+    {
+        var (publisher, anchor, file) = Make();
+        using var disposed = anchor;
+        await _store.AskAsync($"INSERT INTO checkpoints (seq, hash, at, signature, signed_by) VALUES (9000000000000, 'x', 0, 'x', '{Store.AuditKey.Public.Id}'), (2, 'x', 0, 'x', '{Store.AuditKey.Public.Id}')");
+        using (publisher)
+        {
+            for (var i = 0; i < 3; i++)
+                await _store.AddAsync(new HeldKey());
+            await publisher.StartAsync(CancellationToken.None);
+            await UntilAnchoredAsync(publisher, 3);
+            await _store.AddAsync(new HeldKey());
+            await publisher.StopAsync(CancellationToken.None);
+            await publisher.StoppedAsync(CancellationToken.None);
+        }
+
+        Assert.That((await AnchorFile.ReadTailAsync(file, CancellationToken.None)).Select(checkpoint => checkpoint.Seq), Is.EqualTo(new[] { 3L, 4L }));
+        Assert.That(_store.Follower.IsBroken);
     }
 
     [Test]
@@ -171,6 +196,13 @@ public sealed class CheckpointTests : IDisposable
             _store.Clock.Advance(Tick);
             await Task.Yield();
         }
+    }
+
+    private async Task UntilAnchoredAsync(CheckpointPublisher publisher, long seq)
+    {
+        Assert.That(publisher.ExecuteTask!.IsCompleted, Is.False);
+        while (!(await _log.NextAsync()).Text.StartsWith($"The ledger stands at {seq}:", StringComparison.Ordinal))
+            _store.Clock.Advance(Tick);
     }
 
     private async Task<long[]> KeptAsync() =>

@@ -51,16 +51,16 @@ public sealed class ClockCheckTests : IDisposable
         _database.AdjustTime(HeldKey.Start.AddMilliseconds(milliseconds));
         await _check.StartAsync(CancellationToken.None);
         Assert.That((await _log.NextAsync()).Level, Is.EqualTo(LogLevel.Warning));
-        Assert.That(new LedgerHealth(_store.Gate, _check).IsClockRight, Is.False);
+        Assert.That(new LedgerHealth(_store.Gate, _store.Seal, _check).IsClockRight, Is.False);
 
         _database.AdjustTime(HeldKey.Start.Add(Interval));
         _store.Clock.Advance(Interval);
 
         Assert.That((await _log.NextAsync()).Text, Does.Contain("close to"));
-        Assert.That(new LedgerHealth(_store.Gate, _check).IsClockRight);
+        Assert.That(new LedgerHealth(_store.Gate, _store.Seal, _check).IsClockRight);
     }
 
     [Test]
     public void A_ledger_that_goes_by_the_nodes_own_clock_has_nothing_to_compare() =>
-        Assert.That(new LedgerHealth(_store.Gate).IsClockRight);
+        Assert.That(new LedgerHealth(_store.Gate, _store.Seal).IsClockRight);
 }

@@ -119,12 +119,27 @@ internal sealed class HeadSealTests(StoreKind kind)
         var next = AuditKey.Generate();
         var ledger = LedgerOf(next.After(Store.AuditKey.Public));
         await AppendAsync(ledger, 1);
-        await AppendAsync(ledger, 1);
-        await _store.AddAsync(new HeldKey());
-        var events = await _store.EventsAsync();
-        Assert.That(events[^2].Body, Does.Contain("\"to\":\"unknown_key\""), "a node with the old key alone");
+        await SignHeadAsync(Store.AuditKey.Sign(await ForgeAsync(), HeldKey.Start), Store.AuditKey.Public);
         await AppendAsync(ledger, 1);
         Assert.That((await _store.EventsAsync())[^2].Body, Does.Contain("\"to\":\"retired_key\""));
+    }
+
+    [Test]
+    public async Task A_node_with_the_earlier_key_alone_records_nothing_any_more_and_spoils_nothing()
+    {
+        await _store.AddAsync(new HeldKey());
+        var next = AuditKey.Generate();
+        var ledger = LedgerOf(next.After(Store.AuditKey.Public));
+        await AppendAsync(ledger, 1);
+        var head = await _store.HeadAsync();
+
+        for (var attempt = 0; attempt < 2; attempt++)
+            Assert.That(() => _store.AddAsync(new HeldKey()), Throws.TypeOf<LedgerUnavailableException>());
+        Assert.That(await _store.HeadAsync(), Is.EqualTo(head));
+        Assert.That(_store.Seal.IsSuperseded);
+        Assert.That(new LedgerHealth(_store.Gate, _store.Seal).IsWritable, Is.False);
+        await AppendAsync(ledger, 1);
+        Assert.That(await CheckAsync(next.Public), Is.Null);
     }
 
     [Test]
@@ -137,6 +152,20 @@ internal sealed class HeadSealTests(StoreKind kind)
         await AppendAsync(LedgerOf(next.After(Store.AuditKey.Public)), 1);
 
         Assert.That((await CheckAsync(next.Public))!.Seq, Is.EqualTo(111));
+    }
+
+    /// <summary>Adds an event behind the end, as somebody would who can write the tables.</summary>
+    private async Task<LedgerPosition> ForgeAsync()
+    {
+        var forged = LedgerEvent.Append(await _store.HeadAsync(), HeldKey.Start, new EventDraft(EventType.AuthFailed, Actor.System, null, null));
+        await using (var database = _store.CreateDbContext())
+        {
+            database.Events.Add(forged);
+            await database.SaveChangesAsync();
+        }
+
+        await _store.AskAsync($"UPDATE ledger_head SET seq = {forged.Seq}, hash = '{forged.Hash}'");
+        return forged.Position;
     }
 
     private SqlLedger LedgerOf(AuditKey key) => new(

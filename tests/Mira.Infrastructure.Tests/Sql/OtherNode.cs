@@ -10,7 +10,6 @@ namespace Mira.Infrastructure.Tests.Sql;
 internal sealed class OtherNode : IDisposable
 {
     private readonly WriteGate _gate;
-    private readonly LedgerFollower _follower;
     private readonly SqlLedger _ledger;
 
     /// <param name="key">What it signs with; null for what all tests do.</param>
@@ -20,14 +19,16 @@ internal sealed class OtherNode : IDisposable
         var changes = new RecentChanges();
         var directory = new KeyDirectory(store.Keys, changes, new KeyDirectoryOptions { CacheSize = 100 });
         _gate = new WriteGate(store.Clock);
-        _follower = new LedgerFollower(store.Reader, changes, directory, new LedgerFollowerOptions(), store.Clock);
-        var seal = new HeadSeal(key ?? Store.AuditKey, _follower, NullLogger<HeadSeal>.Instance);
+        Follower = new LedgerFollower(store.Reader, changes, directory, new LedgerFollowerOptions(), store.Clock);
+        var seal = new HeadSeal(key ?? Store.AuditKey, Follower, NullLogger<HeadSeal>.Instance);
         if (hasTakenOver)
             seal.TakeOver();
-        _ledger = new SqlLedger(store, store.Sql, _gate, _follower, seal, new AuditScope(), NullLogger<SqlLedger>.Instance);
+        _ledger = new SqlLedger(store, store.Sql, _gate, Follower, seal, new AuditScope(), NullLogger<SqlLedger>.Instance);
     }
 
-    public bool IsBroken => _follower.IsBroken;
+    public LedgerFollower Follower { get; }
+
+    public bool IsBroken => Follower.IsBroken;
 
     public Task AddAsync(HeldKey held) => _ledger.ChangeAsync(
         change =>
@@ -39,7 +40,7 @@ internal sealed class OtherNode : IDisposable
 
     public void Dispose()
     {
-        _follower.Dispose();
+        Follower.Dispose();
         _gate.Dispose();
     }
 }

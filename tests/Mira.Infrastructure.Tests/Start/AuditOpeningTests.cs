@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Mira.Application.Ledger;
+using Mira.Application.Pipeline;
 using Mira.Application.Settings;
 using Mira.Domain.Ledger;
 using Mira.Infrastructure.Files;
@@ -101,56 +103,139 @@ internal sealed class AuditOpeningTests(StoreKind kind)
     }
 
     [Test]
+    public async Task A_begin_that_nobody_signed_is_no_pruning()
+    {
+        await PublishAsync(5);
+        await AddAsync(5);
+        await _store.AskAsync("DELETE FROM ledger WHERE seq <= 6; INSERT INTO ledger_begin (id, seq, hash, signed_at, signature, epoch) VALUES (1, 6, 'x', 0, 'x', 'x')");
+        await OpenAsync();
+        Assert.That(_store.Follower.Violation, Is.EqualTo("hash_differs"));
+    }
+
+    [Test]
     public async Task The_public_part_is_laid_there_when_the_ledger_is_signed_by_it_and_not_before()
     {
         await OpenAsync();
         Assert.That(File.ReadAllText(_data.AuditPublicKey), Is.EqualTo(Store.AuditKey.Public.ExportPem()), "with nothing in the ledger yet");
         await AddAsync(1);
+        Assert.That(_log.Lines, Is.Empty);
         var next = AuditKey.Generate().After(Store.AuditKey.Public);
         await OpenAsync(next);
         Assert.That(File.ReadAllText(_data.AuditPublicKey), Is.EqualTo(Store.AuditKey.Public.ExportPem()));
-        Assert.That(_log.Lines, Is.Empty);
-
-        using (var other = new OtherNode(_store, next))
-            await other.AddAsync(new HeldKey());
-        await OpenAsync(next);
-        Assert.That(File.ReadAllText(_data.AuditPublicKey), Is.EqualTo(next.Public.ExportPem()));
         var (level, text) = _log.Lines.Single();
         Assert.That(level, Is.EqualTo(LogLevel.Warning));
-        Assert.That(text, Does.Contain(Store.AuditKey.Public.Id), "the earlier one has done what it was there for");
+        Assert.That(text, Does.Contain(Store.AuditKey.Public.Id), "the earlier one will have done what it was there for");
+
+        await TakeOverAsync(next);
+        await OpenAsync(next);
+        Assert.That(File.ReadAllText(_data.AuditPublicKey), Is.EqualTo(next.Public.ExportPem()));
+        Assert.That(_log.Lines, Has.Count.EqualTo(2), "as long as it is there");
     }
 
     [Test]
-    public async Task A_key_that_does_not_name_the_one_in_the_folder_is_refused_and_a_strange_ledger_is_not()
+    public async Task A_key_that_does_not_name_the_one_that_has_signed_is_refused_before_anything_is_written()
     {
         await AddAsync(1);
         AuditKeys.Publish(_data, Store.AuditKey.Public);
         var stranger = AuditKey.Generate();
-        Assert.That(() => OpenAsync(stranger), Throws.TypeOf<SettingException>().With.Message.StartsWith("MIRA_AUDIT_KEY: ").And.Message.Contains(Store.AuditKey.Public.Id));
+        ExpectRefusal(stranger, Store.AuditKey.Public.Id);
         await OpenAsync(stranger.After(Store.AuditKey.Public));
+        Assert.That(await _store.HeadAsync(), Has.Property("Seq").EqualTo(1));
 
-        // Signed by nobody who is known here: that is no matter of settings, and is recorded.
+        // Signed by nobody at all: that is no matter of settings, and is recorded.
         await _store.AskAsync("UPDATE ledger_head SET signature = NULL");
         await OpenAsync(stranger);
     }
 
     [Test]
-    public async Task Once_it_was_published_beside_the_data_no_earlier_key_counts()
+    public async Task One_that_was_made_in_the_folder_in_place_of_a_lost_one_goes_on()
     {
         await AddAsync(1);
-        var next = AuditKey.Generate().After(Store.AuditKey.Public);
-        AuditKeys.Publish(_data, next.Public);
+        var made = AuditKey.Generate();
+        await File.WriteAllTextAsync(_data.AuditKey, made.ExportPem());
+        var seal = await OpenAsync(made);
+        await AddAsync(LedgerOf(made, seal));
+        Assert.That((await _store.EventsAsync())[1].Body, Does.Contain("\"to\":\"unknown_key\""));
+    }
+
+    [TestCase("anchor")]
+    [TestCase("checkpoint")]
+    [TestCase("folder")]
+    public async Task A_forgers_end_is_no_matter_of_settings_while_anything_shows_whose_the_ledger_was(string evidence)
+    {
+        await AddAsync(3);
+        if (evidence == "anchor")
+            await AnchorFile.AppendAsync(Anchor, Store.AuditKey.Sign(await _store.HeadAsync(), HeldKey.Start), CancellationToken.None);
+        if (evidence == "checkpoint")
+            await _store.Archive.KeepAsync((await _store.Archive.ReadHeadAsync(CancellationToken.None)).Statement!, Store.AuditKey.Public, CancellationToken.None);
+        var forger = AuditKey.Generate();
+        AuditKeys.Publish(_data, evidence == "folder" ? Store.AuditKey.Public : forger.Public);
+        await SignHeadAsync(forger);
+
+        var seal = await OpenAsync();
+        await AddAsync(LedgerOf(Store.AuditKey, seal));
+        Assert.That((await _store.EventsAsync())[3].Body, Does.Contain("\"to\":\"unknown_key\""));
+    }
+
+    [TestCase("anchor")]
+    [TestCase("handover")]
+    [TestCase("folder")]
+    public async Task An_end_of_an_earlier_key_is_refused_once_the_later_one_has_signed(string evidence)
+    {
+        await AddAsync(3);
+        var next = AuditKey.Generate();
+        var named = next.After(Store.AuditKey.Public);
+        if (evidence == "anchor")
+            await AnchorFile.AppendAsync(Anchor, next.Sign(await _store.HeadAsync(), HeldKey.Start), CancellationToken.None);
+        if (evidence == "handover")
+            await TakeOverAsync(named);
+        if (evidence == "folder")
+            AuditKeys.Publish(_data, next.Public);
+        await SignHeadAsync(Store.AuditKey);
+        var head = await _store.HeadAsync();
+
+        ExpectRefusal(named, "older copy");
+        Assert.That(await _store.HeadAsync(), Is.EqualTo(head));
+        // Both ways that the refusal names.
         var seal = await OpenAsync(next);
-        var head = await _store.Archive.ReadHeadAsync(CancellationToken.None);
-        var found = seal.Examine(new LedgerHead
-        {
-            Seq = head.Position.Seq,
-            Hash = head.Position.Hash,
-            SignedAt = head.Statement!.At,
-            Signature = head.Statement.Signature,
-            SignedBy = head.SignedBy,
-        })!;
-        Assert.That((found.Reason, found.Changes.Single().To?.ToString()), Is.EqualTo((ForgedEnd.Reason, "retired_key")));
+        await AddAsync(LedgerOf(next, seal));
+        Assert.That((await _store.EventsAsync())[(int)head.Seq].Body, Does.Contain("\"to\":\"unknown_key\""));
+    }
+
+    [Test]
+    public async Task A_key_that_another_has_taken_over_from_does_not_start_and_may_take_back()
+    {
+        await AddAsync(3);
+        var next = AuditKey.Generate();
+        await TakeOverAsync(next.After(Store.AuditKey.Public));
+        ExpectRefusal(Store.AuditKey, "taken over");
+
+        var back = Store.AuditKey.After(next.Public);
+        var seal = await OpenAsync(back);
+        await AddAsync(LedgerOf(back, seal));
+        Assert.That((await _store.EventsAsync()).Count(entry => entry.Body.Contains(KeyHandover.Mark, StringComparison.Ordinal)), Is.EqualTo(2));
+        Assert.That(await StoredChain.CheckAsync(_store.Reader, _store.Archive, () => new ChainProof([back.Public]), CancellationToken.None), Is.Null);
+    }
+
+    private void ExpectRefusal(AuditKey key, string said) =>
+        Assert.That(() => OpenAsync(key), Throws.TypeOf<SettingException>().With.Message.StartsWith("MIRA_AUDIT_KEY: ").And.Message.Contains(said));
+
+    private async Task TakeOverAsync(AuditKey next)
+    {
+        using var other = new OtherNode(_store, next);
+        await other.AddAsync(new HeldKey());
+    }
+
+    private async Task SignHeadAsync(AuditKey key)
+    {
+        var statement = key.Sign(await _store.HeadAsync(), HeldKey.Start);
+        await _store.AskAsync($"UPDATE ledger_head SET signed_at = {statement.At.ToUnixTimeMilliseconds()}, signature = '{statement.Signature}', signed_by = '{key.Public.Text}'");
+    }
+
+    private SqlLedger LedgerOf(AuditKey key, HeadSeal seal)
+    {
+        Assert.That(seal.Key, Is.EqualTo(key));
+        return new SqlLedger(_store, _store.Sql, _store.Gate, _store.Follower, seal, new AuditScope(), NullLogger<SqlLedger>.Instance);
     }
 
     private async Task<HeadSeal> OpenAsync(AuditKey? key = null)
@@ -171,14 +256,16 @@ internal sealed class AuditOpeningTests(StoreKind kind)
     private async Task AddAsync(int count)
     {
         for (var i = 0; i < count; i++)
-        {
-            await _store.ChangeAsync(change =>
-            {
-                change.Record(new EventDraft(EventType.AuthFailed, Actor.System, null, $"{Guid.NewGuid()}"));
-                return Task.CompletedTask;
-            });
-        }
+            await AddAsync(_store.Ledger);
     }
+
+    private static Task<bool> AddAsync(ILedger ledger) => ledger.ChangeAsync(
+        change =>
+        {
+            change.Record(new EventDraft(EventType.AuthFailed, Actor.System, null, $"{Guid.NewGuid()}"));
+            return Task.FromResult(true);
+        },
+        CancellationToken.None);
 
     // A node that starts has seen nothing yet.
     private async Task RestartAsync()
