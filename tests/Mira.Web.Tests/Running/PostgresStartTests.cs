@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using Mira.Domain.Ledger;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
@@ -67,6 +68,34 @@ internal sealed class PostgresStartTests
     }
 
     [Test]
+    public async Task Another_audit_key_takes_over_node_by_node_and_the_old_ones_record_nothing_meanwhile()
+    {
+        using var folder = new TestFolder();
+        var settings = await SharedPostgres.NewStoreAsync();
+        var next = AuditKey.Generate();
+        var named = settings.Select(setting => setting.Name == "MIRA_AUDIT_KEY" ? (setting.Name, next.ExportPem() + PublicOf(SharedPostgres.AuditKeyPem)) : setting).ToArray();
+        await using var old = MiraHost.Start(folder: folder, settings: settings);
+        var key = await old.NewKeyAsync("viewer");
+
+        await using (var first = MiraHost.Start(folder: folder, settings: named))
+        {
+            var refused = await old.Http(old.Admin).CallAsync("POST", "/api/keys", """{"name":"late","role":"viewer"}""");
+            Assert.That(refused.Verdict, Is.EqualTo("503 audit_unavailable"));
+            Assert.That((await old.Http(old.Admin).CallAsync("GET", "/health")).Field("status"), Is.EqualTo("degraded"));
+            Assert.That((await old.Http(key).CallAsync("GET", "/api/auth/validate")).Verdict, Is.EqualTo("200"), "what is known is still verified");
+            await first.NewKeyAsync("viewer");
+            Assert.That((await first.Http(old.Admin).CallAsync("GET", "/health")).Field("status"), Is.EqualTo("healthy"));
+        }
+
+        var (exitCode, _, error) = await MiraProcess.RunAsync(folder, [], settings);
+        Assert.That(exitCode, Is.EqualTo(1));
+        Assert.That(error, Does.Contain("has taken over from it"));
+        (exitCode, var output, error) = await MiraProcess.RunAsync(folder, ["audit", "verify"], named);
+        Assert.That(exitCode, Is.Zero, error);
+        Assert.That(output, Does.Contain("are whole"));
+    }
+
+    [Test]
     public async Task Verbs_work_beside_nodes_that_serve()
     {
         using var folder = new TestFolder();
@@ -81,6 +110,12 @@ internal sealed class PostgresStartTests
         (exitCode, output, error) = await MiraProcess.RunAsync(folder, ["pepper", "status"], settings);
         Assert.That(exitCode, Is.Zero, error);
         Assert.That(output.Trim(), Does.Match(@"\A[0-9a-f]{8} current 2\z"));
+    }
+
+    private static string PublicOf(string pem)
+    {
+        Assert.That(AuditKey.TryParse(pem, out var key, out var problem), problem);
+        return key!.Public.ExportPem();
     }
 
     private static async Task ExpectRefusalAsync(string name, params (string Name, string Value)[] settings)
