@@ -51,6 +51,7 @@ public sealed partial class HeadSeal(AuditKey key, LedgerFollower follower, ILog
             throw new LedgerUnavailableException("Another audit key has taken over from this node's.");
         }
 
+        IsSuperseded = false;
         var finding = (head.Statement, signer) switch
         {
             (null, _) => "unsigned",

@@ -7,50 +7,48 @@ namespace Mira.Web.Hosting;
 /// Sheds what is more than this node can do at once, so that the calls it has taken end, and health and metrics are answered. A warm verification takes
 /// microseconds; calls pile up only when something behind them is slow.
 /// </summary>
-public sealed class LoadGuard(RequestDelegate next, LoadGuardOptions options)
+public sealed class LoadGuard(RequestDelegate next, LoadGuardOptions options, RunningCalls running)
 {
     private static readonly Problem Shed = new(ProblemKind.Overloaded, RetryAfter: 1);
-
-    private int _running;
 
     public Task InvokeAsync(HttpContext context)
     {
         if (context.Request.Path.StartsWithSegments("/health") || context.Request.Path.StartsWithSegments(MetricsSetup.Path))
             return next(context);
 
-        if (Interlocked.Increment(ref _running) > options.ConcurrentCalls)
+        if (running.Enter() > options.ConcurrentCalls)
         {
-            Interlocked.Decrement(ref _running);
+            running.Leave();
             return ProblemAnswer.WriteAsync(context, Shed);
         }
 
-        Task running;
+        Task call;
         try
         {
-            running = next(context);
+            call = next(context);
         }
         catch
         {
-            Interlocked.Decrement(ref _running);
+            running.Leave();
             throw;
         }
 
-        if (!running.IsCompleted)
-            return AwaitAsync(running);
+        if (!call.IsCompleted)
+            return AwaitAsync(call);
 
-        Interlocked.Decrement(ref _running);
-        return running;
+        running.Leave();
+        return call;
     }
 
-    private async Task AwaitAsync(Task running)
+    private async Task AwaitAsync(Task call)
     {
         try
         {
-            await running;
+            await call;
         }
         finally
         {
-            Interlocked.Decrement(ref _running);
+            running.Leave();
         }
     }
 }

@@ -48,15 +48,10 @@ public static class MetricsSetup
     }
 
     private static MeterProviderBuilder Collect(MeterProviderBuilder metrics) => metrics
-        .AddMeter(
-            ServiceMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Routing", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime")
+        .AddMeter(ServiceMetrics.MeterName, "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime")
         .AddView(ServiceMetrics.ValidationDuration, new ExplicitBucketHistogramConfiguration { Boundaries = DurationBounds })
         .AddView(LedgerTally.Lag, new ExplicitBucketHistogramConfiguration { Boundaries = LagBounds })
-        .AddView(
-            "http.server.request.duration",
-            new ExplicitBucketHistogramConfiguration { Boundaries = RequestBounds, TagKeys = ["http.route", "http.response.status_code"] })
-        .AddView("http.server.active_requests", new MetricStreamConfiguration { TagKeys = [] })
-        .AddView("aspnetcore.routing.match_attempts", new MetricStreamConfiguration { TagKeys = ["aspnetcore.routing.match_status"] })
+        .AddView(RequestMetrics.Duration, new ExplicitBucketHistogramConfiguration { Boundaries = RequestBounds })
         .AddView("kestrel.connection.duration", new ExplicitBucketHistogramConfiguration { Boundaries = ConnectionBounds, TagKeys = [] })
         .AddView("kestrel.tls_handshake.duration", new ExplicitBucketHistogramConfiguration { Boundaries = ConnectionBounds, TagKeys = [] })
         .AddView(instrument => instrument.Meter.Name == "Microsoft.AspNetCore.Server.Kestrel" && !instrument.Name.EndsWith(".duration", StringComparison.Ordinal)

@@ -38,6 +38,9 @@ public static class WebRegistration
         services.AddHostedService(provider => provider.GetRequiredService<Drain>());
         services.AddSingleton(edge);
         services.AddSingleton(LoadGuardOptions.Read(settings));
+        services.AddSingleton<RequestMetrics>();
+        services.AddSingleton<RunningCalls>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RunningCalls>());
         services.AddCors(cors => cors.AddDefaultPolicy(edge.Apply));
         services.Configure<ForwardedHeadersOptions>(edge.Apply);
 
@@ -64,6 +67,7 @@ public static class WebRegistration
     {
         var edge = app.Services.GetRequiredService<EdgeOptions>();
         KeepPlatformOut(app);
+        app.UseMiddleware<RequestTimer>();
         if (app.Services.GetService<RequestLog>() is not null)
             app.UseMiddleware<RequestLogMiddleware>();
         app.UseMiddleware<CorrelationMiddleware>();

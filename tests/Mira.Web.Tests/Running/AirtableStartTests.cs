@@ -9,8 +9,9 @@ using Mira.Web.Tests.Http;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>The service with its keys in a table, over HTTP and within Airtable's own limits.</summary>
-[Parallelizable(ParallelScope.Fixtures)]
-internal sealed class AirtableStartTests
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+[Parallelizable(ParallelScope.All)]
+internal sealed class AirtableStartTests : IAsyncDisposable
 {
     private const string Table = "API Keys";
 
@@ -29,9 +30,10 @@ internal sealed class AirtableStartTests
     }
 
     [TearDown]
-    public async Task StopAsync()
+    public void CheckPace() => Assert.That(_airtable.BusiestSecond, Is.LessThanOrEqualTo(5));
+
+    public async ValueTask DisposeAsync()
     {
-        Assert.That(_airtable.BusiestSecond, Is.LessThanOrEqualTo(5));
         await _airtable.DisposeAsync();
         _folder.Dispose();
     }

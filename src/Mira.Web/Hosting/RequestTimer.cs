@@ -1,0 +1,31 @@
+namespace Mira.Web.Hosting;
+
+/// <summary>Takes the time of each request, around everything else.</summary>
+public sealed class RequestTimer(RequestDelegate next, RequestMetrics metrics, TimeProvider clock)
+{
+    public Task InvokeAsync(HttpContext context)
+    {
+        if (!metrics.IsOn)
+            return next(context);
+
+        var started = clock.GetTimestamp();
+        var call = next(context);
+        if (!call.IsCompletedSuccessfully)
+            return AwaitAsync(call, context, started);
+
+        metrics.Record(context, clock.GetElapsedTime(started));
+        return call;
+    }
+
+    private async Task AwaitAsync(Task call, HttpContext context, long started)
+    {
+        try
+        {
+            await call;
+        }
+        finally
+        {
+            metrics.Record(context, clock.GetElapsedTime(started));
+        }
+    }
+}
