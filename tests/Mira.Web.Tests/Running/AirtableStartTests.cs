@@ -9,8 +9,7 @@ using Mira.Web.Tests.Http;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>The service with its keys in a table, over HTTP and within Airtable's own limits.</summary>
-[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-[Parallelizable(ParallelScope.All)]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase), Parallelizable(ParallelScope.All)]
 internal sealed class AirtableStartTests : IAsyncDisposable
 {
     private const string Table = "API Keys";

@@ -8,8 +8,7 @@ using Mira.Web.Tests.Http;
 namespace Mira.Web.Tests.Running;
 
 /// <summary>Keys go from store to store by the binary as a user runs it, and their tokens do not change.</summary>
-[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-[Parallelizable(ParallelScope.All)]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase), Parallelizable(ParallelScope.All)]
 internal sealed class StoreCopyTests : IAsyncDisposable
 {
     private const string Table = "API Keys";
