@@ -22,7 +22,7 @@ needs=(
 results=artifacts/test-results
 minimum_coverage=95
 covered_projects=(Mira.Domain Mira.Application)
-per_project_limit=10m
+per_project_limit=20m
 hang_limit=4m
 
 # Nothing here may ask, phone home or leave a process behind that holds this script's output open.
@@ -140,36 +140,61 @@ options=(--configuration Release --no-build --nologo --results-directory "$resul
 workers=$(nproc 2>/dev/null || echo 2)
 ((workers > 4)) && workers=4
 
-# One project after the other: several of them start servers and measure times.
-total_passed=0 total_failed=0 total_skipped=0
-for project in "${projects[@]}"; do
-    name=$(basename "$project" .csproj)
-    begin=$SECONDS
+# Runs one project, and leaves "passed failed skipped seconds note" in its .outcome.
+run_project() {
+    local project=$1 name=$2 begin=$SECONDS code passed=0 failed=1 skipped=0 note=''
     # The architecture tests read the assemblies, which must be as they were compiled.
-    collect=()
+    local collect=()
     $coverage && [[ $name != *.Architecture.* ]] && collect=(--collect "Code Coverage;Format=cobertura" --settings build/coverage.runsettings)
     timeout --kill-after=30s "$per_project_limit" dotnet test "$project" "${options[@]}" "${collect[@]}" --logger "trx;LogFileName=$name.trx" \
         -- "NUnit.NumberOfTestWorkers=$workers" >"$results/$name.log" 2>&1
     code=$?
 
-    passed=0 failed=1 skipped=0 note=''
     if [[ -s $results/$name.trx ]]; then
         read -r passed failed skipped < <(counts "$results/$name.trx")
         if ((passed + failed + skipped == 0)); then
-            failed=1 note=' (ran no test)'
+            failed=1 note='(ran no test)'
         elif ((code != 0 && failed == 0)); then
-            failed=1 note=" (exit code $code)"
+            failed=1 note="(exit code $code)"
         fi
     else
-        note=" (no results, exit code $code)"
+        note="(no results, exit code $code)"
     fi
+    echo "$passed $failed $skipped $((SECONDS - begin)) $note" >"$results/$name.outcome"
+}
 
-    printf '%-28s %5d passed %4d failed %4d skipped %5d s%s\n' "$name" "$passed" "$failed" "$skipped" $((SECONDS - begin)) "$note"
+report_project() {
+    local name=$1 passed=0 failed=1 skipped=0 seconds=0 note='(was not run)'
+    [[ -s $results/$name.outcome ]] && read -r passed failed skipped seconds note <"$results/$name.outcome"
+    printf '%-28s %5d passed %4d failed %4d skipped %5d s %s\n' "$name" "$passed" "$failed" "$skipped" "$seconds" "$note"
     if ((failed > 0)); then
         problems+=("$name")
-        grep -vE '^\s*$|^(Test run for|VSTest version|Starting test execution|Results File|A total of)|^Attachments:|cobertura.xml$|Sequence file will not be generated' "$results/$name.log" | tail -n 200
+        [[ -e $results/$name.log ]] &&
+            grep -vE '^\s*$|^(Test run for|VSTest version|Starting test execution|Results File|A total of)|^Attachments:|cobertura.xml$|Sequence file will not be generated' "$results/$name.log" | tail -n 200
     fi
     total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
+}
+
+# Projects that only compute run beside those that start servers; the latter run one after another.
+total_passed=0 total_failed=0 total_skipped=0
+beside=() alone=()
+for project in "${projects[@]}"; do
+    name=$(basename "$project" .csproj)
+    if [[ $name == @(Mira.Infrastructure.Tests|Mira.Web.Tests) ]]; then
+        alone+=("$project")
+    else
+        beside+=("$project")
+    fi
+done
+for project in "${beside[@]}"; do
+    run_project "$project" "$(basename "$project" .csproj)"
+done &
+for project in "${alone[@]}"; do
+    run_project "$project" "$(basename "$project" .csproj)"
+done
+wait
+for project in "${projects[@]}"; do
+    report_project "$(basename "$project" .csproj)"
 done
 echo "$total_passed $total_failed $total_skipped" >"$results/counts"
 
