@@ -1,7 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Ledger;
@@ -10,12 +10,13 @@ namespace Mira.Infrastructure.Ledger;
 /// Carries checkpoints to where they are kept outside, beside everything else: a keeper that is away is tried again, and nothing waits for it. When it
 /// stays away for long, the newest are what counts: they stand for all before them.
 /// </summary>
-public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider clock, ILogger<CheckpointAnchor> log) : BackgroundService
+public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider clock, ILogger<CheckpointAnchor> log, LoopBoard? board = null)
+    : BackgroundLoops(clock, board)
 {
     private const int MostWaiting = 1_000;
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(5);
 
@@ -46,7 +47,7 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
     /// <summary>Carries away what is left, for a few seconds.</summary>
     public async Task FlushAsync()
     {
-        using var patience = new CancellationTokenSource(LastPatience, clock);
+        using var patience = new CancellationTokenSource(LastPatience, Clock);
         await DeliverAsync(patience.Token);
     }
 
@@ -57,18 +58,10 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        if (!options.IsGiven)
-            return;
+    protected override IEnumerable<Loop> Loops() => options.IsGiven ? [new("anchor", Interval, TryDeliverAsync)] : [];
 
-        using var timer = new PeriodicTimer(Interval, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            if (!_hasFailed || clock.GetElapsedTime(_failedAt) >= _pause)
-                await DeliverAsync(stoppingToken);
-        }
-    }
+    private Task TryDeliverAsync(CancellationToken cancellationToken) =>
+        !_hasFailed || Clock.GetElapsedTime(_failedAt) >= _pause ? DeliverAsync(cancellationToken) : Task.CompletedTask;
 
     private async Task DeliverAsync(CancellationToken cancellationToken)
     {
@@ -91,8 +84,8 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
 
             if (!_hasFailed)
                 LogAway(exception.Message);
-            (_hasFailed, _failedAt) = (true, clock.GetTimestamp());
-            _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
+            (_hasFailed, _failedAt) = (true, Clock.GetTimestamp());
+            _pause = _pause * 2 < LongestSilence ? _pause * 2 : LongestSilence;
         }
         finally
         {

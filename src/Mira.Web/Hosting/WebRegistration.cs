@@ -32,9 +32,15 @@ public static class WebRegistration
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = StrictJsonInputFormatter.MaximumSizeFramed;
         });
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = drain.Duration + DrainOptions.Rest);
+        services.Configure<HostOptions>(host =>
+        {
+            host.ShutdownTimeout = drain.Duration + DrainOptions.Rest;
+            // The loops handle what they throw. Whatever gets past them stops that loop alone.
+            host.BackgroundServiceExceptionBehavior = BackgroundServiceExceptionBehavior.Ignore;
+        });
         services.AddSingleton(drain);
         services.AddSingleton<Drain>();
+        services.AddHostedService<UnobservedFailures>();
         services.AddHostedService(provider => provider.GetRequiredService<Drain>());
         services.AddSingleton(edge);
         services.AddSingleton(LoadGuardOptions.Read(settings));
