@@ -47,7 +47,7 @@ public abstract class BackgroundLoops(TimeProvider clock, LoopBoard? board) : Ba
                 if (failures > 0)
                     await Task.Delay(PauseAfter(failures), clock, stoppingToken);
                 else
-                    isDue = await timer.WaitForNextTickAsync(stoppingToken);
+                    isDue = loop.Interval != Timeout.InfiniteTimeSpan && await timer.WaitForNextTickAsync(stoppingToken);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -78,7 +78,8 @@ public abstract class BackgroundLoops(TimeProvider clock, LoopBoard? board) : Ba
 
 /// <summary>One loop of a background service.</summary>
 /// <param name="Name">The label of its metrics, in snake case: one of a few words that are fixed in the source.</param>
-/// <param name="Interval">From the begin of one round to that of the next. A round that takes longer is followed by the next at once.</param>
+/// <param name="Interval">From the begin of one round to that of the next. A round that takes longer is followed by the next at once. Infinite ends
+/// the loop with the first round that succeeds.</param>
 /// <param name="Round">What it does each time.</param>
 public sealed record Loop(string Name, TimeSpan Interval, Func<LoopRecord, CancellationToken, Task> Round)
 {

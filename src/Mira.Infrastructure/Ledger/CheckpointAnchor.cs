@@ -70,14 +70,15 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         {
             while (Peek() is { } next)
             {
-                await (options.File is { } file ? AnchorFile.AppendAsync(file, next, cancellationToken) : PostAsync(next, cancellationToken));
+                if (LineOf(next) is { } line)
+                    await (options.File is { } file ? AnchorFile.AppendAsync(file, line, cancellationToken) : PostAsync(line, cancellationToken));
                 Remove(next);
                 if (_hasFailed)
                     LogBack();
                 (_hasFailed, _pause) = (false, Interval);
             }
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or HttpRequestException or OperationCanceledException)
+        catch (Exception exception)
         {
             if (cancellationToken.IsCancellationRequested)
                 return;
@@ -93,9 +94,23 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         }
     }
 
-    private async Task PostAsync(Checkpoint checkpoint, CancellationToken cancellationToken)
+    // One that cannot be written as a line is left out: those after it stand for more than it does.
+    private string? LineOf(Checkpoint checkpoint)
     {
-        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(checkpoint.ToLine()));
+        try
+        {
+            return checkpoint.ToLine();
+        }
+        catch (Exception exception)
+        {
+            LogLeftOut(exception, checkpoint.Seq);
+            return null;
+        }
+    }
+
+    private async Task PostAsync(string line, CancellationToken cancellationToken)
+    {
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(line));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         using var answer = await _http.PostAsync(options.Address, content, cancellationToken);
         answer.EnsureSuccessStatusCode();
@@ -115,6 +130,9 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
                 _waiting.Dequeue();
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The checkpoint at {Seq} cannot be written and is left out")]
+    private partial void LogLeftOut(Exception exception, long seq);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Checkpoints do not reach their anchor: {Cause}")]
     private partial void LogAway(string cause);

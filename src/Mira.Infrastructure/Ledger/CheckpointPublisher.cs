@@ -59,6 +59,9 @@ public sealed partial class CheckpointPublisher(
         await _one.WaitAsync(cancellationToken);
         try
         {
+            // After a fail-over or a restore the ledger may end before what was published: what comes now is published anew.
+            if (_published > follower.Seen.Seq)
+                _published = -1;
             if (_published < 0)
                 Note(await archive.FindNewestAsync(cancellationToken) is { } newest && newest.Seq <= follower.Seen.Seq && key.Public.Verifies(newest) ? newest : null);
 

@@ -14,7 +14,7 @@ public sealed partial class GatherFlush(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await FlushAsync();
+        await FlushAsync().WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     protected override IEnumerable<Loop> Loops() => [new("gather_flush", Interval, _ => FlushAsync())];

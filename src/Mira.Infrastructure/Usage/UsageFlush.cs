@@ -19,7 +19,7 @@ public sealed partial class UsageFlush(UsageLog usage, IUsageStore store, TimePr
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await FlushAsync(int.MaxValue);
+        await FlushAsync(int.MaxValue).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     protected override IEnumerable<Loop> Loops() => [new("usage_flush", Interval, _ => FlushAsync(MostAtOnce))];
