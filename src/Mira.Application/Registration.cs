@@ -4,6 +4,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Limits;
 using Mira.Application.Metrics;
@@ -43,7 +44,7 @@ public static class Registration
             provider.GetRequiredService<ILoggerFactory>()).CreateMapper());
 
         services.AddSingleton<KeyDirectory>();
-        services.AddSingleton<RecentChanges>();
+        services.AddSingleton(provider => new RecentChanges(provider.GetRequiredService<LedgerFollowerOptions>().RememberedChanges));
         services.AddSingleton<GatheredEvents>();
         services.AddSingleton<LedgerFollower>();
         services.AddSingleton<UsageLog>();
@@ -51,6 +52,8 @@ public static class Registration
             new ServiceMetrics()
                 .Watching(provider.GetRequiredService<KeyDirectory>(), provider.GetRequiredService<RateLimiter>())
                 .Watching(provider.GetServices<IMeasured>()));
+        services.AddSingleton<LoopBoard>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<LoopBoard>());
         services.AddSingleton<LedgerTally>();
         services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<LedgerTally>());
         services.AddSingleton<IMeasured, LedgerFigures>();

@@ -14,6 +14,9 @@ internal sealed class FakeLedgerReader : ILedgerReader
 
     public bool IsDown { get; set; }
 
+    /// <summary>What each read throws; null for nothing.</summary>
+    public Exception? Fault { get; set; }
+
     /// <summary>How many pages were read.</summary>
     public int Reads => Volatile.Read(ref _reads);
 
@@ -88,6 +91,8 @@ internal sealed class FakeLedgerReader : ILedgerReader
 
     private void DemandUp()
     {
+        if (Fault is not null)
+            throw Fault;
         if (IsDown)
             throw new StoreUnavailableException("down");
     }

@@ -21,7 +21,10 @@ internal sealed class ReferenceTests
     private static readonly Dictionary<string, string[]> Packages = new()
     {
         ["Mira.Domain"] = [],
-        ["Mira.Application"] = ["AutoMapper", "BitFaster.Caching", "FluentValidation", "MediatR", "Microsoft.IdentityModel.JsonWebTokens"],
+        ["Mira.Application"] = 
+        [
+            "AutoMapper", "BitFaster.Caching", "FluentValidation", "MediatR", "Microsoft.Extensions.Hosting.Abstractions", "Microsoft.IdentityModel.JsonWebTokens",
+        ],
         ["Mira.Infrastructure"] =
         [
             "Microsoft.EntityFrameworkCore.*", "Npgsql*", "Microsoft.Extensions.Caching.StackExchangeRedis", "StackExchange.Redis",

@@ -15,13 +15,17 @@ public sealed class GatheredEvents(TimeProvider clock)
     /// <summary>How many groups of one type are kept apart between two writes; what comes on top is counted together.</summary>
     public const int MaximumGroups = 100;
 
-    private readonly Lock _lock = new();
+    /// <summary>For how many keys the first group of a type is kept apart for certain, however many others there are.</summary>
+    public const int MaximumKeys = 1_000;
+
     /// <summary>
     /// How many strangers of one type become groups of their own with each write, once a hundred at once have. Addresses that come once cost nothing
     /// but a count, so that no number of them fills the disk.
     /// </summary>
     public const int StrangersEachTime = 5;
 
+    private readonly Lock _lock = new();
+    private readonly HashSet<(string Type, string Key)> _named = [];
     private readonly Dictionary<string, int> _groupsOfType = [];
     private readonly Dictionary<string, int> _roomForStrangers = [];
     private Dictionary<EventGroup, Gathered> _groups = [];
@@ -57,6 +61,7 @@ public sealed class GatheredEvents(TimeProvider clock)
             var taken = _groups.Values;
             _groups = [];
             _groupsOfType.Clear();
+            _named.Clear();
             foreach (var (type, room) in _roomForStrangers)
                 _roomForStrangers[type] = Math.Min(MaximumGroups, room + StrangersEachTime);
             return taken;
@@ -87,10 +92,14 @@ public sealed class GatheredEvents(TimeProvider clock)
         if (!Unsafe.IsNullRef(ref known))
             return ref known;
 
-        if (!(group.IsStranger ? HasRoomForStranger(group.Type) : HasRoom(group.Type)))
+        if (!(group.IsStranger ? HasRoomForStranger(group.Type) : IsFirstOfKey(group) || HasRoom(group.Type)))
             group = group.ToOverflow();
         return ref CollectionsMarshal.GetValueRefOrAddDefault(_groups, group, out _)!;
     }
+
+    // What others do must not hide what happened to a key.
+    private bool IsFirstOfKey(EventGroup group) =>
+        (group.Subject ?? group.Key?.Value) is { } key && _named.Count < MaximumKeys && _named.Add((group.Type, key));
 
     private bool HasRoom(string type) => CollectionsMarshal.GetValueRefOrAddDefault(_groupsOfType, type, out _)++ < MaximumGroups;
 

@@ -24,7 +24,7 @@ public sealed class Instruments(Meter meter)
         meter.CreateObservableGauge(name, () => read() is { } value ? [new Measurement<double>(value)] : Array.Empty<Measurement<double>>(), unit, help);
 
     /// <summary>One reading for each value of a label.</summary>
-    public void Gauge(string name, string help, string label, IReadOnlyList<(string Value, Func<double?> Read)> readings, string? unit = null) =>
+    public void Gauge(string name, string help, string label, IEnumerable<(string Value, Func<double?> Read)> readings, string? unit = null) =>
         meter.CreateObservableGauge(
             name,
             () => readings.Select(reading => (reading.Value, Figure: reading.Read())).Where(reading => reading.Figure is not null)
@@ -39,7 +39,7 @@ public sealed class Instruments(Meter meter)
     public void Counter(string name, string help, Func<long> read) => meter.CreateObservableCounter(name, read, null, help);
 
     /// <summary>One count for each value of a label.</summary>
-    public void Counter(string name, string help, string label, IReadOnlyList<(string Value, Func<long> Read)> readings) =>
+    public void Counter(string name, string help, string label, IEnumerable<(string Value, Func<long> Read)> readings) =>
         meter.CreateObservableCounter(name, () => readings.Select(reading => new Measurement<long>(reading.Read(), Label(label, reading.Value))), null, help);
 
     private static KeyValuePair<string, object?> Label(string name, string value) => new(name, value);

@@ -16,6 +16,12 @@ public sealed record LedgerFollowerOptions
     /// <summary>How often the ledger is read when nothing else asks for it.</summary>
     public TimeSpan PollInterval { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// How many changes of keys a node remembers, so that nothing that was read before one of them is believed after it;
+    /// <c>Mira__Verification__RememberedChanges</c>, 10 to 10 000 000.
+    /// </summary>
+    public int RememberedChanges { get; init; } = RecentChanges.DefaultCapacity;
+
     /// <summary>Do other nodes write to the same ledger? Set by the choice of the store.</summary>
     public bool IsShared { get; init; }
 
@@ -23,6 +29,7 @@ public sealed record LedgerFollowerOptions
     {
         MaxStaleness = settings.Duration(
             "Mira__Verification__MaxStaleness", new LedgerFollowerOptions().MaxStaleness, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
+        RememberedChanges = settings.Number("Mira__Verification__RememberedChanges", null, new LedgerFollowerOptions().RememberedChanges, 10, 10_000_000),
     };
 }
 
@@ -93,7 +100,7 @@ public sealed class LedgerFollower(
     {
         var sighting = Sighting.At(clock);
         // What this node alone wrote to nobody else has kept, and reading it again is cheap.
-        var outline = await ledger.GetOutlineAsync(IsShared ? RecentChanges.DefaultCapacity : 0, cancellationToken);
+        var outline = await ledger.GetOutlineAsync(IsShared ? changes.Capacity : 0, cancellationToken);
         lock (_lock)
         {
             _seen = outline.Head;
@@ -127,9 +134,13 @@ public sealed class LedgerFollower(
             {
                 await CatchUpAsync();
             }
-            catch (StoreUnavailableException) when (IsReady)
+            catch (Exception) when (IsReady)
             {
                 return;
+            }
+            catch (Exception exception) when (exception is not StoreUnavailableException)
+            {
+                throw new StoreUnavailableException("The ledger cannot be followed.", exception);
             }
         }
 
@@ -187,6 +198,13 @@ public sealed class LedgerFollower(
             Break(finding, _seen.Seq);
     }
 
+    /// <summary>Empties the caches, because it is not known what a failure has left in them. Nothing that was read before this position is believed.</summary>
+    public void Distrust(long seq)
+    {
+        lock (_lock)
+            Forget(Math.Max(seq, _seen.Seq), changes.Epoch);
+    }
+
     /// <summary>Says that the violation is in the ledger now.</summary>
     public void MarkRecorded(string violation) => Interlocked.CompareExchange(ref _violation, null, violation);
 
@@ -236,7 +254,7 @@ public sealed class LedgerFollower(
                 _lastSeen = sighting;
                 _failed = null;
             }
-            catch (StoreUnavailableException)
+            catch
             {
                 _failed = Sighting.At(clock);
                 Interlocked.Increment(ref _failures);

@@ -1,5 +1,6 @@
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
+using Mira.Application.Ledger;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Infrastructure.Start;
@@ -9,7 +10,8 @@ namespace Mira.Infrastructure.Airtable;
 /// <summary>Keeps the mirror and the table true to each other, on the node that has the lease; the others look how it stands.</summary>
 public sealed partial class AirtableKeeper(
     AirtableOptions options, AirtableLease lease, AirtableSight sight, AirtableWatch watch, AirtableUpkeep upkeep, AirtableCourier courier, AirtableClient client,
-    LedgerFollowerOptions following, FirstAdmin firstAdmin, TimeProvider clock, ILogger<AirtableKeeper> log) : BackgroundService
+    LedgerFollowerOptions following, FirstAdmin firstAdmin, TimeProvider clock, ILogger<AirtableKeeper> log,
+    LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ServePace = TimeSpan.FromMilliseconds(100);
@@ -25,7 +27,7 @@ public sealed partial class AirtableKeeper(
     /// <exception cref="SettingException">The table is not usable.</exception>
     public async Task<bool> BeginAsync(CancellationToken cancellationToken)
     {
-        using var patience = new CancellationTokenSource(StartPatience, clock);
+        using var patience = new CancellationTokenSource(StartPatience, Clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         await sight.RefreshAsync(cancellationToken);
         try
@@ -50,15 +52,18 @@ public sealed partial class AirtableKeeper(
         await TryAsync(lease.ReleaseAsync);
     }
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+    protected override IEnumerable<Loop> Loops()
+    {
         // By itself: what it is held for may wait for Airtable longer than it lasts.
-        LoopAsync(Tick, () => lease.HoldAsync(CancellationToken.None), stoppingToken),
-        LoopAsync(Tick, KeepAsync, stoppingToken),
-        LoopAsync(Tick, Each(options.PollInterval, () => sight.IsLoaded ? watch.PollAsync(stoppingToken) : Task.CompletedTask), stoppingToken),
-        LoopAsync(Tick, Each(options.SweepInterval, () => SweepAsync(stoppingToken), () => !sight.IsLoaded), stoppingToken),
-        LoopAsync(Tick, Each(UseInterval, () => upkeep.ShowUseAsync(stoppingToken)), stoppingToken),
+        yield return Of("airtable_lease", Tick, _ => lease.HoldAsync(CancellationToken.None));
+        yield return Of("airtable_keep", Tick, _ => KeepAsync());
+        yield return Of("airtable_poll", Tick, Each(options.PollInterval, stopping => sight.IsLoaded ? watch.PollAsync(stopping) : Task.CompletedTask));
+        yield return Of("airtable_sweep", Tick, Each(options.SweepInterval, SweepAsync, () => !sight.IsLoaded));
+        yield return Of("airtable_use", Tick, Each(UseInterval, upkeep.ShowUseAsync));
         // With one node there is nobody to serve.
-        following.IsShared ? LoopAsync(ServePace, () => lease.IsHeld ? courier.ServeAsync(stoppingToken) : Task.CompletedTask, stoppingToken) : Task.CompletedTask);
+        if (following.IsShared)
+            yield return Of("airtable_serve", ServePace, stopping => lease.IsHeld ? courier.ServeAsync(stopping) : Task.CompletedTask);
+    }
 
     private async Task KeepAsync()
     {
@@ -79,38 +84,31 @@ public sealed partial class AirtableKeeper(
     }
 
     /// <summary>Does something when so much time has passed since it began last, and sooner where it is urgent.</summary>
-    private Func<Task> Each(TimeSpan interval, Func<Task> work, Func<bool>? isUrgent = null)
+    private Func<CancellationToken, Task> Each(TimeSpan interval, Func<CancellationToken, Task> work, Func<bool>? isUrgent = null)
     {
         long? began = null;
-        return async () =>
+        return async stopping =>
         {
-            if (!lease.IsHeld || (began is { } last && clock.GetElapsedTime(last) < interval && isUrgent?.Invoke() != true))
+            if (!lease.IsHeld || (began is { } last && Clock.GetElapsedTime(last) < interval && isUrgent?.Invoke() != true))
                 return;
 
-            began = clock.GetTimestamp();
-            await work();
+            began = Clock.GetTimestamp();
+            await work(stopping);
             await sight.RefreshAsync(CancellationToken.None);
         };
     }
 
-    private async Task LoopAsync(TimeSpan interval, Func<Task> work, CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(interval < options.PollInterval ? interval : options.PollInterval, clock);
-        do
-        {
-            await TryAsync(work);
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
-    }
+    private Loop Of(string name, TimeSpan interval, Func<CancellationToken, Task> work) =>
+        new(name, interval < options.PollInterval ? interval : options.PollInterval, stopping => TryAsync(() => work(stopping))) { StartsAtOnce = true };
 
-    // Whatever keeps one of these from its work, the next tick is another attempt.
+    // Whatever keeps one of these from its work, the next tick is another attempt. What nobody foresaw is a fault of the loop.
     private async Task TryAsync(Func<Task> work)
     {
         try
         {
             await work();
         }
-        catch (Exception exception) when (exception is not OperationCanceledException)
+        catch (Exception exception) when (exception is AirtableException or StoreUnavailableException or LedgerUnavailableException or OverloadedException)
         {
             var problem = exception.InnerException is { } cause ? $"{exception.Message} {cause.Message}" : exception.Message;
             if (Interlocked.Exchange(ref _lastProblem, problem) != problem)

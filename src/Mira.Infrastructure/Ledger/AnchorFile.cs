@@ -19,11 +19,15 @@ public static class AnchorFile
     });
 
     /// <summary>Adds a checkpoint, on the disk when this is done.</summary>
-    public static async Task AppendAsync(string path, Checkpoint checkpoint, CancellationToken cancellationToken)
+    public static Task AppendAsync(string path, Checkpoint checkpoint, CancellationToken cancellationToken) =>
+        AppendAsync(path, checkpoint.ToLine(), cancellationToken);
+
+    /// <summary>Adds the line of a checkpoint, on the disk when this is done.</summary>
+    public static async Task AppendAsync(string path, string text, CancellationToken cancellationToken)
     {
         await using var file = Open(path);
         file.Seek(0, SeekOrigin.End);
-        var line = checkpoint.ToLine() + "\n";
+        var line = text + "\n";
         // What is torn stays as it is, and the next one begins anew.
         if (file.Length > 0 && !EndsLine(file))
             line = "\n" + line;

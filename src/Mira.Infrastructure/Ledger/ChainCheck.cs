@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Ledger;
@@ -8,10 +9,12 @@ namespace Mira.Infrastructure.Ledger;
 
 /// <summary>Checks the whole ledger once after the start, beside the traffic: what was edited while the service was down shows in health and log.</summary>
 public sealed partial class ChainCheck(
-    ILedgerReader ledger, ILedgerArchive archive, AuditKey key, LedgerFollower follower, IHostApplicationLifetime lifetime, ILogger<ChainCheck> log)
-    : BackgroundService
+    ILedgerReader ledger, ILedgerArchive archive, AuditKey key, LedgerFollower follower, IHostApplicationLifetime lifetime, ILogger<ChainCheck> log,
+    TimeProvider clock, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override IEnumerable<Loop> Loops() => [new("chain_check", Timeout.InfiniteTimeSpan, CheckAsync) { StartsAtOnce = true }];
+
+    private async Task CheckAsync(CancellationToken stoppingToken)
     {
         // A long ledger must not keep the service from becoming ready.
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -1,7 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Ledger;
@@ -10,12 +10,13 @@ namespace Mira.Infrastructure.Ledger;
 /// Carries checkpoints to where they are kept outside, beside everything else: a keeper that is away is tried again, and nothing waits for it. When it
 /// stays away for long, the newest are what counts: they stand for all before them.
 /// </summary>
-public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider clock, ILogger<CheckpointAnchor> log) : BackgroundService
+public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider clock, ILogger<CheckpointAnchor> log, LoopBoard? board = null)
+    : BackgroundLoops(clock, board)
 {
     private const int MostWaiting = 1_000;
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(5);
 
@@ -46,7 +47,7 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
     /// <summary>Carries away what is left, for a few seconds.</summary>
     public async Task FlushAsync()
     {
-        using var patience = new CancellationTokenSource(LastPatience, clock);
+        using var patience = new CancellationTokenSource(LastPatience, Clock);
         await DeliverAsync(patience.Token);
     }
 
@@ -57,18 +58,10 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        if (!options.IsGiven)
-            return;
+    protected override IEnumerable<Loop> Loops() => options.IsGiven ? [new("anchor", Interval, TryDeliverAsync)] : [];
 
-        using var timer = new PeriodicTimer(Interval, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            if (!_hasFailed || clock.GetElapsedTime(_failedAt) >= _pause)
-                await DeliverAsync(stoppingToken);
-        }
-    }
+    private Task TryDeliverAsync(CancellationToken cancellationToken) =>
+        !_hasFailed || Clock.GetElapsedTime(_failedAt) >= _pause ? DeliverAsync(cancellationToken) : Task.CompletedTask;
 
     private async Task DeliverAsync(CancellationToken cancellationToken)
     {
@@ -77,22 +70,23 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         {
             while (Peek() is { } next)
             {
-                await (options.File is { } file ? AnchorFile.AppendAsync(file, next, cancellationToken) : PostAsync(next, cancellationToken));
+                if (LineOf(next) is { } line)
+                    await (options.File is { } file ? AnchorFile.AppendAsync(file, line, cancellationToken) : PostAsync(line, cancellationToken));
                 Remove(next);
                 if (_hasFailed)
                     LogBack();
                 (_hasFailed, _pause) = (false, Interval);
             }
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or HttpRequestException or OperationCanceledException)
+        catch (Exception exception)
         {
             if (cancellationToken.IsCancellationRequested)
                 return;
 
             if (!_hasFailed)
                 LogAway(exception.Message);
-            (_hasFailed, _failedAt) = (true, clock.GetTimestamp());
-            _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
+            (_hasFailed, _failedAt) = (true, Clock.GetTimestamp());
+            _pause = _pause * 2 < LongestSilence ? _pause * 2 : LongestSilence;
         }
         finally
         {
@@ -100,9 +94,23 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         }
     }
 
-    private async Task PostAsync(Checkpoint checkpoint, CancellationToken cancellationToken)
+    // One that cannot be written as a line is left out: those after it stand for more than it does.
+    private string? LineOf(Checkpoint checkpoint)
     {
-        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(checkpoint.ToLine()));
+        try
+        {
+            return checkpoint.ToLine();
+        }
+        catch (Exception exception)
+        {
+            LogLeftOut(exception, checkpoint.Seq);
+            return null;
+        }
+    }
+
+    private async Task PostAsync(string line, CancellationToken cancellationToken)
+    {
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(line));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         using var answer = await _http.PostAsync(options.Address, content, cancellationToken);
         answer.EnsureSuccessStatusCode();
@@ -122,6 +130,9 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
                 _waiting.Dequeue();
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The checkpoint at {Seq} cannot be written and is left out")]
+    private partial void LogLeftOut(Exception exception, long seq);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Checkpoints do not reach their anchor: {Cause}")]
     private partial void LogAway(string cause);

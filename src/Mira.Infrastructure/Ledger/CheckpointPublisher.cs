@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Ledger;
@@ -13,7 +14,7 @@ namespace Mira.Infrastructure.Ledger;
 /// </summary>
 public sealed partial class CheckpointPublisher(
     SqlLedgerArchive archive, WriteGate gate, AuditKey key, LedgerFollower follower, CheckpointAnchor anchor, TimeProvider clock,
-    ILogger<CheckpointPublisher> log) : BackgroundService, IHostedLifecycleService
+    ILogger<CheckpointPublisher> log, LoopBoard? board = null) : BackgroundLoops(clock, board), IHostedLifecycleService
 {
     private const int MostAtOnce = 100;
 
@@ -45,15 +46,7 @@ public sealed partial class CheckpointPublisher(
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Pace, clock);
-        do
-        {
-            await PublishAsync(isLast: false, stoppingToken);
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
-    }
+    protected override IEnumerable<Loop> Loops() => [new("checkpoints", Pace, cancellation => PublishAsync(isLast: false, cancellation)) { StartsAtOnce = true }];
 
     private async Task PublishLastAsync()
     {
@@ -66,11 +59,14 @@ public sealed partial class CheckpointPublisher(
         await _one.WaitAsync(cancellationToken);
         try
         {
+            // After a fail-over or a restore the ledger may end before what was published: what comes now is published anew.
+            if (_published > follower.Seen.Seq)
+                _published = -1;
             if (_published < 0)
                 Note(await archive.FindNewestAsync(cancellationToken) is { } newest && newest.Seq <= follower.Seen.Seq && key.Public.Verifies(newest) ? newest : null);
 
             var seen = follower.Seen.Seq;
-            if (seen > _published && (isLast || clock.GetUtcNow() - _lastAt >= Interval))
+            if (seen > _published && (isLast || Clock.GetUtcNow() - _lastAt >= Interval))
                 await PublishHeadAsync(isLast, cancellationToken);
             else if (seen / HeadSeal.CheckpointInterval > _published / HeadSeal.CheckpointInterval)
                 await PublishKeptAsync(cancellationToken);
@@ -89,7 +85,7 @@ public sealed partial class CheckpointPublisher(
     {
         // Another node may have done it a moment ago.
         await PublishKeptAsync(cancellationToken);
-        if (!isLast && clock.GetUtcNow() - _lastAt < Interval)
+        if (!isLast && Clock.GetUtcNow() - _lastAt < Interval)
             return;
 
         var head = await archive.ReadHeadAsync(cancellationToken);

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 
@@ -11,30 +11,32 @@ namespace Mira.Infrastructure.Ledger;
 /// it, which begins a new epoch for all nodes.
 /// </summary>
 public sealed partial class FollowLoop(
-    LedgerFollower follower, LedgerFollowerOptions options, IServiceScopeFactory scopes, TimeProvider clock, ILogger<FollowLoop> log) : BackgroundService
+    LedgerFollower follower, LedgerFollowerOptions options, IServiceScopeFactory scopes, TimeProvider clock, ILogger<FollowLoop> log,
+    LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    private string? _told;
+
+    protected override IEnumerable<Loop> Loops() => [new("follow", options.PollInterval, FollowAsync)];
+
+    private async Task FollowAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(options.PollInterval, clock);
-        string? told = null;
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+        try
         {
-            try
-            {
-                await follower.CatchUpAsync();
-            }
-            catch (StoreUnavailableException exception)
-            {
-                LogUnreadable(exception.InnerException?.Message);
-            }
-
-            if (follower.Violation is not { } violation)
-                continue;
-
-            if (told is null)
-                LogBroken(violation, follower.Seen.Seq);
-            told = await RecordAsync(violation, stoppingToken) ? null : violation;
+            await follower.CatchUpAsync();
         }
+        catch (StoreUnavailableException exception)
+        {
+            LogUnreadable(exception.InnerException?.Message);
+        }
+
+        if (follower.Violation is not { } violation)
+            return;
+
+        if (_told is null)
+            LogBroken(violation, follower.Seen.Seq);
+        _told = violation;
+        if (await RecordAsync(violation, cancellationToken))
+            _told = null;
     }
 
     // Tried again at the next poll until it is there.

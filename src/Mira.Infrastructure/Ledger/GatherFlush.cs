@@ -1,27 +1,23 @@
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 
 namespace Mira.Infrastructure.Ledger;
 
 /// <summary>Records what was gathered, every ten seconds and once more at the end.</summary>
-public sealed partial class GatherFlush(GatheredEvents gathered, IServiceScopeFactory scopes, TimeProvider clock, ILogger<GatherFlush> log) : BackgroundService
+public sealed partial class GatherFlush(
+    GatheredEvents gathered, IServiceScopeFactory scopes, TimeProvider clock, ILogger<GatherFlush> log, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await FlushAsync();
+        await FlushAsync().WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Interval, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-            await FlushAsync();
-    }
+    protected override IEnumerable<Loop> Loops() => [new("gather_flush", Interval, _ => FlushAsync())];
 
     private async Task FlushAsync()
     {

@@ -1,8 +1,8 @@
 using System.Data.Common;
 using System.Globalization;
 using System.Net.Sockets;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Infrastructure.Sql;
@@ -15,32 +15,29 @@ namespace Mira.Infrastructure.Ledger;
 /// <see cref="FollowLoop"/> finds within a second.
 /// </summary>
 public sealed partial class LedgerListener(
-    PostgresOptions options, LedgerFollower follower, TimeProvider clock, ILogger<LedgerListener> log) : BackgroundService
+    PostgresOptions options, LedgerFollower follower, TimeProvider clock, ILogger<LedgerListener> log, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private bool _isLost;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override IEnumerable<Loop> Loops() => [new("listen", Interval, TryListenAsync) { StartsAtOnce = true }];
+
+    private async Task TryListenAsync(LoopRecord record, CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(Interval, clock);
-        do
+        try
         {
-            try
-            {
-                await ListenAsync(stoppingToken);
-            }
-            catch (Exception exception) when (exception is DbException or IOException or SocketException or TimeoutException)
-            {
-                if (!_isLost)
-                    LogLost(exception.Message);
-                _isLost = true;
-            }
+            await ListenAsync(record, cancellationToken);
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        catch (Exception exception) when (exception is DbException or IOException or SocketException or TimeoutException)
+        {
+            if (!_isLost)
+                LogLost(exception.Message);
+            _isLost = true;
+        }
     }
 
-    private async Task ListenAsync(CancellationToken cancellationToken)
+    private async Task ListenAsync(LoopRecord record, CancellationToken cancellationToken)
     {
         await using var connection = new NpgsqlConnection(options.Listening);
         await connection.OpenAsync(cancellationToken);
@@ -50,6 +47,7 @@ public sealed partial class LedgerListener(
         if (_isLost)
             LogListening();
         _isLost = false;
+        record.NoteSuccess();
 
         // What was committed before this began to listen.
         Wake(null);

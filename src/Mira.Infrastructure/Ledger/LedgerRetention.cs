@@ -1,6 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
@@ -21,32 +21,31 @@ public sealed record RetentionOptions(int? Days)
 
     /// <exception cref="SettingException">It is not a whole number in the range.</exception>
     public static RetentionOptions Read(SettingReader settings) =>
-        new(settings.Text(Setting) is null ? null : settings.Number(Setting, null, 1, 1, 36_500));
+        new(settings.Text(Setting) is null ? null : settings.Number(Setting, null, 1, 1, 36_500))
+        {
+            Kept = LedgerFollowerOptions.Read(settings).RememberedChanges,
+        };
 }
 
 /// <summary>Prunes what is older than it has to be kept, once an hour, in small changes; without the setting nothing ever goes.</summary>
 public sealed partial class LedgerRetention(
-    RetentionOptions options, LedgerFollower follower, IServiceScopeFactory scopes, TimeProvider clock, ILogger<LedgerRetention> log) : BackgroundService
+    RetentionOptions options, LedgerFollower follower, IServiceScopeFactory scopes, TimeProvider clock, ILogger<LedgerRetention> log, LoopBoard? board = null)
+    : BackgroundLoops(clock, board)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        if (options.Days is null)
-            return;
+    // Not at once: the chain is checked first, and what does not hold is not pruned.
+    protected override IEnumerable<Loop> Loops() => options.Days is null ? [] : [new("retention", Interval, TryPruneAsync)];
 
-        // Not at once: the chain is checked first, and what does not hold is not pruned.
-        using var timer = new PeriodicTimer(Interval, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+    private async Task TryPruneAsync(CancellationToken cancellationToken)
+    {
+        try
         {
-            try
-            {
-                await PruneAsync(stoppingToken);
-            }
-            catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
-            {
-                LogDelayed(exception.InnerException?.Message);
-            }
+            await PruneAsync(cancellationToken);
+        }
+        catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
+        {
+            LogDelayed(exception.InnerException?.Message);
         }
     }
 

@@ -1,24 +1,23 @@
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Ledger;
 
 /// <summary>Writes a time every two seconds, unless something else was written meanwhile: a full disk or a foreign lock is known before the next change meets it.</summary>
-public sealed partial class WriteProbe(IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log) : BackgroundService
+public sealed partial class WriteProbe(
+    IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override IEnumerable<Loop> Loops() => [new("write_probe", Interval, LookAsync)];
+
+    private async Task LookAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(Interval, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            if (!gate.IsWritable || gate.SinceSuccess >= Interval)
-                await ProbeAsync(stoppingToken);
-        }
+        if (!gate.IsWritable || gate.SinceSuccess >= Interval)
+            await ProbeAsync(cancellationToken);
     }
 
     private async Task ProbeAsync(CancellationToken cancellationToken)
@@ -40,7 +39,7 @@ public sealed partial class WriteProbe(IDbContextFactory<MiraDbContext> contexts
     // A value that is new each time: the database does not write what is there already.
     private async Task<int> WriteAsync(CancellationToken cancellationToken)
     {
-        var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
+        var now = Clock.GetUtcNow().ToUnixTimeMilliseconds();
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
         return await database.Database.ExecuteSqlAsync(
             $"INSERT INTO probe (id, at) VALUES ({StoreProbe.OnlyId}, {now}) ON CONFLICT (id) DO UPDATE SET at = excluded.at", cancellationToken);

@@ -1,5 +1,5 @@
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 
 namespace Mira.Infrastructure.Redis;
 
@@ -29,27 +29,25 @@ public sealed class RedisConnections : IAsyncDisposable
 }
 
 /// <summary>Connects beside the start, which waits for nothing, and looks after each Redis from then on: once a second, and ten times a second while it is away.</summary>
-public sealed class RedisWatch(RedisConnections connections, TimeProvider clock) : BackgroundService
+public sealed class RedisWatch(RedisConnections connections, TimeProvider clock, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
     private const int QuietTicks = 10;
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Task.WhenAll(connections.All.Select(connection => Task.Run(() => WatchAsync(connection, stoppingToken), stoppingToken)));
+    protected override IEnumerable<Loop> Loops() =>
+        connections.All.Select(connection => new Loop("redis_watch", Interval, Watching(connection)) { StartsAtOnce = true });
 
-    private async Task WatchAsync(RedisConnection connection, CancellationToken stoppingToken)
+    private static Func<CancellationToken, Task> Watching(RedisConnection connection)
     {
-        using var timer = new PeriodicTimer(Interval, clock);
         var quiet = 0;
-        do
+        return _ =>
         {
             if (connection.IsWritable && ++quiet < QuietTicks)
-                continue;
+                return Task.CompletedTask;
 
             quiet = 0;
-            await connection.ProbeAsync();
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+            return connection.ProbeAsync();
+        };
     }
 }

@@ -1,16 +1,19 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Caching.Distributed;
-using Microsoft.Extensions.Hosting;
+using Mira.Application.Background;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>The second cache layer. Reading waits for Redis a moment at most; writing is done beside the calls, and left out when there is too much of it.</summary>
-public sealed class RedisKeyCache(RedisConnection connection, IDistributedCache cache, SealedEntry seal) : BackgroundService, ISharedKeyCache
+public sealed class RedisKeyCache(
+    RedisConnection connection, IDistributedCache cache, SealedEntry seal, TimeProvider clock, LoopBoard? board = null)
+    : BackgroundLoops(clock, board), ISharedKeyCache
 {
     private const int QueueLength = 1_000;
 
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly DistributedCacheEntryOptions Kept = new() { AbsoluteExpirationRelativeToNow = TimeSpan.FromHours(1) };
 
     private readonly Channel<(KeyEntry Entry, string Epoch)> _queue = Channel.CreateBounded<(KeyEntry, string)>(
@@ -33,12 +36,15 @@ public sealed class RedisKeyCache(RedisConnection connection, IDistributedCache 
             _queue.Writer.TryWrite((entry, epoch));
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override IEnumerable<Loop> Loops() => [new("redis_cache", Interval, WriteAsync) { StartsAtOnce = true }];
+
+    private async Task WriteAsync(LoopRecord record, CancellationToken cancellationToken)
     {
-        await foreach (var (entry, epoch) in _queue.Reader.ReadAllAsync(stoppingToken))
+        await foreach (var (entry, epoch) in _queue.Reader.ReadAllAsync(cancellationToken))
         {
             if (entry.Key is { } key)
                 await connection.WriteAsync(_ => KeepAsync(NameOf(entry.Id, epoch), seal.Seal(entry.Id, key, entry.AsOf, epoch)));
+            record.NoteSuccess();
         }
     }
 

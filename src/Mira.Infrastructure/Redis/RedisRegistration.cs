@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Caching.StackExchangeRedis;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Mira.Application.Background;
 using Mira.Application.Limits;
 using Mira.Application.Metrics;
 using Mira.Application.Verification;
@@ -22,7 +23,8 @@ internal static class RedisRegistration
         if (options.Cache is not null)
         {
             services.AddSingleton<SealedEntry>();
-            services.AddSingleton(provider => CacheOf(provider.GetRequiredService<RedisConnections>().Cache!, provider.GetRequiredService<SealedEntry>()));
+            services.AddSingleton(provider => CacheOf(
+                provider.GetRequiredService<RedisConnections>().Cache!, provider.GetRequiredService<SealedEntry>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<LoopBoard>()));
             services.AddSingleton<ISharedKeyCache>(provider => provider.GetRequiredService<RedisKeyCache>());
             services.AddSingleton(provider => new Lazy<LedgerFollower>(provider.GetRequiredService<LedgerFollower>));
             services.AddSingleton<SharedKeys>();
@@ -36,14 +38,14 @@ internal static class RedisRegistration
     }
 
     /// <summary>The cache over a connection, whose owner ends it.</summary>
-    public static RedisKeyCache CacheOf(RedisConnection connection, SealedEntry seal)
+    public static RedisKeyCache CacheOf(RedisConnection connection, SealedEntry seal, TimeProvider clock, LoopBoard? board = null)
     {
         var options = new RedisCacheOptions
         {
             InstanceName = CachePrefix,
             ConnectionMultiplexerFactory = () => Task.FromResult(connection.Multiplexer),
         };
-        return new RedisKeyCache(connection, new RedisCache(Options.Create(options)), seal);
+        return new RedisKeyCache(connection, new RedisCache(Options.Create(options)), seal, clock, board);
     }
 }
 

@@ -1,5 +1,5 @@
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.Hosting;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Metrics;
 
@@ -9,7 +9,7 @@ namespace Mira.Infrastructure.Sql;
 /// Counts the keys that work now and will end soon with nothing in their place, every five minutes beside the calls, so that somebody can be told before
 /// their holders are. All nodes of one store count the same keys.
 /// </summary>
-public sealed class ExpiryWatch(IDbContextFactory<MiraDbContext> contexts, TimeProvider clock) : BackgroundService, IMeasured
+public sealed class ExpiryWatch(IDbContextFactory<MiraDbContext> contexts, TimeProvider clock, LoopBoard? board = null) : BackgroundLoops(clock, board), IMeasured
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(5);
     private static readonly int[] Days = [3, 14];
@@ -22,26 +22,23 @@ public sealed class ExpiryWatch(IDbContextFactory<MiraDbContext> contexts, TimeP
         "within",
         [.. Days.Select((days, index) => ($"{days}d", (Func<double?>)(() => _counts?[index])))]);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override IEnumerable<Loop> Loops() => [new("expiry_watch", Interval, LookAsync) { StartsAtOnce = true }];
+
+    private async Task LookAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(Interval, clock);
-        do
+        try
         {
-            try
-            {
-                await CountAsync(stoppingToken);
-            }
-            catch (StoreUnavailableException)
-            {
-                // What was counted last is shown on; that the store is away is told by others.
-            }
+            await CountAsync(cancellationToken);
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        catch (StoreUnavailableException)
+        {
+            // What was counted last is shown on; that the store is away is told by others.
+        }
     }
 
     private async Task CountAsync(CancellationToken cancellationToken)
     {
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         var last = now.AddDays(Days[^1]);
         var ends = await contexts.ReadAsync(
             "The keys that end soon cannot be counted.",

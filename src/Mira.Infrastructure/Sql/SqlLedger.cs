@@ -49,6 +49,10 @@ public sealed partial class SqlLedger(
             // A connection on which nothing comes any more takes long to notice it, so it is left behind.
             await WriteAsync(attempt, change, cancellationToken).WaitAsync(store.Patience, CancellationToken.None);
         }
+        catch (Exception exception) when (attempt.HasCommitted)
+        {
+            LogAfterCommit(exception);
+        }
         catch (TimeoutException exception)
         {
             attempt.Failure = exception;
@@ -59,8 +63,6 @@ public sealed partial class SqlLedger(
         if (attempt.Failure is { } failure && !await HasCommittedAsync(attempt))
             throw new LedgerUnavailableException("The ledger cannot be written.", failure);
 
-        if (attempt.Events.Count > 0)
-            seal.TakeOver();
         await ShowAsync(attempt.Events);
         return attempt.Result!;
     }
@@ -95,8 +97,9 @@ public sealed partial class SqlLedger(
         try
         {
             await transaction.CommitAsync(CancellationToken.None);
+            attempt.HasCommitted = true;
         }
-        catch (DbException exception)
+        catch (Exception exception)
         {
             attempt.Failure = exception;
         }
@@ -133,18 +136,38 @@ public sealed partial class SqlLedger(
     // change has happened: nothing that fails from here on may take its answer back.
     private async Task ShowAsync(IReadOnlyList<LedgerEvent> events)
     {
-        if (follower.TryApply(events))
-            return;
-
         try
         {
-            await follower.CatchUpAsync();
+            if (events.Count > 0)
+                seal.TakeOver();
+            if (!follower.TryApply(events))
+                await follower.CatchUpAsync();
         }
         catch (StoreUnavailableException exception)
         {
             LogBehind(exception.InnerException?.Message);
         }
+        catch (Exception exception)
+        {
+            LogAfterCommit(exception);
+            Distrust(events);
+        }
     }
+
+    private void Distrust(IReadOnlyList<LedgerEvent> events)
+    {
+        try
+        {
+            follower.Distrust(events.Count > 0 ? events[^1].Seq : 0);
+        }
+        catch (Exception exception)
+        {
+            LogAfterCommit(exception);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A change was committed, and this node failed to take it in; its caches are emptied")]
+    private partial void LogAfterCommit(Exception exception);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "What other nodes committed before this change is not known yet: {Cause}")]
     private partial void LogBehind(string? cause);
@@ -164,6 +187,8 @@ public sealed partial class SqlLedger(
         public IReadOnlyList<LedgerEvent> Events { get; set; } = [];
 
         public Exception? Failure { get; set; }
+
+        public bool HasCommitted { get; set; }
 
         public bool TryCommit() => Interlocked.Exchange(ref _isDecided, 1) == 0;
 

@@ -1,12 +1,13 @@
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 
 namespace Mira.Infrastructure.Usage;
 
 /// <summary>Writes what <see cref="UsageLog"/> collected, every two seconds and once more at the end.</summary>
-public sealed partial class UsageFlush(UsageLog usage, IUsageStore store, TimeProvider clock, ILogger<UsageFlush> log) : BackgroundService
+public sealed partial class UsageFlush(UsageLog usage, IUsageStore store, TimeProvider clock, ILogger<UsageFlush> log, LoopBoard? board = null)
+    : BackgroundLoops(clock, board)
 {
     private const int BatchSize = 1_000;
 
@@ -18,15 +19,10 @@ public sealed partial class UsageFlush(UsageLog usage, IUsageStore store, TimePr
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await FlushAsync(int.MaxValue);
+        await FlushAsync(int.MaxValue).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Interval, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-            await FlushAsync(MostAtOnce);
-    }
+    protected override IEnumerable<Loop> Loops() => [new("usage_flush", Interval, _ => FlushAsync(MostAtOnce))];
 
     // No more than were waiting at its begin: under load those it has written wait again at once.
     private async Task FlushAsync(int most)

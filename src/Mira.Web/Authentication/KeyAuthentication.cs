@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http.Features;
+using Mira.Web.Hosting;
 
 namespace Mira.Web.Authentication;
 
@@ -41,7 +42,11 @@ public sealed class KeyAuthentication(RequestDelegate next, IServiceProvider ser
     private Task GoOn(HttpContext context, AuthenticateResult result)
     {
         if (result.Principal is { } caller)
+        {
             context.User = caller;
+            context.Features.Get<ConnectionRoom.Guest>()?.Welcome();
+        }
+
         return next(context);
     }
 }

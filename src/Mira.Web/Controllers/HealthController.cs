@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
@@ -14,7 +15,8 @@ namespace Mira.Web.Controllers;
 [AllowAnonymous]
 [Tags("Operation")]
 public sealed class HealthController(
-    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, Readiness readiness, IKeySource? source = null) : ControllerBase
+    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, Readiness readiness, LoopBoard loops,
+    IKeySource? source = null) : ControllerBase
 {
     /// <summary>Health</summary>
     /// <remarks>Details are shown to who holds `stats:read`.</remarks>
@@ -45,7 +47,8 @@ public sealed class HealthController(
         var writable = ledger.IsWritable;
         var redis = shared.IsAvailable;
         var elsewhere = source?.Health;
-        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && redis != false && ledger.IsAnchored != false && elsewhere is null or { IsWell: true };
+        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && redis != false && ledger.IsAnchored != false && !loops.IsFailing
+            && elsewhere is null or { IsWell: true };
         var status = (ready, isWell) switch
         {
             (false, _) => Health.Unhealthy,
@@ -53,7 +56,7 @@ public sealed class HealthController(
             _ => Health.Healthy,
         };
         return new Health(status, new HealthDetails(
-            ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, ledger.IsAnchored, follower.Seen.Seq,
+            ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, ledger.IsAnchored, !loops.IsFailing, follower.Seen.Seq,
             Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3),
             elsewhere is null ? null : new AirtableHealth(elsewhere.IsAvailable, elsewhere.Findings, elsewhere.Vanished, elsewhere.SeenSecondsAgo)));
     }
@@ -78,12 +81,13 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="ClockRight">Is this node's clock within two seconds of the one the ledger goes by?</param>
 /// <param name="Redis">Does it answer and take writes? Null when none is configured.</param>
 /// <param name="Anchored">Do the ledger's checkpoints reach the place outside? Null when none is configured.</param>
+/// <param name="Background">Do all background loops work? The log says which one does not.</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
 /// <param name="Airtable">Null unless keys are governed there.</param>
 public sealed record HealthDetails(
-    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, bool? Anchored, long LedgerSeq, double StalenessSeconds,
-    AirtableHealth? Airtable);
+    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, bool? Anchored, bool Background, long LedgerSeq,
+    double StalenessSeconds, AirtableHealth? Airtable);
 
 /// <summary>How Airtable stands.</summary>
 /// <param name="Available">Did the last polls succeed?</param>

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Threading.Channels;
+using Mira.Application.Background;
 using Mira.Application.Metrics;
 
 namespace Mira.Web.Hosting;
@@ -8,7 +9,7 @@ namespace Mira.Web.Hosting;
 /// A line for each request (<c>LOG_REQUESTS=true</c>), written beside the requests: theirs is to put down what they were, and when the output cannot keep
 /// up, lines are left out and counted. It exists only when it was asked for.
 /// </summary>
-public sealed class RequestLog : BackgroundService, IMeasured
+public sealed class RequestLog : BackgroundLoops, IMeasured
 {
     /// <summary>Lines that may wait to be written.</summary>
     public const int QueueLength = 8_192;
@@ -18,11 +19,15 @@ public sealed class RequestLog : BackgroundService, IMeasured
 
     private const string Category = "Mira.Web.Requests";
 
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    private readonly TaskCompletionSource _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ShardedCounter _dropped = new();
     private readonly Channel<LogLine> _lines;
     private readonly LogFormat _format;
 
-    public RequestLog(LogFormat format)
+    public RequestLog(LogFormat format, TimeProvider clock, LoopBoard? board = null)
+        : base(clock, board)
     {
         _format = format;
         _lines = Channel.CreateBounded<LogLine>(
@@ -46,15 +51,23 @@ public sealed class RequestLog : BackgroundService, IMeasured
     {
         // What is there is still written.
         _lines.Writer.TryComplete();
-        await (ExecuteTask ?? Task.CompletedTask).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await (ExecuteTask is null ? Task.CompletedTask : _written.Task).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await base.StopAsync(cancellationToken);
     }
 
     // On a thread of its own: whoever reads the output may stand still.
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Task.Factory.StartNew(Write, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    protected override IEnumerable<Loop> Loops() =>
+    [
+        new(
+            "request_log",
+            Interval,
+            (record, _) => Task.Factory.StartNew(() => Write(record), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))
+        {
+            StartsAtOnce = true,
+        },
+    ];
 
-    private void Write()
+    private void Write(LoopRecord record)
     {
         var text = new StringBuilder();
         while (_lines.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
@@ -64,7 +77,10 @@ public sealed class RequestLog : BackgroundService, IMeasured
             // The same writer as the other lines go through, one at a time.
             Console.Out.Write(text);
             text.Clear();
+            record.NoteSuccess();
         }
+
+        _written.TrySetResult();
     }
 
     private string Format(LogLine line)

@@ -30,12 +30,23 @@ public static class WebRegistration
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            var room = kestrel.ApplicationServices.GetRequiredService<ConnectionRoom>();
+            kestrel.ConfigureEndpointDefaults(listen => listen.Use(next => connection => room.ServeAsync(connection, next)));
             kestrel.Limits.MaxRequestBodySize = StrictJsonInputFormatter.MaximumSizeFramed;
         });
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = drain.Duration + DrainOptions.Rest);
+        services.Configure<HostOptions>(host =>
+        {
+            host.ShutdownTimeout = drain.Duration + DrainOptions.Grace;
+            // The loops handle what they throw. Whatever gets past them stops that loop alone.
+            host.BackgroundServiceExceptionBehavior = BackgroundServiceExceptionBehavior.Ignore;
+        });
         services.AddSingleton(drain);
         services.AddSingleton<Drain>();
+        services.AddHostedService<UnobservedFailures>();
         services.AddHostedService(provider => provider.GetRequiredService<Drain>());
+        services.AddSingleton(ConnectionRoomOptions.OfProcess());
+        services.AddSingleton<ConnectionRoom>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<ConnectionRoom>());
         services.AddSingleton(edge);
         services.AddSingleton(LoadGuardOptions.Read(settings));
         services.AddSingleton<RequestMetrics>();

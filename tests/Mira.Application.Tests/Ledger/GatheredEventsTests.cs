@@ -119,6 +119,36 @@ public class GatheredEventsTests
     }
 
     [Test]
+    public void The_first_group_of_each_key_is_kept_apart_whatever_other_keys_do()
+    {
+        for (var i = 0; i < 3 * GatheredEvents.MaximumGroups; i++)
+            Note(new EventGroup("auth.failed", $"reason {i}") { Subject = "a noisy key" });
+        Note(new EventGroup("auth.failed", "key_disabled") { Subject = "the victim" });
+        Note(new EventGroup("access.denied", "key_disabled") { Subject = "the victim" });
+
+        var taken = _events.Take();
+
+        Assert.That(taken.Count(one => one.Group.Subject == "the victim"), Is.EqualTo(2));
+        Assert.That(taken.Count(one => one.Group.Subject == "a noisy key"), Is.EqualTo(GatheredEvents.MaximumGroups + 1));
+        Assert.That(taken.Sum(one => one.Count), Is.EqualTo(3 * GatheredEvents.MaximumGroups + 2));
+    }
+
+    [Test]
+    public void More_keys_than_can_be_kept_apart_are_counted_together()
+    {
+        const int Keys = 2 * GatheredEvents.MaximumKeys;
+        for (var i = 0; i < Keys; i++)
+            Note(new EventGroup("auth.failed", "key_revoked") { Subject = $"key {i}" });
+
+        var taken = _events.Take();
+
+        Assert.That(taken, Has.Count.EqualTo(GatheredEvents.MaximumKeys + GatheredEvents.MaximumGroups + 1));
+        Assert.That(taken.Sum(one => one.Count), Is.EqualTo(Keys));
+        Note(new EventGroup("auth.failed", "key_revoked") { Subject = "the next time" });
+        Assert.That(_events.Take().Single().Group.Subject, Is.EqualTo("the next time"), "there is room again");
+    }
+
+    [Test]
     public void What_is_given_back_has_room_again()
     {
         for (var i = 0; i < GatheredEvents.MaximumGroups; i++)

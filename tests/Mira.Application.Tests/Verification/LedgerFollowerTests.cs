@@ -71,6 +71,45 @@ public sealed class LedgerFollowerTests : IDisposable
         Assert.That(_follower.IsBroken, Is.False);
     }
 
+    // What one node commits before it has seen what another one committed is told twice: by itself, and by the ledger.
+    [Test]
+    public async Task Two_nodes_that_write_by_turns_run_past_the_bound_of_what_is_remembered()
+    {
+        const int Capacity = 4;
+        var changes = new RecentChanges(Capacity);
+        using var follower = new LedgerFollower(
+            _ledger, changes, new KeyDirectory(_store, changes, new KeyDirectoryOptions { CacheSize = 100 }),
+            new LedgerFollowerOptions { IsShared = true, RememberedChanges = Capacity }, _clock);
+        await follower.StartAsync(CancellationToken.None);
+
+        for (var turn = 0; turn < 10 * Capacity; turn++)
+        {
+            _ledger.Append(KeyId.Generate());
+            var id = KeyId.Generate();
+            var own = _ledger.Append(id);
+            Assert.That(follower.TryApply([own]), Is.False, "the other one's is not known yet");
+            await follower.CatchUpAsync();
+            Assert.That(follower.TryApply([own]), "known by now");
+            Assert.That(follower.Seen, Is.EqualTo(own.Position));
+            Assert.That(changes.Trusts(id, own.Seq - 1), Is.False);
+        }
+    }
+
+    [Test]
+    public async Task What_fails_in_a_way_nobody_foresaw_is_a_ledger_that_is_not_seen()
+    {
+        await _follower.StartAsync(CancellationToken.None);
+        _ledger.Fault = new InvalidOperationException("a fault of the program");
+
+        _clock.Pass(TimeSpan.FromSeconds(5));
+        await _follower.RefreshAsync();
+        Assert.That(_follower.IsReachable, Is.False);
+        Assert.That(_follower.Failures, Is.EqualTo(1));
+
+        _clock.Pass(new LedgerFollowerOptions().MaxStaleness);
+        await Assert.ThrowsAsync<StoreUnavailableException>(_follower.RefreshAsync);
+    }
+
     [Test]
     public async Task It_reads_as_many_pages_as_there_are()
     {

@@ -104,7 +104,7 @@ public sealed class ChainCheckTests : IDisposable
 
     private async Task CheckAsync()
     {
-        using var check = new ChainCheck(_store.Reader, _store.Archive, Store.AuditKey, _store.Follower, new StartedHost(), _log);
+        using var check = new ChainCheck(_store.Reader, _store.Archive, Store.AuditKey, _store.Follower, new StartedHost(), _log, _store.Clock);
         await check.StartAsync(CancellationToken.None);
         await check.ExecuteTask!;
     }

@@ -16,7 +16,7 @@ internal sealed class CachingNode : IAsyncDisposable
     private CachingNode(Store store, RedisNode redis, PepperRing peppers)
     {
         _redis = redis;
-        _cache = RedisRegistration.CacheOf(redis.Connection, new SealedEntry(peppers));
+        _cache = RedisRegistration.CacheOf(redis.Connection, new SealedEntry(peppers), TimeProvider.System);
         Gathered = new GatheredEvents(store.Clock);
         var shared = new SharedKeys(_cache, Changes, new Lazy<LedgerFollower>(() => Follower!), peppers, Gathered);
         Directory = new KeyDirectory(store.Keys, Changes, new KeyDirectoryOptions { CacheSize = 100 }, shared);

@@ -35,6 +35,20 @@ internal sealed class MiraProcess : IAsyncDisposable
         return Run(address, [], folder, settings);
     }
 
+    /// <summary>Starts serving as a process that may open so many files.</summary>
+    public static MiraProcess StartWithFiles(int files, TestFolder folder, params (string Name, string Value)[] settings)
+    {
+        var address = new Uri($"http://127.0.0.1:{FreePort.Find()}");
+        return Begin(new ProcessStartInfo("sh", ["-c", $"ulimit -n {files} && exec dotnet \"$0\"", Binary]), address, folder, settings);
+    }
+
+    /// <summary>Starts serving, with nobody who reads what it writes.</summary>
+    public static MiraProcess StartUnread(TestFolder folder, params (string Name, string Value)[] settings)
+    {
+        var address = new Uri($"http://127.0.0.1:{FreePort.Find()}");
+        return Begin(new ProcessStartInfo("dotnet", [Binary]), address, folder, settings, isRead: false);
+    }
+
     /// <summary>Runs a verb, or a start that is expected to be refused, to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Error)> RunAsync(
         TestFolder folder, string[] arguments, params (string Name, string Value)[] settings)
@@ -98,9 +112,12 @@ internal sealed class MiraProcess : IAsyncDisposable
         Process.Dispose();
     }
 
-    private static MiraProcess Run(Uri address, string[] arguments, TestFolder folder, (string Name, string Value)[] settings)
+    private static MiraProcess Run(Uri address, string[] arguments, TestFolder folder, (string Name, string Value)[] settings) =>
+        Begin(new ProcessStartInfo("dotnet", [Binary, .. arguments]), address, folder, settings);
+
+    private static MiraProcess Begin(ProcessStartInfo start, Uri address, TestFolder folder, (string Name, string Value)[] settings, bool isRead = true)
     {
-        var start = new ProcessStartInfo("dotnet", [Binary, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        (start.RedirectStandardOutput, start.RedirectStandardError) = (true, true);
         start.Environment["MIRA_DATA_DIR"] = folder.Data;
         start.Environment["MIRA_BOOTSTRAP_KEY_FILE"] = folder.AdminFile;
         start.Environment["MIRA_DRAIN_SECONDS"] = "0";
@@ -115,6 +132,9 @@ internal sealed class MiraProcess : IAsyncDisposable
         process.Process.OutputDataReceived += (_, line) => Append(process._output, line.Data);
         process.Process.ErrorDataReceived += (_, line) => Append(process._error, line.Data);
         process.Process.Start();
+        if (!isRead)
+            return process;
+
         process.Process.BeginOutputReadLine();
         process.Process.BeginErrorReadLine();
         return process;

@@ -92,7 +92,7 @@ internal sealed class RequestLogTests
     [Test]
     public void What_the_output_cannot_take_is_counted_and_nobody_waits()
     {
-        using var log = new RequestLog(new LogFormat(true));
+        using var log = new RequestLog(new LogFormat(true), TimeProvider.System);
         var context = new Microsoft.AspNetCore.Http.DefaultHttpContext();
         for (var line = 0; line < RequestLog.QueueLength + 100; line++)
             log.Note(context, new ServedRequest("GET", "/", 200, TimeSpan.Zero), DateTimeOffset.UnixEpoch);

@@ -1,0 +1,15 @@
+using Microsoft.Extensions.Hosting;
+using Mira.Application.Background;
+
+namespace Mira.Architecture.Tests.Planted;
+
+/// <summary>One exception in it would end it, or the process.</summary>
+internal sealed class RunsUnsupervised : BackgroundService
+{
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, stoppingToken);
+}
+
+internal sealed class RunsSupervised() : BackgroundLoops(TimeProvider.System, null)
+{
+    protected override IEnumerable<Loop> Loops() => [];
+}
