@@ -4,6 +4,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Audit;
 using Mira.Application.Ledger;
 using Mira.Application.Limits;
 using Mira.Application.Metrics;
@@ -46,6 +47,12 @@ public static class Registration
         services.AddSingleton<RecentChanges>();
         services.AddSingleton<GatheredEvents>();
         services.AddSingleton<LedgerFollower>();
+        services.AddSingleton<VerifiedLedger>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<VerifiedLedger>());
+        services.AddSingleton<EditedEvents>();
+        services.AddSingleton<LedgerMarks>();
+        services.AddSingleton<RowFindings>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RowFindings>());
         services.AddSingleton<UsageLog>();
         services.AddSingleton(provider =>
             new ServiceMetrics()

@@ -38,7 +38,7 @@ public sealed class RedisKeyCache(RedisConnection connection, IDistributedCache 
         await foreach (var (entry, epoch) in _queue.Reader.ReadAllAsync(stoppingToken))
         {
             if (entry.Key is { } key)
-                await connection.WriteAsync(_ => KeepAsync(NameOf(entry.Id, epoch), seal.Seal(entry.Id, key, entry.AsOf, epoch)));
+                await connection.WriteAsync(_ => KeepAsync(NameOf(entry.Id, epoch), seal.Seal(entry, key, epoch)));
         }
     }
 

@@ -235,7 +235,7 @@ internal sealed class AuditOpeningTests(StoreKind kind)
     private SqlLedger LedgerOf(AuditKey key, HeadSeal seal)
     {
         Assert.That(seal.Key, Is.EqualTo(key));
-        return new SqlLedger(_store, _store.Sql, _store.Gate, _store.Follower, seal, new AuditScope(), NullLogger<SqlLedger>.Instance);
+        return new SqlLedger(_store, _store.Sql, _store.Gate, _store.Follower, seal, _store.Rows, new AuditScope(), NullLogger<SqlLedger>.Instance);
     }
 
     private async Task<HeadSeal> OpenAsync(AuditKey? key = null)
