@@ -43,7 +43,11 @@ public sealed class SharedKeys(
         {
             // After a restore the ledger may have grown past the entry's place again, with other events: only the same event in that place tells
             // that it is of this ledger.
-            return await follower.Value.ReachesAsync(entry.AsOf) && await marks.HoldsAsync(entry.AsOf, entry.AsOfHash);
+            if (!await follower.Value.ReachesAsync(entry.AsOf))
+                return false;
+
+            var seen = follower.Value.Seen;
+            return seen.Seq == entry.AsOf ? LedgerMarks.MarkOf(seen.Hash) == entry.AsOfHash : await marks.HoldsAsync(entry.AsOf, entry.AsOfHash);
         }
         catch (StoreUnavailableException)
         {

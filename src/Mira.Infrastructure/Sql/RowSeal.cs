@@ -52,6 +52,20 @@ public sealed class RowSeal(PepperRing peppers, RowFindings? findings = null)
         set => _isStrict = value;
     }
 
+    /// <summary>The MAC of a key just made, for who writes rows by another way.</summary>
+    /// <param name="seq">Of the event that tells of it.</param>
+    public byte[] SignNew(ApiKey key, long seq) => Sign(new KeyRow
+    {
+        Key = key,
+        CreatedSeq = seq,
+        NameFolded = Label.Fold(key.Name),
+        OwnerFolded = key.Owner is null ? null : Label.Fold(key.Owner),
+        LapseAt = key.LapsesAt,
+        RotationUntil = key.RotatingUntil,
+        CurrentExpiresAt = key.Current.ExpiresAt,
+        ChangedSeq = seq,
+    });
+
     internal byte[] Sign(KeyRow row)
     {
         var mac = new byte[MacKey.Size];

@@ -8,9 +8,9 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Start;
 
 /// <summary>What a look at all records of keys found.</summary>
-/// <param name="Text">One line of it.</param>
+/// <param name="Text">One line of it; null when all of them are as Mira wrote them.</param>
 /// <param name="IsRight">False when a record is not what Mira wrote.</param>
-public sealed record RowReport(string Text, bool IsRight)
+public sealed record RowReport(string? Text, bool IsRight)
 {
     private const int PageSize = 200;
     private const int Stretch = 20_000;
@@ -47,7 +47,7 @@ public sealed record RowReport(string Text, bool IsRight)
         }
 
         return new RowReport(
-            string.Create(CultureInfo.InvariantCulture, $"{count} records of keys are as Mira wrote them{(unsigned > 0 ? $", {unsigned} of them not signed yet" : "")}"), IsRight: true);
+            unsigned == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"of {count} records of keys, {unsigned} are from an older version and not signed yet"), IsRight: true);
     }
 
     private static RowReport Wrong(KeyId id, string finding, string problem) => new($"the record of {id} {problem} ({finding})", IsRight: false);
