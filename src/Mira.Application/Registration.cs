@@ -4,6 +4,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Audit;
 using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Limits;
@@ -47,6 +48,12 @@ public static class Registration
         services.AddSingleton(provider => new RecentChanges(provider.GetRequiredService<LedgerFollowerOptions>().RememberedChanges));
         services.AddSingleton<GatheredEvents>();
         services.AddSingleton<LedgerFollower>();
+        services.AddSingleton<VerifiedLedger>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<VerifiedLedger>());
+        services.AddSingleton<EditedEvents>();
+        services.AddSingleton<LedgerMarks>();
+        services.AddSingleton<RowFindings>();
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RowFindings>());
         services.AddSingleton<UsageLog>();
         services.AddSingleton(provider =>
             new ServiceMetrics()

@@ -1,9 +1,11 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Mira.Application.Admins;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Metrics;
 using Mira.Application.Settings;
+using Mira.Application.Verification;
 using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Ledger;
@@ -42,6 +44,8 @@ public static class Registration
         services.AddHostedService<CheckpointPublisher>();
         services.AddHostedService(provider => provider.GetRequiredService<CheckpointAnchor>());
         services.AddSingleton<AuditOpening>();
+        services.AddSingleton(RowOptions.Read(settings));
+        services.AddSingleton<RowOpening>();
         services.AddSingleton<NodeStart>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeStart>());
         if (store.Airtable is not null)
@@ -49,7 +53,9 @@ public static class Registration
         services.AddHostedService<UsageFlush>();
         services.AddHostedService<GatherFlush>();
         services.AddHostedService<FollowLoop>();
+        services.AddSingleton(ChainCheckOptions.Read(settings));
         services.AddHostedService<ChainCheck>();
+        services.AddHostedService<RowCheck>();
         services.AddHostedService<LedgerRetention>();
         services.AddHostedService<WriteProbe>();
         services.AddSingleton<ExpiryWatch>();
@@ -70,6 +76,9 @@ public static class Registration
     {
         store.AddTo(services);
         services.AddSingleton(store.Peppers);
+        services.TryAddSingleton<GatheredEvents>();
+        services.TryAddSingleton<RowFindings>();
+        services.AddSingleton<RowSeal>();
         services.AddSingleton<IKeyStore, SqlKeyStore>();
         services.AddSingleton<ILedgerReader, SqlLedgerReader>();
         services.AddSingleton<SqlLedgerArchive>();

@@ -111,7 +111,7 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     builder.Services.AddMiraStore(store);
     builder.Services.AddSingleton(TimeProvider.System);
     await using var app = builder.Build();
-    var counts = await app.Services.GetRequiredService<SqlStore>().CountLiveSecretsAsync(TimeProvider.System.GetUtcNow(), cancellationToken);
+    var counts = await app.Services.GetRequiredService<SqlStore>().CountNeedsAsync(store.Peppers.Current.Id, TimeProvider.System.GetUtcNow(), cancellationToken);
     VerbLine.PrintPeppers(store.Peppers, counts);
 }
 
@@ -144,5 +144,9 @@ static async Task<VerbLine.AuditFinding> CheckAuditAsync(VerbLine.AuditSource so
     var (flaw, proof) = source.File is { } file
         ? await view.CheckFileAsync(file, cancellationToken)
         : await view.CheckStoreAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
-    return new VerbLine.AuditFinding(flaw, proof);
+    if (source.File is not null || flaw is not null)
+        return new VerbLine.AuditFinding(flaw, proof);
+
+    var rows = await LedgerView.CheckRowsAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
+    return new VerbLine.AuditFinding(flaw, proof, rows.Text, rows.IsRight);
 }

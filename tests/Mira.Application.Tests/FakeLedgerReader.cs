@@ -51,6 +51,13 @@ internal sealed class FakeLedgerReader : ILedgerReader
             _events.RemoveRange(seq, _events.Count - seq);
     }
 
+    /// <summary>Somebody writes to the table.</summary>
+    public void Edit(int seq, Func<LedgerEvent, LedgerEvent> edit)
+    {
+        lock (_lock)
+            _events[seq - 1] = edit(_events[seq - 1]);
+    }
+
     /// <summary>The next read stops once it has begun, until the gate is opened.</summary>
     public Gate HoldNextRead() => _gate = new Gate();
 

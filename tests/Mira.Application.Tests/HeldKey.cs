@@ -56,5 +56,7 @@ internal sealed class HeldKey
         return copy;
     }
 
-    public KeyEntry At(long asOf) => new(Id, Key, asOf);
+    /// <param name="ledger">Whose event it is of in that place; null for one that no ledger holds.</param>
+    public KeyEntry At(long asOf, FakeLedgerReader? ledger = null) =>
+        new(Id, Key, asOf, ledger?.Events.FirstOrDefault(entry => entry.Seq == asOf) is { } entry ? LedgerMarks.MarkOf(entry.Hash) : 1);
 }

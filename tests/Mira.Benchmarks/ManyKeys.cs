@@ -1,6 +1,7 @@
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
+using Mira.Infrastructure.Sql;
 
 namespace Mira.Benchmarks;
 
@@ -17,6 +18,7 @@ internal static class ManyKeys
     public static IEnumerable<MadeKey> Make(LedgerPosition head, string pepper, int count)
     {
         var peppers = new PepperRing(new Pepper(Convert.FromBase64String(pepper.Trim())));
+        var rows = new RowSeal(peppers);
         for (var number = 0; number < count; number++)
         {
             var now = Rfc3339.Truncate(DateTimeOffset.UtcNow);
@@ -25,7 +27,7 @@ internal static class ManyKeys
             var key = ApiKey.Issue(token.KeyId, seal, TermsOf(number), Actor.SystemName, now);
             var entry = LedgerEvent.Append(head, now, new EventDraft(EventType.KeyCreated, Actor.System, key.Id.Value, null) { Changes = key.TakeEvents()[0].Changes });
             head = entry.Position;
-            yield return new MadeKey(token.Reveal(), key, seal, entry);
+            yield return new MadeKey(token.Reveal(), key, seal, entry, rows.SignNew(key, entry.Seq));
         }
     }
 
@@ -49,7 +51,7 @@ internal static class ManyKeys
 }
 
 /// <summary>A key, what is stored of its one secret, and the event that made it.</summary>
-internal sealed record MadeKey(string Token, ApiKey Key, SealedSecret Seal, LedgerEvent Event)
+internal sealed record MadeKey(string Token, ApiKey Key, SealedSecret Seal, LedgerEvent Event, byte[] Mac)
 {
     public long At => Event.At.ToUnixTimeMilliseconds();
 

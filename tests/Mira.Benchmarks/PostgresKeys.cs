@@ -13,7 +13,7 @@ internal static class PostgresKeys
     private const string Keys =
         """
         COPY keys (id, name, name_folded, role, owner, owner_folded, free_permissions, metadata, allowed_ips, lifetime_days, is_disabled,
-            created_at, created_by, version, created_seq, lapse_at) FROM STDIN (FORMAT BINARY)
+            created_at, created_by, version, created_seq, lapse_at, current_expires_at, changed_seq, mac_pepper_id, mac) FROM STDIN (FORMAT BINARY)
         """;
 
     private const string Secrets = "COPY secrets (key_id, version, pepper_id, digest, created_at, expires_at) FROM STDIN (FORMAT BINARY)";
@@ -32,7 +32,7 @@ internal static class PostgresKeys
             await CopyAsync(connection, Keys, batch, made =>
             [
                 made.Key.Id.Value, made.Key.Name, Label.Fold(made.Key.Name), made.Key.Role.Name(), made.Key.Owner!, Label.Fold(made.Key.Owner!), "[]", "{}", "[]",
-                90, false, made.At, Actor.SystemName, 1, made.Event.Seq, made.Until,
+                90, false, made.At, Actor.SystemName, 1, made.Event.Seq, made.Until, made.Until, made.Event.Seq, made.Seal.PepperId, made.Mac,
             ]);
             await CopyAsync(connection, Secrets, batch, made =>
                 [made.Key.Id.Value, 1, made.Seal.PepperId, made.Seal.Digest.ToArray(), made.At, made.Until]);

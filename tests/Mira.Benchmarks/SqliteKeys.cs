@@ -16,8 +16,8 @@ internal static class SqliteKeys
     private const string Key =
         """
         INSERT INTO keys (id, name, name_folded, role, owner, owner_folded, free_permissions, metadata, allowed_ips, lifetime_days, is_disabled,
-            created_at, created_by, version, created_seq, lapse_at)
-        VALUES ($1, $2, $3, $4, $5, $6, '[]', '{}', '[]', 90, 0, $7, 'system', 1, $8, $9)
+            created_at, created_by, version, created_seq, lapse_at, current_expires_at, changed_seq, mac_pepper_id, mac)
+        VALUES ($1, $2, $3, $4, $5, $6, '[]', '{}', '[]', 90, 0, $7, 'system', 1, $8, $9, $9, $8, $10, $11)
         """;
 
     /// <param name="database">The file.</param>
@@ -29,14 +29,14 @@ internal static class SqliteKeys
         using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = database, Pooling = false }.ToString());
         connection.Open();
         using var transaction = connection.BeginTransaction();
-        using var keys = Prepare(connection, Key, 9);
+        using var keys = Prepare(connection, Key, 11);
         using var secrets = Prepare(connection, Secret, 5);
         using var events = Prepare(connection, Event, 8);
         var head = ReadHead(connection);
         foreach (var made in ManyKeys.Make(head, pepper, count))
         {
             var (key, entry) = (made.Key, made.Event);
-            Run(keys, key.Id.Value, key.Name, Label.Fold(key.Name), key.Role.Name(), key.Owner, Label.Fold(key.Owner!), made.At, entry.Seq, made.Until);
+            Run(keys, key.Id.Value, key.Name, Label.Fold(key.Name), key.Role.Name(), key.Owner, Label.Fold(key.Owner!), made.At, entry.Seq, made.Until, made.Seal.PepperId, made.Mac);
             Run(secrets, key.Id.Value, made.Seal.PepperId, made.Seal.Digest.ToArray(), made.At, made.Until);
             Run(events, entry.Seq, made.At, entry.Type, null, entry.Subject, entry.Body, entry.PreviousHash, entry.Hash);
             tokens.Add(made.Token);

@@ -12,7 +12,8 @@ namespace Mira.Application.Audit;
 /// <param name="From">Inclusive, RFC 3339.</param>
 /// <param name="To">Exclusive, RFC 3339.</param>
 /// <param name="Format">What it is written as; for the record.</param>
-public sealed record ExportAuditEvents(string? From, string? To, string Format) : IRequest<AuditExport>;
+/// <param name="IsTable">Is it for people, and proves nothing? Then edited events are left out.</param>
+public sealed record ExportAuditEvents(string? From, string? To, string Format, bool IsTable = false) : IRequest<AuditExport>;
 
 /// <param name="Lines">Read from the store as they are asked for.</param>
 public sealed record AuditExport(IAsyncEnumerable<ExportedLine> Lines);
@@ -30,7 +31,7 @@ public sealed class ExportAuditEventsValidator : AbstractValidator<ExportAuditEv
 }
 
 public sealed class ExportAuditEventsHandler(
-    ILedger ledger, ILedgerReader reader, ILedgerArchive archive, LedgerFollower follower, AuditKey key, TimeProvider clock)
+    ILedger ledger, ILedgerReader reader, ILedgerArchive archive, LedgerFollower follower, EditedEvents edited, AuditKey key, TimeProvider clock)
     : IRequestHandler<ExportAuditEvents, AuditExport>
 {
     private const int PageSize = 500;
@@ -48,12 +49,12 @@ public sealed class ExportAuditEventsHandler(
             cancellationToken);
         var stretch = await archive.FindStretchAsync(from, to, cancellationToken);
         var cut = await archive.FindCutAsync(cancellationToken);
-        return new AuditExport(stretch is null ? AsyncEnumerable.Empty<ExportedLine>() : ReadAsync(stretch, cut, from is not null || to is not null, cancellationToken));
+        return new AuditExport(stretch is null ? AsyncEnumerable.Empty<ExportedLine>() : ReadAsync(stretch, cut, from is not null || to is not null, request.IsTable, cancellationToken));
     }
 
     // Both ends of a part are signed for the same moment: who cuts off its begin, up to a checkpoint within, has a begin of another moment.
     private async IAsyncEnumerable<ExportedLine> ReadAsync(
-        LedgerStretch stretch, Checkpoint? cut, bool isPart, [EnumeratorCancellation] CancellationToken cancellationToken)
+        LedgerStretch stretch, Checkpoint? cut, bool isPart, bool isTable, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var now = Rfc3339.Truncate(clock.GetUtcNow());
         var last = await FindBeforeAsync(stretch.First, cut, cancellationToken);
@@ -76,6 +77,14 @@ public sealed class ExportAuditEventsHandler(
             {
                 isWhole = isWhole && entry.Follows(last!);
                 last = entry.Position;
+                // The lines of an export prove themselves, or show that they do not. A table would give out an edited event as true.
+                if (!entry.IsWhole())
+                {
+                    edited.Report(entry.Seq);
+                    if (isTable)
+                        continue;
+                }
+
                 yield return new ExportedLine(entry, null);
                 if (more && checkpoints.Current.Seq == entry.Seq)
                 {

@@ -37,7 +37,7 @@ public sealed class ListAuditEventsValidator : AbstractValidator<ListAuditEvents
     }
 }
 
-public sealed class ListAuditEventsHandler(ILedgerReader ledger, IMapper mapper, GatheredEvents gathered, AuditScope scope)
+public sealed class ListAuditEventsHandler(ILedgerReader ledger, EditedEvents edited, IMapper mapper, GatheredEvents gathered, AuditScope scope)
     : IRequestHandler<ListAuditEvents, AuditEventPage>
 {
     internal const string CursorName = "e";
@@ -52,7 +52,7 @@ public sealed class ListAuditEventsHandler(ILedgerReader ledger, IMapper mapper,
         var key = KeyId.TryParse(scope.Actor.KeyId, out var id) ? id : default(KeyId?);
         gathered.Note(new EventGroup(EventType.AuditRead, null) { Key = key, Outcome = "success" }, scope.Actor, static actor => actor);
         return new AuditEventPage(
-            [.. found.Take(limit).Select(mapper.Map<AuditEventView>)],
+            [.. edited.LeaveOut(found).Where(entry => found.Count <= limit || entry != found[limit]).Select(mapper.Map<AuditEventView>)],
             found.Count > limit ? Application.Cursor.Write(CursorName, found[limit - 1].Seq) : null);
     }
 }

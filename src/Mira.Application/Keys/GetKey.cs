@@ -1,5 +1,6 @@
 using AutoMapper;
 using MediatR;
+using Mira.Application.Ledger;
 using Mira.Domain.Keys;
 
 namespace Mira.Application.Keys;
@@ -10,9 +11,14 @@ public sealed record GetKey(string KeyId, Viewpoint Viewpoint) : IRequest<KeyVie
 public sealed class GetKeyHandler(IKeyStore store, IMapper mapper, TimeProvider clock) : IRequestHandler<GetKey, KeyView>
 {
     /// <exception cref="UnknownKeyException">There is no such key, or the caller may not see it.</exception>
+    /// <exception cref="StoreUnavailableException">What is stored of it is not what Mira wrote.</exception>
     public async Task<KeyView> Handle(GetKey request, CancellationToken cancellationToken)
     {
         var key = KeyId.TryParse(request.KeyId, out var id) ? (await store.ReadAsync(id, cancellationToken)).Key : null;
+        // Who may see it is not known either. Only one who sees all keys is told that there is something.
+        if (key is { IsDoubted: true })
+            throw request.Viewpoint.Role == Role.Viewer ? new UnknownKeyException() : new StoreUnavailableException(new KeyDoubtedException(key.Id).Message);
+
         return key is not null && key.IsVisibleTo(request.Viewpoint)
             ? mapper.ViewOf(key, clock.GetUtcNow())
             : throw new UnknownKeyException();

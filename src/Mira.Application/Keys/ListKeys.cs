@@ -47,7 +47,8 @@ public sealed class ListKeysHandler(IKeyStore store, IMapper mapper, TimeProvide
             PageInput.Before(CursorName, request.Cursor), limit + 1);
         var found = await store.FindAsync(filter, cancellationToken);
         return new KeyPage(
-            [.. found.Take(limit).Select(row => mapper.ViewOf(row.Key, now))],
+            // What is not believed is not shown as if it were true; health, metrics and audit trail tell of it.
+            [.. found.Take(limit).Where(row => !row.Key.IsDoubted).Select(row => mapper.ViewOf(row.Key, now))],
             found.Count > limit ? Application.Cursor.Write(CursorName, found[limit - 1].Seq) : null);
     }
 }

@@ -8,7 +8,8 @@ namespace Mira.Application.Verification;
 /// key replaces it.
 /// </summary>
 /// <param name="asOf">The ledger's seq, read in the same statement as the key.</param>
-public sealed class KeyEntry(KeyId id, ApiKey? key, long asOf)
+/// <param name="asOfHash">The hash of the event there, see <see cref="LedgerMarks.MarkOf"/>; 0 when it is not known.</param>
+public sealed class KeyEntry(KeyId id, ApiKey? key, long asOf, UInt128 asOfHash = default)
 {
     private SecretUse[] _uses = [];
 
@@ -17,6 +18,9 @@ public sealed class KeyEntry(KeyId id, ApiKey? key, long asOf)
     public ApiKey? Key { get; } = key;
 
     public long AsOf { get; } = asOf;
+
+    /// <summary>Says of which ledger <see cref="AsOf"/> is.</summary>
+    public UInt128 AsOfHash { get; } = asOfHash;
 
     /// <summary>The key's meter, found once; it outlives this entry, because a change of the key must not refill its limit.</summary>
     internal KeyMeter? Meter { get; set; }

@@ -7,7 +7,8 @@ namespace Mira.Application.Verification;
 
 /// <summary>Which entries of the shared cache this node takes, and which it gives.</summary>
 /// <param name="follower">Made on demand, because it needs the directory that asks here.</param>
-public sealed class SharedKeys(ISharedKeyCache cache, RecentChanges changes, Lazy<LedgerFollower> follower, PepperRing peppers, GatheredEvents gathered)
+public sealed class SharedKeys(
+    ISharedKeyCache cache, RecentChanges changes, Lazy<LedgerFollower> follower, LedgerMarks marks, PepperRing peppers, GatheredEvents gathered)
 {
     /// <summary>Why an <see cref="EventType.IntegrityViolation"/> is recorded when an entry was not made by a node.</summary>
     public const string Forged = "shared_cache_entry";
@@ -34,13 +35,19 @@ public sealed class SharedKeys(ISharedKeyCache cache, RecentChanges changes, Laz
 
     // A digest under another pepper is renewed without an event, which no entry could be checked against: an old entry would bring the old
     // digest back, for good when its pepper is taken off the list. So only the store speaks for keys that are not renewed yet.
-    private bool IsShareable(ApiKey key) => key.Secrets.All(secret => secret.PepperId == peppers.Current.Id);
+    private bool IsShareable(ApiKey key) => !key.IsDoubted && key.Secrets.All(secret => secret.PepperId == peppers.Current.Id);
 
     private async ValueTask<bool> IsOfThisLedgerAsync(KeyEntry entry)
     {
         try
         {
-            return await follower.Value.ReachesAsync(entry.AsOf);
+            // After a restore the ledger may have grown past the entry's place again, with other events: only the same event in that place tells
+            // that it is of this ledger.
+            if (!await follower.Value.ReachesAsync(entry.AsOf))
+                return false;
+
+            var seen = follower.Value.Seen;
+            return seen.Seq == entry.AsOf ? LedgerMarks.MarkOf(seen.Hash) == entry.AsOfHash : await marks.HoldsAsync(entry.AsOf, entry.AsOfHash);
         }
         catch (StoreUnavailableException)
         {

@@ -113,12 +113,14 @@ public sealed partial class ApiKey
     {
         { RevokedAt: not null } => KeyStatus.Revoked,
         _ when LapsesAt <= now => KeyStatus.Expired,
-        { IsDisabled: true } or { IsWithheld: true } => KeyStatus.Disabled,
+        { IsDisabled: true } or { IsWithheld: true } or { IsDoubted: true } => KeyStatus.Disabled,
         _ when RotatingUntil > now => KeyStatus.Rotating,
         _ => KeyStatus.Active,
     };
 
-    public bool IsActiveAdmin(DateTimeOffset now) => Role == Role.Admin && StatusAt(now) is KeyStatus.Active or KeyStatus.Rotating;
+    /// <summary>Can it manage keys now? That needs the current secret: a superseded one does not count, however long it works.</summary>
+    public bool IsActiveAdmin(DateTimeOffset now) =>
+        Role == Role.Admin && StatusAt(now) is KeyStatus.Active or KeyStatus.Rotating && !Current.HasEnded(now);
 
     /// <summary>A viewer sees itself and, if it has an owner, that owner's keys.</summary>
     public bool IsVisibleTo(Viewpoint viewer) =>
@@ -139,7 +141,7 @@ public sealed partial class ApiKey
             { RevokedAt: not null } => VerdictCode.KeyRevoked,
             _ when secret.ValidUntil <= now => VerdictCode.KeyRotatedOut,
             _ when secret.ExpiresAt <= now => VerdictCode.KeyExpired,
-            { IsDisabled: true } or { IsWithheld: true } => VerdictCode.KeyDisabled,
+            { IsDisabled: true } or { IsWithheld: true } or { IsDoubted: true } => VerdictCode.KeyDisabled,
             _ when !AllowsAddress(from) => VerdictCode.IpNotAllowed,
             _ => VerdictCode.Valid,
         };

@@ -7,6 +7,10 @@ public sealed class KeyNotActiveException(KeyId keyId, KeyStatus status)
     public KeyStatus Status { get; } = status;
 }
 
+/// <summary>What is stored of the key is not what Mira wrote, so nothing is built on it.</summary>
+public sealed class KeyDoubtedException(KeyId keyId)
+    : InvalidOperationException($"The record of the key {keyId} was changed outside of Mira and is not believed: put back the one that Mira wrote.");
+
 /// <summary>A rotation would leave the key with more than <see cref="ApiKey.MaximumLiveSecrets"/> secrets that work.</summary>
 public sealed class TooManyLiveSecretsException(KeyId keyId)
     : InvalidOperationException($"The key {keyId} already has {ApiKey.MaximumLiveSecrets} secrets that work.");

@@ -11,6 +11,15 @@ public sealed partial class ApiKey
     /// </summary>
     public bool IsWithheld { get; private set; }
 
+    /// <summary>
+    /// What the store holds of it is not what Mira wrote, so nobody is let in by it and nothing is built on it. It is known of what was read, and
+    /// never stored.
+    /// </summary>
+    public bool IsDoubted { get; private set; }
+
+    /// <summary>Marks it as read from a record that is not believed.</summary>
+    public void Doubt() => IsDoubted = true;
+
     /// <summary>Takes in a key that a record holds and this ledger does not know yet.</summary>
     /// <exception cref="FormatException">It is the record of no key.</exception>
     public static ApiKey Import(KeyRecord record, string reason)

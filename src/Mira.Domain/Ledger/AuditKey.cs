@@ -7,11 +7,12 @@ namespace Mira.Domain.Ledger;
 public sealed class AuditKey
 {
     private readonly ECDsa _key;
+    private readonly IReadOnlyList<AuditKey> _outgoing;
     private readonly Lock _lock = new();
 
-    private AuditKey(ECDsa key, IReadOnlyList<AuditPublicKey> earlier)
+    private AuditKey(ECDsa key, IReadOnlyList<AuditPublicKey> earlier, IReadOnlyList<AuditKey> outgoing)
     {
-        _key = key;
+        (_key, _outgoing) = (key, outgoing);
         Public = AuditPublicKey.Of(key);
         Earlier = [.. earlier.Where(other => other != Public).Distinct()];
     }
@@ -21,9 +22,12 @@ public sealed class AuditKey
     /// <summary>Public parts of keys that signed before this one and are still believed about what they signed.</summary>
     public IReadOnlyList<AuditPublicKey> Earlier { get; }
 
-    public static AuditKey Generate() => new(ECDsa.Create(ECCurve.NamedCurves.nistP256), []);
+    public static AuditKey Generate() => new(ECDsa.Create(ECCurve.NamedCurves.nistP256), [], []);
 
-    /// <summary>Reads PEM with one private key (PKCS#8 or SEC 1), and the public parts of earlier ones if there are any.</summary>
+    /// <summary>
+    /// Reads PEM with a private key (PKCS#8 or SEC 1), and behind it earlier ones: whole, so that they sign that this one takes over from them, or their public
+    /// parts alone.
+    /// </summary>
     /// <param name="problem">What is wrong with it; never a part of it.</param>
     public static bool TryParse(string text, [NotNullWhen(true)] out AuditKey? key, out string problem)
     {
@@ -31,19 +35,27 @@ public sealed class AuditKey
         if (!PemKeys.TryRead(text, out var privates, out var publics, out problem))
             return false;
 
-        if (privates.Count != 1)
+        if (privates.Count == 0)
         {
-            problem = privates.Count == 0 ? "holds no private key" : "holds more than one private key";
-            privates.ForEach(one => one.Dispose());
+            problem = "holds no private key";
             return false;
         }
 
-        key = new AuditKey(privates[0], publics);
+        List<AuditKey> outgoing = [.. privates.Skip(1).Select(one => new AuditKey(one, [], []))];
+        key = new AuditKey(privates[0], [.. outgoing.Select(one => one.Public), .. publics], outgoing);
         return true;
     }
 
     /// <summary>The same key, which also believes these earlier ones.</summary>
-    public AuditKey After(params IEnumerable<AuditPublicKey> earlier) => new(_key, [.. Earlier, .. earlier]);
+    public AuditKey After(params IEnumerable<AuditPublicKey> earlier) => new(_key, [.. Earlier, .. earlier], _outgoing);
+
+    /// <summary>The same key, with an earlier one that it believes at hand, to sign that this one takes over from it.</summary>
+    public AuditKey TakingOverFrom(AuditKey outgoing) => Earlier.Contains(outgoing.Public) ? new(_key, Earlier, [.. _outgoing, outgoing]) : this;
+
+    /// <summary>Has the earlier key sign that this one takes over from it; null when only its public part is known.</summary>
+    /// <param name="seq">Of the event that tells so.</param>
+    public string? SignHandover(AuditPublicKey from, long seq) =>
+        _outgoing.FirstOrDefault(key => key.Public == from)?.Sign(KeyHandover.Statement(from, Public, seq));
 
     public Checkpoint Sign(LedgerPosition position, DateTimeOffset at) => Sign(position, at, isCut: false);
 
@@ -62,12 +74,14 @@ public sealed class AuditKey
 
     private Checkpoint Sign(LedgerPosition position, DateTimeOffset at, bool isCut)
     {
-        var statement = Checkpoint.Statement(position.Seq, position.Hash, at, isCut);
+        var signature = Sign(Checkpoint.Statement(position.Seq, position.Hash, at, isCut));
+        return new Checkpoint(position.Seq, position.Hash, Rfc3339.Truncate(at), signature);
+    }
+
+    private string Sign(byte[] statement)
+    {
         lock (_lock)
-        {
-            var signature = _key.SignData(statement, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
-            return new Checkpoint(position.Seq, position.Hash, Rfc3339.Truncate(at), Convert.ToBase64String(signature));
-        }
+            return Convert.ToBase64String(_key.SignData(statement, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence));
     }
 }
 
@@ -120,16 +134,15 @@ public sealed class AuditPublicKey : IEquatable<AuditPublicKey>
     }
 
     /// <summary>Did this key sign it? The signature counts in one form of text only, so that not a character of it can be changed.</summary>
-    public bool Verifies(Checkpoint checkpoint, bool isCut = false)
-    {
-        var signature = new byte[checkpoint.Signature.Length];
-        if (!Convert.TryFromBase64String(checkpoint.Signature, signature, out var length)
-            || Convert.ToBase64String(signature.AsSpan(0, length)) != checkpoint.Signature)
-        {
-            return false;
-        }
+    public bool Verifies(Checkpoint checkpoint, bool isCut = false) =>
+        Verifies(Checkpoint.Statement(checkpoint.Seq, checkpoint.Hash, checkpoint.At, isCut), checkpoint.Signature);
 
-        var statement = Checkpoint.Statement(checkpoint.Seq, checkpoint.Hash, checkpoint.At, isCut);
+    internal bool Verifies(byte[] statement, string text)
+    {
+        var signature = new byte[text.Length];
+        if (!Convert.TryFromBase64String(text, signature, out var length) || Convert.ToBase64String(signature.AsSpan(0, length)) != text)
+            return false;
+
         lock (_lock)
             return _key.VerifyData(statement, signature.AsSpan(0, length), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
     }

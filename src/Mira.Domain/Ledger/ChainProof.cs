@@ -128,7 +128,8 @@ public sealed class ChainProof(IReadOnlyList<AuditPublicKey> keys, IEnumerable<C
                 _unproved.Add(anchor);
         }
 
-        if (telling.IsEmpty || KeyHandover.Read(telling) is not { } handover)
+        // One that bears no signature is from before they had one, or of a key that was lost: whoever signs for the end vouches for it.
+        if (telling.IsEmpty || KeyHandover.Read(telling) is not { } handover || handover is { Signature: not null, IsSigned: false })
             return null;
 
         // All that is not proved yet was signed before, by this one and no other.

@@ -66,9 +66,11 @@ public sealed record LedgerEvent(
 
     public static string HashOf(string body) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(body)));
 
-    // The columns beside the body exist to search by; a changed one would show an event under a false name. Whoever can write the ledger
-    // can also hash a body again that is no event at all: that is a "no" as well, and must not stop whoever verifies the rest.
-    private bool IsWhole()
+    /// <summary>
+    /// Is it what was hashed, and do the columns beside the body say the same? These exist to search by; a changed one would show an event under a false
+    /// name. Whoever can write the ledger can also hash a body again that is no event at all: that is a "no" as well, and never an exception.
+    /// </summary>
+    public bool IsWhole()
     {
         var bytes = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(Body.Length));
         try

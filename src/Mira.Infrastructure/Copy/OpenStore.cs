@@ -40,7 +40,15 @@ internal sealed class OpenStore : IAsyncDisposable
         var services = new ServiceCollection().AddLogging().AddSingleton(clock).AddMiraStore(choice);
         if (choice.Airtable is { } airtable)
             services.AddAirtableClient(airtable).AddSingleton<AirtableForm>();
-        return await HoldAsync(choice, services, async parts => await parts.GetRequiredService<SqlStore>().IsThereAsync(cancellationToken));
+        return await HoldAsync(choice, services, async parts =>
+        {
+            if (!await parts.GetRequiredService<SqlStore>().IsThereAsync(cancellationToken))
+                return false;
+
+            await using var database = await parts.GetRequiredService<IDbContextFactory<MiraDbContext>>().CreateDbContextAsync(cancellationToken);
+            parts.GetRequiredService<RowSeal>().IsStrict = await RowMark.IsThereAsync(database, cancellationToken);
+            return true;
+        });
     }
 
     /// <summary>As a service that starts: with what belongs to one process alone, made or upgraded.</summary>
@@ -118,10 +126,10 @@ internal sealed class OpenStore : IAsyncDisposable
             var page = await ReadAsync(
                 database => database.Keys
                     .OrderBy(key => EF.Property<long>(key, KeyColumns.CreatedSeq)).Where(key => EF.Property<long>(key, KeyColumns.CreatedSeq) > after).Take(PageSize)
-                    .Include(key => key.Secrets.OrderBy(secret => secret.Version)).AsNoTracking()
-                    .Select(key => new { Key = key, Seq = EF.Property<long>(key, KeyColumns.CreatedSeq) }).ToListAsync(cancellationToken),
+                    .AsNoTracking().WithProof(database).ToListAsync(cancellationToken),
                 cancellationToken);
-            return [.. page.Select(row => (row.Key, row.Seq))];
+            page.ForEach(row => Part<RowSeal>().Examine(row));
+            return [.. page.Select(row => (row.Key, row.CreatedSeq))];
         }
         catch (Exception exception) when (exception is FormatException or JsonException)
         {

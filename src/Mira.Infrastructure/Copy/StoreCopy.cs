@@ -42,10 +42,14 @@ public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSp
         var writing = await OpenTargetAsync(source, reading, target, cancellationToken);
         await foreach (var some in reading.Store.ReadKeysAsync(cancellationToken).Concat(reading.Unmirrored.ToAsyncEnumerable()).Chunk(ChunkSize))
         {
-            ApiKey[] sound = [.. some.Where(key => !key.IsWithheld)];
+            ApiKey[] sound = [.. some.Where(key => !key.IsWithheld && !key.IsDoubted)];
             var told = isDryRun ? await writing.LookAsync(sound, cancellationToken) : await writing.PutAsync(sound, cancellationToken);
             foreach (var key in some)
-                yield return key.IsWithheld ? new CopiedKey(key.Id, CopyResult.Failed, WithheldProblem) : told[key.Id];
+            {
+                yield return told.GetValueOrDefault(key.Id)
+                    ?? new CopiedKey(key.Id, CopyResult.Failed, key.IsDoubted ? new KeyDoubtedException(key.Id).Message : WithheldProblem);
+            }
+
             if (writing.Stop is { } problem)
                 throw new StoreUnavailableException($"{problem}. Begin again when it is back: what is copied stays.");
         }

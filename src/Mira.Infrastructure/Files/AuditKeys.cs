@@ -16,7 +16,7 @@ public static class AuditKeys
     public static AuditKey Load(SettingReader settings, DataFolder folder)
     {
         if (Given(settings) is { } given)
-            return given;
+            return given.Earlier.Count > 0 && ReadOwn(folder) is { } own ? given.TakingOverFrom(own) : given;
 
         var key = ReadOwn(folder) ?? Make(folder);
         return key.After(ReadPublished(folder));

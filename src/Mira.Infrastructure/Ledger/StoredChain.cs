@@ -10,12 +10,14 @@ public static class StoredChain
 
     /// <param name="begin">Makes a proof that has seen nothing.</param>
     /// <exception cref="StoreUnavailableException">It cannot be read; what was found until then is in the proof made last.</exception>
-    public static async Task<Flaw?> CheckAsync(ILedgerReader ledger, ILedgerArchive archive, Func<ChainProof> begin, CancellationToken cancellationToken)
+    /// <param name="pace">Waits after so many events, when it is not to be done at once.</param>
+    public static async Task<Flaw?> CheckAsync(
+        ILedgerReader ledger, ILedgerArchive archive, Func<ChainProof> begin, CancellationToken cancellationToken, Func<int, Task>? pace = null)
     {
         while (true)
         {
             var cut = await archive.FindCutAsync(cancellationToken);
-            var flaw = await CheckAsync(ledger, archive, cut, begin(), cancellationToken);
+            var flaw = await CheckAsync(ledger, archive, cut, begin(), pace, cancellationToken);
             if (flaw is null || await archive.FindCutAsync(cancellationToken) == cut)
                 return flaw;
         }
@@ -35,7 +37,7 @@ public static class StoredChain
     }
 
     private static async Task<Flaw?> CheckAsync(
-        ILedgerReader ledger, ILedgerArchive archive, Checkpoint? cut, ChainProof proof, CancellationToken cancellationToken)
+        ILedgerReader ledger, ILedgerArchive archive, Checkpoint? cut, ChainProof proof, Func<int, Task>? pace, CancellationToken cancellationToken)
     {
         // In this order: a checkpoint is never about more than the head that is read after it.
         var newest = await archive.FindNewestAsync(cancellationToken);
@@ -54,6 +56,8 @@ public static class StoredChain
             var kept = await archive.FindCheckpointsAsync(new LedgerStretch(page[0].Seq, page[^1].Seq), null, page.Count, cancellationToken);
             if (CheckPage(page, kept, head, proof) is { } found)
                 return found;
+            if (pace is not null)
+                await pace(page.Count);
         }
 
         if (newest?.Seq > head.Position.Seq)

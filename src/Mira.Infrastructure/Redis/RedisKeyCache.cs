@@ -43,7 +43,7 @@ public sealed class RedisKeyCache(
         await foreach (var (entry, epoch) in _queue.Reader.ReadAllAsync(cancellationToken))
         {
             if (entry.Key is { } key)
-                await connection.WriteAsync(_ => KeepAsync(NameOf(entry.Id, epoch), seal.Seal(entry.Id, key, entry.AsOf, epoch)));
+                await connection.WriteAsync(_ => KeepAsync(NameOf(entry.Id, epoch), seal.Seal(entry, key, epoch)));
             record.NoteSuccess();
         }
     }

@@ -12,7 +12,7 @@ namespace Mira.Infrastructure.Redis;
 internal static class RedisRegistration
 {
     /// <summary>Before each name; the number is that of the entries' form, so that versions of Mira side by side do not read each other's.</summary>
-    private const string CachePrefix = "mira:key:2:";
+    private const string CachePrefix = "mira:key:3:";
 
     public static void AddMiraRedis(this IServiceCollection services, RedisOptions options)
     {

@@ -8,15 +8,17 @@ using Mira.Domain.Tokens;
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>
-/// How a key lies in Redis: the id of a pepper, a MAC made with it over key id, epoch, as-of and content, then as-of and content. Whoever
-/// can write to Redis can take an entry away or put an old one back, and neither makes up one nor moves it to another key or epoch.
+/// How a key lies in Redis: the id of a pepper, a MAC made with it over key id, epoch, as-of and content, then as-of (seq and half of the hash
+/// there) and content. Whoever can write to Redis can take an entry away or put an old one back, and neither makes up one nor moves it to another
+/// key or epoch.
 /// </summary>
 public sealed class SealedEntry
 {
     private const int PepperIdLength = 8;
     private const int MacStart = PepperIdLength;
     private const int AsOfStart = MacStart + MacKey.Size;
-    private const int ContentStart = AsOfStart + sizeof(long);
+    private const int AsOfHashStart = AsOfStart + sizeof(long);
+    private const int ContentStart = AsOfHashStart + (2 * sizeof(ulong));
 
     private readonly string _current;
     private readonly Dictionary<string, MacKey> _keys;
@@ -27,14 +29,16 @@ public sealed class SealedEntry
         _keys = peppers.All.ToDictionary(pepper => pepper.Id, pepper => pepper.MacKey("key-cache"));
     }
 
-    public byte[] Seal(KeyId id, ApiKey key, long asOf, string epoch)
+    /// <param name="key">Of the entry.</param>
+    public byte[] Seal(KeyEntry known, ApiKey key, string epoch)
     {
         var content = JsonSerializer.SerializeToUtf8Bytes(KeyRecord.Of(key));
         var entry = new byte[ContentStart + content.Length];
         Encoding.ASCII.GetBytes(_current, entry);
-        BinaryPrimitives.WriteInt64BigEndian(entry.AsSpan(AsOfStart), asOf);
+        BinaryPrimitives.WriteInt64BigEndian(entry.AsSpan(AsOfStart), known.AsOf);
+        BinaryPrimitives.WriteUInt128BigEndian(entry.AsSpan(AsOfHashStart), known.AsOfHash);
         content.CopyTo(entry, ContentStart);
-        _keys[_current].Sign(MessageOf(id, epoch, entry), entry.AsSpan(MacStart, MacKey.Size));
+        _keys[_current].Sign(MessageOf(known.Id, epoch, entry), entry.AsSpan(MacStart, MacKey.Size));
         return entry;
     }
 
@@ -51,7 +55,8 @@ public sealed class SealedEntry
         try
         {
             var record = JsonSerializer.Deserialize<KeyRecord>(entry.AsSpan(ContentStart))!;
-            return new SharedEntry(new KeyEntry(id, record.ToKey(), BinaryPrimitives.ReadInt64BigEndian(entry.AsSpan(AsOfStart))), IsForged: false);
+            var asOf = BinaryPrimitives.ReadInt64BigEndian(entry.AsSpan(AsOfStart));
+            return new SharedEntry(new KeyEntry(id, record.ToKey(), asOf, BinaryPrimitives.ReadUInt128BigEndian(entry.AsSpan(AsOfHashStart))), IsForged: false);
         }
         catch (Exception exception) when (exception is JsonException or FormatException)
         {

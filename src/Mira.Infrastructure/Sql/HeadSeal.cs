@@ -43,7 +43,7 @@ public sealed partial class HeadSeal(AuditKey key, LedgerFollower follower, ILog
         }
 
         var signer = key.FindPublic(head.SignedBy);
-        if (signer is null && await findHandover() is { } handover && handover.HasEnded(key.Public, head.Statement))
+        if (signer is null && await findHandover() is { IsSigned: true } handover && handover.HasEnded(key.Public, head.Statement))
         {
             if (!IsSuperseded)
                 LogSuperseded();
@@ -67,7 +67,7 @@ public sealed partial class HeadSeal(AuditKey key, LedgerFollower follower, ILog
         }
 
         if (signer != key.Public)
-            return new KeyHandover(signer!, key.Public).Draft();
+            return new KeyHandover(signer!, key.Public, key.SignHandover(signer!, head.Seq + 1), head.Seq + 1).Draft();
 
         TakeOver();
         return null;

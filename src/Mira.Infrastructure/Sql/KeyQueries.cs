@@ -22,6 +22,11 @@ internal static class KeyQueries
     public static IQueryable<ApiKey> WhereActive(this IQueryable<ApiKey> keys, DateTimeOffset now) =>
         keys.WhereNotOver(now).Where(key => !key.IsDisabled && !key.IsWithheld);
 
+    /// <summary>Can manage keys now; the rule itself is <see cref="ApiKey.IsActiveAdmin"/>.</summary>
+    public static IQueryable<ApiKey> WhereActiveAdmin(this IQueryable<ApiKey> keys, DateTimeOffset now) => keys.WhereActive(now).Where(key =>
+        key.Role == Role.Admin
+        && (EF.Property<DateTimeOffset?>(key, KeyColumns.CurrentExpiresAt) == null || EF.Property<DateTimeOffset?>(key, KeyColumns.CurrentExpiresAt) > now));
+
     public static IQueryable<ApiKey> WhereVisibleTo(this IQueryable<ApiKey> keys, Viewpoint viewpoint) =>
         viewpoint.Role != Role.Viewer ? keys : keys.Where(key => key.Id == viewpoint.KeyId || (viewpoint.Owner != null && key.Owner == viewpoint.Owner));
 

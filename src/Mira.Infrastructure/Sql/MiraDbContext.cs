@@ -30,6 +30,8 @@ public class MiraDbContext : DbContext
 
     public DbSet<LedgerEvent> Events => Set<LedgerEvent>();
 
+    internal DbSet<KeyChange> KeyChanges => Set<KeyChange>();
+
     public DbSet<LedgerHead> Heads => Set<LedgerHead>();
 
     public DbSet<StoredCheckpoint> Checkpoints => Set<StoredCheckpoint>();
@@ -56,6 +58,7 @@ public class MiraDbContext : DbContext
         modelBuilder.Entity<ApiKey>(ConfigureKeys);
         modelBuilder.Entity<Secret>(ConfigureSecrets);
         modelBuilder.Entity<LedgerEvent>(ConfigureEvents);
+        modelBuilder.Entity<KeyChange>().HasNoKey().ToTable((string?)null).ToSqlQuery(KeyChange.OfSqlite);
         ConfigureProofs(modelBuilder);
         modelBuilder.Entity<StoredAnswer>(answers =>
         {
@@ -71,7 +74,7 @@ public class MiraDbContext : DbContext
     {
         keys.ToTable("keys").HasKey(key => key.Id);
         keys.Ignore(key => key.Permissions).Ignore(key => key.Current).Ignore(key => key.LastUsedAt)
-            .Ignore(key => key.LapsesAt).Ignore(key => key.RotatingUntil);
+            .Ignore(key => key.LapsesAt).Ignore(key => key.RotatingUntil).Ignore(key => key.IsDoubted);
         keys.Property(key => key.Version).IsConcurrencyToken();
         // The same few texts with every key are kept once: they are names of admin keys, and of peppers below.
         keys.Property(key => key.CreatedBy).HasConversion(by => by, text => string.Intern(text));
@@ -92,6 +95,13 @@ public class MiraDbContext : DbContext
         keys.Property<string?>(KeyColumns.OwnerFolded);
         keys.Property<DateTimeOffset?>(KeyColumns.LapseAt);
         keys.Property<DateTimeOffset?>(KeyColumns.RotationUntil);
+        keys.Property<DateTimeOffset?>(KeyColumns.CurrentExpiresAt);
+
+        // What tells whether the row is as Mira wrote it. Whoever changes a row changes its MAC, so two that do so at once notice each other by it.
+        keys.Property<long>(KeyColumns.ChangedSeq);
+        keys.Property<string?>(KeyColumns.MacPepperId);
+        keys.Property<byte[]?>(KeyColumns.Mac).IsConcurrencyToken();
+        keys.HasIndex(KeyColumns.MacPepperId);
         keys.HasIndex(KeyColumns.CreatedSeq).IsUnique();
         keys.HasIndex(nameof(ApiKey.Owner), KeyColumns.CreatedSeq);
         keys.HasIndex(nameof(ApiKey.Role), KeyColumns.CreatedSeq);
@@ -185,6 +195,16 @@ internal static class KeyColumns
     public const string OwnerFolded = nameof(OwnerFolded);
     public const string LapseAt = nameof(LapseAt);
     public const string RotationUntil = nameof(RotationUntil);
+
+    /// <summary>When the current secret ends; null for never.</summary>
+    public const string CurrentExpiresAt = nameof(CurrentExpiresAt);
+
+    /// <summary>The last event that changed the key.</summary>
+    public const string ChangedSeq = nameof(ChangedSeq);
+
+    /// <summary>The id of the pepper that the MAC was made with.</summary>
+    public const string MacPepperId = nameof(MacPepperId);
+    public const string Mac = nameof(Mac);
 }
 
 internal static class SecretColumns

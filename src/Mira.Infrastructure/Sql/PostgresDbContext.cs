@@ -12,6 +12,7 @@ public sealed class PostgresDbContext(DbContextOptions<PostgresDbContext> option
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
         base.OnModelCreating(modelBuilder);
+        modelBuilder.Entity<KeyChange>().ToSqlQuery(KeyChange.OfPostgres);
         modelBuilder.Entity<LedgerEvent>().Property<Guid?>(Operation).HasColumnName(NameOf(Operation));
         foreach (var property in modelBuilder.Model.GetEntityTypes().SelectMany(type => type.GetProperties()))
         {

@@ -7,14 +7,30 @@ using Mira.Domain.Keys;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>Reads keys from the database.</summary>
-public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts) : IKeyStore
+public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSeal seal, RowFindings findings) : IKeyStore
 {
-    // Of this store, because it is made for one kind of database.
-    private readonly Func<MiraDbContext, KeyId, Task<KeyRow?>> _findRow = EF.CompileAsyncQuery(
+    // Of this store, because it is made for one kind of database. One statement: the row, where the ledger ends, and the last that it tells of the key.
+    private readonly Func<MiraDbContext, KeyId, Task<Found?>> _find = EF.CompileAsyncQuery(
         (MiraDbContext database, KeyId id) => database.Heads
             .SelectMany(
                 _ => database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).Where(key => key.Id == id).DefaultIfEmpty(),
-                (head, key) => new KeyRow(head.Seq, key))
+                (head, key) => new Found
+                {
+                    AsOf = head.Seq,
+                    Hash = head.Hash,
+                    Key = key,
+                    CreatedSeq = EF.Property<long?>(key!, KeyColumns.CreatedSeq),
+                    NameFolded = EF.Property<string?>(key!, KeyColumns.NameFolded),
+                    OwnerFolded = EF.Property<string?>(key!, KeyColumns.OwnerFolded),
+                    LapseAt = EF.Property<DateTimeOffset?>(key!, KeyColumns.LapseAt),
+                    RotationUntil = EF.Property<DateTimeOffset?>(key!, KeyColumns.RotationUntil),
+                    CurrentExpiresAt = EF.Property<DateTimeOffset?>(key!, KeyColumns.CurrentExpiresAt),
+                    ChangedSeq = EF.Property<long?>(key!, KeyColumns.ChangedSeq),
+                    MacPepperId = EF.Property<string?>(key!, KeyColumns.MacPepperId),
+                    Mac = EF.Property<byte[]?>(key!, KeyColumns.Mac),
+                    NewestSeq = database.KeyChanges.Where(change => change.Subject == id).Max(change => (long?)change.Seq),
+                    CutSeq = database.Begins.Max(begin => (long?)begin.Seq),
+                })
             .AsNoTracking()
             .FirstOrDefault());
 
@@ -22,9 +38,13 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts) : IKe
     public Task<KeyEntry> ReadAsync(KeyId id, CancellationToken cancellationToken) => ReadAsync(
         async database =>
         {
-            var row = await _findRow(database, id) ?? throw new StoreUnavailableException("The ledger has no head.");
+            var found = await _find(database, id) ?? throw new StoreUnavailableException("The ledger has no head.");
+            if (found.ToRow() is { } row)
+                seal.Examine(row);
+            else if (found.NewestSeq is not null)
+                findings.Report(id, RowFindings.Deleted);
             // Its own id, so that the text is not kept twice.
-            return new KeyEntry(row.Key?.Id ?? id, row.Key, row.AsOf);
+            return new KeyEntry(found.Key?.Id ?? id, found.Key, found.AsOf, LedgerMarks.MarkOf(found.Hash));
         },
         cancellationToken);
 
@@ -36,11 +56,11 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts) : IKe
                 var rows = await Matching(database, filter)
                     .OrderByDescending(key => EF.Property<long>(key, KeyColumns.CreatedSeq))
                     .Take(filter.Limit)
-                    .Include(key => key.Secrets.OrderBy(secret => secret.Version))
                     .AsNoTracking()
-                    .Select(key => new { Key = key, Seq = EF.Property<long>(key, KeyColumns.CreatedSeq) })
+                    .WithProof(database)
                     .ToListAsync(cancellationToken);
-                return [.. rows.Select(row => (row.Key, row.Seq))];
+                rows.ForEach(row => seal.Examine(row));
+                return [.. rows.Select(row => (row.Key, row.CreatedSeq))];
             },
             cancellationToken);
 
@@ -70,5 +90,51 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts) : IKe
     private Task<T> ReadAsync<T>(Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken) =>
         contexts.ReadAsync("The key store cannot be read.", read, cancellationToken);
 
-    private sealed record KeyRow(long AsOf, ApiKey? Key);
+    /// <summary>A row, or the fact that there is none.</summary>
+    private sealed class Found
+    {
+        public long AsOf { get; init; }
+
+        public required string Hash { get; init; }
+
+        public ApiKey? Key { get; init; }
+
+        public long? CreatedSeq { get; init; }
+
+        public string? NameFolded { get; init; }
+
+        public string? OwnerFolded { get; init; }
+
+        public DateTimeOffset? LapseAt { get; init; }
+
+        public DateTimeOffset? RotationUntil { get; init; }
+
+        public DateTimeOffset? CurrentExpiresAt { get; init; }
+
+        public long? ChangedSeq { get; init; }
+
+        public string? MacPepperId { get; init; }
+
+        public byte[]? Mac { get; init; }
+
+        public long? NewestSeq { get; init; }
+
+        public long? CutSeq { get; init; }
+
+        public KeyRow? ToRow() => Key is null ? null : new KeyRow
+        {
+            Key = Key,
+            CreatedSeq = CreatedSeq ?? 0,
+            NameFolded = NameFolded ?? "",
+            OwnerFolded = OwnerFolded,
+            LapseAt = LapseAt,
+            RotationUntil = RotationUntil,
+            CurrentExpiresAt = CurrentExpiresAt,
+            ChangedSeq = ChangedSeq ?? 0,
+            MacPepperId = MacPepperId,
+            Mac = Mac,
+            NewestSeq = NewestSeq,
+            CutSeq = CutSeq,
+        };
+    }
 }

@@ -15,7 +15,7 @@ namespace Mira.Infrastructure.Sql;
 /// the transaction has locked.
 /// </summary>
 public sealed partial class SqlLedger(
-    IDbContextFactory<MiraDbContext> contexts, SqlStore store, WriteGate gate, LedgerFollower follower, HeadSeal seal, AuditScope scope,
+    IDbContextFactory<MiraDbContext> contexts, SqlStore store, WriteGate gate, LedgerFollower follower, HeadSeal seal, RowSeal rows, AuditScope scope,
     ILogger<SqlLedger> log) : ILedger
 {
     private const int Attempts = 3;
@@ -77,11 +77,11 @@ public sealed partial class SqlLedger(
         var (transaction, head) = await BeginAsync(database, cancellationToken);
         await using var open = transaction;
         var before = head.Seq;
-        var running = new SqlLedgerChange(store, database, head, seal.Key, await store.ReadClockAsync(database, cancellationToken), cancellationToken);
+        var running = new SqlLedgerChange(store, database, head, seal.Key, rows, await store.ReadClockAsync(database, cancellationToken), cancellationToken);
         if (await seal.ExamineAsync(head, () => SqlLedgerArchive.FindHandoverAsync(database, cancellationToken)) is { } finding)
             await running.RecordAsync(finding);
         attempt.Result = await change(running);
-        attempt.Events = running.Close(scope);
+        attempt.Events = await running.CloseAsync(scope);
         if (!database.ChangeTracker.HasChanges())
             return;
 

@@ -8,8 +8,10 @@ namespace Mira.Infrastructure.Sql;
 
 /// <summary>What one change reads and does inside its transaction.</summary>
 internal sealed class SqlLedgerChange(
-    SqlStore store, MiraDbContext database, LedgerHead head, AuditKey auditKey, DateTimeOffset now, CancellationToken cancellationToken) : ILedgerChange
+    SqlStore store, MiraDbContext database, LedgerHead head, AuditKey auditKey, RowSeal rows, DateTimeOffset now, CancellationToken cancellationToken)
+    : ILedgerChange
 {
+    private readonly TouchedKeys _touched = new(database, rows, cancellationToken);
     private readonly List<EventDraft> _findings = [];
     private readonly List<KeyEvent> _systemEvents = [];
     private readonly List<EventDraft> _gathered = [];
@@ -26,7 +28,7 @@ internal sealed class SqlLedgerChange(
     {
         // Usage is flushed without the ledger's lock, in the order of versions; taken in the same one before anything is written.
         await store.HoldSecretsAsync(database, id.Value, cancellationToken);
-        return await database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).SingleOrDefaultAsync(key => key.Id == id, cancellationToken);
+        return await _touched.FindAsync(id);
     }
 
     public Task<bool> HasKeysAsync() => database.Keys.AnyAsync(cancellationToken);
@@ -35,7 +37,7 @@ internal sealed class SqlLedgerChange(
 
     /// <param name="among">Which of them count at all.</param>
     internal Task<int> CountActiveAdminsAsync(KeyId except, Func<IQueryable<ApiKey>, IQueryable<ApiKey>> among) =>
-        among(database.Keys.Where(key => key.Role == Role.Admin && key.Id != except).WhereActive(now)).CountAsync(cancellationToken);
+        _touched.CountAsync(among(database.Keys.Where(key => key.Id != except).WhereActiveAdmin(now)));
 
     public void Add(ApiKey key) => database.Keys.Add(key);
 
@@ -88,7 +90,10 @@ internal sealed class SqlLedgerChange(
             database.Begins.Add(begin = new LedgerBegin());
         (begin.Seq, begin.Hash, begin.Epoch) = (last.Seq, last.Hash, epoch);
         begin.Sign(auditKey, now);
-        Record(new EventDraft(EventType.AuditPruned, Actor.System, null, null) { Changes = [new FieldChange("first_seq", from + 1, last.Seq + 1)] });
+        Record(new EventDraft(EventType.AuditPruned, Actor.System, null, null)
+        {
+            Changes = [new FieldChange("first_seq", from + 1, last.Seq + 1), .. rows.IsStrict ? [RowMark.Change] : Array.Empty<FieldChange>()],
+        });
         return new LedgerCut(last.Seq - from, null);
     }
 
@@ -111,21 +116,17 @@ internal sealed class SqlLedgerChange(
         At = now,
     });
 
-    /// <summary>Appends the events of all keys touched and moves the head; what is then in the context is the whole change.</summary>
-    public IReadOnlyList<LedgerEvent> Close(AuditScope scope)
+    /// <summary>Appends the events of all keys touched, signs their rows and moves the head; what is then in the context is the whole change.</summary>
+    public async Task<IReadOnlyList<LedgerEvent>> CloseAsync(AuditScope scope)
     {
+        await _touched.LeaveDoubtedAsync();
         var events = new List<LedgerEvent>();
         foreach (var finding in _findings)
             Append(finding);
-        foreach (var entry in database.ChangeTracker.Entries<ApiKey>().ToList())
+        foreach (var key in database.ChangeTracker.Entries<ApiKey>().Select(entry => entry.Entity).ToList())
         {
-            var key = entry.Entity;
             foreach (var keyEvent in key.TakeEvents())
                 Append(scope.DraftOf(keyEvent, key.Id.Value));
-            entry.Property(KeyColumns.NameFolded).CurrentValue = Label.Fold(key.Name);
-            entry.Property(KeyColumns.OwnerFolded).CurrentValue = key.Owner is null ? null : Label.Fold(key.Owner);
-            entry.Property(KeyColumns.LapseAt).CurrentValue = key.LapsesAt;
-            entry.Property(KeyColumns.RotationUntil).CurrentValue = key.RotatingUntil;
         }
 
         foreach (var systemEvent in _systemEvents)
@@ -133,11 +134,7 @@ internal sealed class SqlLedgerChange(
         foreach (var draft in _gathered)
             Append(draft);
         database.Events.AddRange(events);
-
-        // A new key's place in lists is that of the last event about it.
-        var places = events.Where(entry => entry.Subject is not null).GroupBy(entry => entry.Subject!).ToDictionary(group => group.Key, group => group.Last().Seq);
-        foreach (var entry in database.ChangeTracker.Entries<ApiKey>().Where(entry => entry.State == EntityState.Added))
-            entry.Property(KeyColumns.CreatedSeq).CurrentValue = places[entry.Entity.Id.Value];
+        await _touched.SealAsync(events);
         return events;
 
         void Append(EventDraft draft)

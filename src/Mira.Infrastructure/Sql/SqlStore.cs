@@ -30,6 +30,17 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
     public Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
         CountLiveSecretsAsync(now, [], cancellationToken);
 
+    /// <summary>
+    /// How much still needs each pepper: the secrets that work now, or the records that are to be signed anew, whichever are more. Under the current one
+    /// the secrets alone.
+    /// </summary>
+    /// <exception cref="SettingException">There is no store, or it is not usable.</exception>
+    public async Task<IReadOnlyDictionary<string, int>> CountNeedsAsync(string current, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var secrets = await CountLiveSecretsAsync(now, cancellationToken);
+        return Largest(secrets, await CountRowsAsync([current], onlyLive: false, cancellationToken));
+    }
+
     /// <param name="except">Peppers that are not asked about. To leave out the usual one spares looking at the keys of a large store.</param>
     /// <exception cref="SettingException">There is no store, or it is not usable.</exception>
     protected abstract Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(
@@ -38,7 +49,8 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
     /// <exception cref="SettingException">Secrets that work lie under a pepper that is not listed, so nobody could use them.</exception>
     public async Task DemandPeppersAsync(PepperRing peppers, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var unlisted = await CountLiveSecretsAsync(now, [.. peppers.All.Select(pepper => pepper.Id)], cancellationToken);
+        string[] listed = [.. peppers.All.Select(pepper => pepper.Id)];
+        var unlisted = Largest(await CountLiveSecretsAsync(now, listed, cancellationToken), await CountRowsAsync(listed, onlyLive: true, cancellationToken));
         if (unlisted.Count > 0)
         {
             var which = string.Join(", ", unlisted.Select(pair => $"{pair.Value} under {pair.Key}"));
@@ -83,6 +95,25 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
             .Select(group => new { PepperId = group.Key, Count = group.Count() })
             .ToDictionaryAsync(group => group.PepperId, group => group.Count, cancellationToken);
     }
+
+    /// <summary>How many rows of keys are signed under each pepper.</summary>
+    private async Task<IReadOnlyDictionary<string, int>> CountRowsAsync(IReadOnlyCollection<string> except, bool onlyLive, CancellationToken cancellationToken)
+    {
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        // An older store has no such column; then none is signed.
+        if ((await database.Database.GetPendingMigrationsAsync(cancellationToken)).Any())
+            return new Dictionary<string, int>();
+
+        return await database.Keys
+            .Where(key => EF.Property<string?>(key, KeyColumns.MacPepperId) != null && !except.Contains(EF.Property<string>(key, KeyColumns.MacPepperId)))
+            .Where(key => !onlyLive || key.RevokedAt == null)
+            .GroupBy(key => EF.Property<string>(key, KeyColumns.MacPepperId))
+            .Select(group => new { PepperId = group.Key, Count = group.Count() })
+            .ToDictionaryAsync(group => group.PepperId, group => group.Count, cancellationToken);
+    }
+
+    private static Dictionary<string, int> Largest(IReadOnlyDictionary<string, int> one, IReadOnlyDictionary<string, int> other) =>
+        one.Keys.Union(other.Keys).ToDictionary(id => id, id => Math.Max(one.GetValueOrDefault(id), other.GetValueOrDefault(id)));
 
     protected async Task<bool> HasTablesAsync(CancellationToken cancellationToken)
     {

@@ -68,7 +68,8 @@ public sealed partial class AuditOpening(
     {
         if ((published is not null && key.Public.Verifies(published)) || (folder is not null && AuditKeys.FindInFolder(folder).Published.Contains(key.Public)))
             return true;
-        return await archive.FindHandoverAsync(cancellationToken) is { } handover
+        // One that the outgoing key has not signed may be anybody's.
+        return await archive.FindHandoverAsync(cancellationToken) is { } handover && (handover.IsSigned || handover.To == key.Public)
             ? handover.To == key.Public
             : await archive.FindNewestAsync(cancellationToken) is { } newest && key.Public.Verifies(newest);
     }
@@ -84,7 +85,11 @@ public sealed partial class AuditOpening(
             return;
         }
 
-        if (await archive.FindHandoverAsync(cancellationToken) is { } handover && handover.HasEnded(key.Public, head.Statement))
+        var handover = await archive.FindHandoverAsync(cancellationToken);
+        var isEnded = handover?.HasEnded(key.Public, head.Statement) == true;
+        if (isEnded && !handover!.IsSigned && !seal.HasTakenOver)
+            throw new SettingException(Setting, $"may not be the key that signs this ledger any more: an event which it has not signed says that {owner.Id} has taken over from it. If you know that key (hold it against a line of an old log, or an auditor's copy), it is the one to give; if you do not, the ledger was forged, and an older copy has to be put back");
+        if (isEnded && handover!.IsSigned)
             throw new SettingException(Setting, $"is not the key that signs this ledger any more: {owner.Id} has taken over from it. Give that one, or put its public part behind this one to go back");
         var isGiven = folder is null || AuditKeys.FindInFolder(folder).Own != key.Public;
         if (isGiven && !seal.HasTakenOver)

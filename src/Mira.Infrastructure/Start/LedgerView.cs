@@ -3,6 +3,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Mira.Application.Settings;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Sql;
@@ -53,6 +54,32 @@ public sealed record LedgerView(IReadOnlyList<AuditPublicKey> Keys, IReadOnlyLis
         var flaw = await StoredChain.CheckAsync(
             new SqlLedgerReader(contexts), new SqlLedgerArchive(contexts), () => proof = new ChainProof(Keys, Anchors), cancellationToken);
         return (flaw, proof);
+    }
+
+    /// <summary>Checks the records of keys, when there is a pepper to do it with.</summary>
+    /// <exception cref="SettingException">A pepper is not usable.</exception>
+    /// <exception cref="Application.Ledger.StoreUnavailableException">They cannot be read.</exception>
+    public static async Task<RowReport> CheckRowsAsync(SettingReader settings, string contentRoot, string? data, CancellationToken cancellationToken)
+    {
+        var folder = FolderOf(settings, contentRoot, data);
+        return FindPeppers(settings, folder) is { } peppers
+            ? await RowReport.MakeAsync(ContextsOf(settings, folder, data), new RowSeal(peppers), cancellationToken)
+            : new RowReport("the records of keys are not checked: no pepper is given", IsRight: true);
+    }
+
+    // One that lies in the folder may be nobody's business here, and is not asked for.
+    private static PepperRing? FindPeppers(SettingReader settings, DataFolder? folder)
+    {
+        if (folder is null)
+            return Peppers.AreGiven(settings) ? Peppers.Demand(settings) : null;
+        try
+        {
+            return Peppers.AreGiven(settings) || File.Exists(folder.Pepper) ? Peppers.Load(settings, folder, mayMake: false) : null;
+        }
+        catch (SettingException) when (!Peppers.AreGiven(settings))
+        {
+            return null;
+        }
     }
 
     private static async Task<Flaw?> CheckAsync(FileStream file, ExportFile export, CancellationToken cancellationToken)

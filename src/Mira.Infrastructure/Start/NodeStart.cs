@@ -18,7 +18,7 @@ namespace Mira.Infrastructure.Start;
 /// <param name="processLock">Held as long as this exists; null when several nodes may use the store.</param>
 /// <param name="airtable">Null unless keys are governed there.</param>
 public sealed partial class NodeStart(
-    SqlStore store, PepperRing peppers, SettingReader settings, LedgerFollower follower, AuditOpening audit, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
+    SqlStore store, PepperRing peppers, SettingReader settings, LedgerFollower follower, AuditOpening audit, RowOpening rows, RowSeal seal, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
     TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null, AirtableKeeper? airtable = null) : IHostedLifecycleService
 {
     private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
@@ -38,6 +38,7 @@ public sealed partial class NodeStart(
         await store.DemandPeppersAsync(peppers, clock.GetUtcNow(), cancellationToken);
         await follower.StartAsync(cancellationToken);
         await audit.OpenAsync(cancellationToken);
+        await rows.OpenAsync(cancellationToken);
         if (follower.Violation is not { } violation)
             return;
 
@@ -113,7 +114,8 @@ public sealed partial class NodeStart(
     private Task<bool> RecordAsync(ILedger ledger, string type, CancellationToken cancellationToken) => ledger.ChangeAsync(
         change =>
         {
-            change.Record(new KeyEvent(type, null, [FieldChange.Of("version", null, Version), FieldChange.Of("configuration", null, settings.Fingerprint())]));
+            FieldChange[] told = [FieldChange.Of("version", null, Version), FieldChange.Of("configuration", null, settings.Fingerprint())];
+            change.Record(new KeyEvent(type, null, type == EventType.SystemStarted && seal.IsStrict ? [.. told, RowMark.Change] : told));
             return Task.FromResult(true);
         },
         cancellationToken);

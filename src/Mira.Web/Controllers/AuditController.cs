@@ -46,7 +46,7 @@ public sealed class AuditController(IMediator mediator, AuditKey key) : Controll
     public async Task<IActionResult> Export([FromQuery] string? from, [FromQuery] string? to, CancellationToken cancellationToken)
     {
         var format = AuditExportResult.FormatFor(Request);
-        return new AuditExportResult(await mediator.Send(new ExportAuditEvents(from, to, format), cancellationToken), format);
+        return new AuditExportResult(await mediator.Send(new ExportAuditEvents(from, to, format, format == AuditExportResult.Table), cancellationToken), format);
     }
 
     /// <summary>Get the key that proves the audit trail</summary>

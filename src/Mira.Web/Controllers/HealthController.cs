@@ -15,7 +15,7 @@ namespace Mira.Web.Controllers;
 [AllowAnonymous]
 [Tags("Operation")]
 public sealed class HealthController(
-    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, Readiness readiness, LoopBoard loops,
+    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, RowFindings rows, Drain drain, Readiness readiness, LoopBoard loops,
     IKeySource? source = null) : ControllerBase
 {
     /// <summary>Health</summary>
@@ -47,7 +47,7 @@ public sealed class HealthController(
         var writable = ledger.IsWritable;
         var redis = shared.IsAvailable;
         var elsewhere = source?.Health;
-        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && redis != false && ledger.IsAnchored != false && !loops.IsFailing
+        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && rows.Count == 0 && redis != false && ledger.IsAnchored != false && !loops.IsFailing
             && elsewhere is null or { IsWell: true };
         var status = (ready, isWell) switch
         {
@@ -56,7 +56,7 @@ public sealed class HealthController(
             _ => Health.Healthy,
         };
         return new Health(status, new HealthDetails(
-            ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, ledger.IsAnchored, !loops.IsFailing, follower.Seen.Seq,
+            ready, drain.HasBegun, writable, !follower.IsBroken, rows.Count == 0, ledger.IsClockRight, redis, ledger.IsAnchored, !loops.IsFailing, follower.Seen.Seq,
             Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3),
             elsewhere is null ? null : new AirtableHealth(elsewhere.IsAvailable, elsewhere.Findings, elsewhere.Vanished, elsewhere.SeenSecondsAgo)));
     }
@@ -78,6 +78,7 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="Draining">Is it about to stop?</param>
 /// <param name="StoreWritable">Can changes be recorded?</param>
 /// <param name="ChainIntact">Does the ledger hold together?</param>
+/// <param name="RowsIntact">Are all records of keys what Mira wrote, as far as they were looked at?</param>
 /// <param name="ClockRight">Is this node's clock within two seconds of the one the ledger goes by?</param>
 /// <param name="Redis">Does it answer and take writes? Null when none is configured.</param>
 /// <param name="Anchored">Do the ledger's checkpoints reach the place outside? Null when none is configured.</param>
@@ -86,7 +87,7 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
 /// <param name="Airtable">Null unless keys are governed there.</param>
 public sealed record HealthDetails(
-    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, bool? Anchored, bool Background, long LedgerSeq,
+    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool RowsIntact, bool ClockRight, bool? Redis, bool? Anchored, bool Background, long LedgerSeq,
     double StalenessSeconds, AirtableHealth? Airtable);
 
 /// <summary>How Airtable stands.</summary>

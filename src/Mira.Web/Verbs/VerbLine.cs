@@ -22,7 +22,9 @@ public static class VerbLine
     public sealed record AuditSource(string? Data, string? File, string? PublicKey, string? Anchor);
 
     /// <param name="Flaw">Null when the ledger is whole.</param>
-    public sealed record AuditFinding(Flaw? Flaw, ChainProof Proof);
+    /// <param name="Rows">What was found of the records of keys; null when there are none to look at.</param>
+    /// <param name="AreRowsRight">False when one of them is not what Mira wrote.</param>
+    public sealed record AuditFinding(Flaw? Flaw, ChainProof Proof, string? Rows = null, bool AreRowsRight = true);
 
     public static async Task<int> RunAsync(string[] args, Verbs verbs)
     {
@@ -61,7 +63,7 @@ public static class VerbLine
         Console.Out.WriteLine(created!.Token ?? $"{created.KeyId} is written to {file}");
     }
 
-    /// <summary>A line for each pepper: its id, what it is, and how many live secrets lie under it.</summary>
+    /// <summary>A line for each pepper: its id, what it is, and how many live secrets (or records that are to be signed anew, if these are more) need it.</summary>
     public static void PrintPeppers(PepperRing peppers, IReadOnlyDictionary<string, int> counts)
     {
         foreach (var pepper in peppers.All)
@@ -135,10 +137,14 @@ public static class VerbLine
         verify.SetAction(async (line, cancellationToken) =>
         {
             var source = new AuditSource(line.GetValue(data), line.GetValue(file), line.GetValue(key), line.GetValue(anchor));
-            var (flaw, proof) = await verbs.CheckAudit(source, cancellationToken);
+            var (flaw, proof, rows, areRowsRight) = await verbs.CheckAudit(source, cancellationToken);
             if (flaw is not null)
                 return await FailAsync(flaw.ToString());
+            if (!areRowsRight)
+                return await FailAsync(rows!);
             Console.Out.WriteLine(Praise(proof));
+            if (rows is not null)
+                Console.Out.WriteLine(rows);
             return 0;
         });
         return verify;

@@ -2,19 +2,60 @@ using Mira.Application.Audit;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
+using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Application.Tests.Audit;
 
-public class ListAuditEventsTests
+public sealed class ListAuditEventsTests : IDisposable
 {
     private static readonly ListAuditEvents All = new(null, null, null, null, null, null, null);
 
+    private readonly GatheredEvents _gathered = new(TimeProvider.System);
+
     private FakeLedgerReader _ledger = null!;
+    private LedgerFollower _follower = null!;
+    private EditedEvents _edited = null!;
 
     [SetUp]
-    public void SetUp() => _ledger = new FakeLedgerReader();
+    public void SetUp()
+    {
+        _ledger = new FakeLedgerReader();
+        var changes = new RecentChanges();
+        _follower = new LedgerFollower(
+            _ledger, changes, new KeyDirectory(new FakeKeyStore(), changes, new KeyDirectoryOptions { CacheSize = 100 }), new LedgerFollowerOptions(), TimeProvider.System);
+        _edited = new EditedEvents(_follower, _gathered);
+    }
+
+    [TearDown]
+    public void Dispose() => _follower.Dispose();
+
+    [Test]
+    public async Task An_event_that_is_not_what_was_hashed_is_not_given_out()
+    {
+        for (var i = 0; i < 4; i++)
+            _ledger.Append();
+        _ledger.Edit(2, entry => entry with { Body = entry.Body.Replace("success", "failure", StringComparison.Ordinal) });
+
+        var page = await SendAsync(All with { Limit = "2", Cursor = Cursor.Write("e", 4) });
+        await SendAsync(All);
+
+        Assert.That((page.Events.Select(entry => entry.Seq), page.NextCursor), Is.EqualTo((new[] { 3L }, Cursor.Write("e", 2))));
+        Assert.That(_follower.IsBroken);
+        var told = _gathered.Take().Single(one => one.Group.Type == EventType.IntegrityViolation);
+        Assert.That((told.Group.Reason, told.Count), Is.EqualTo((EditedEvents.Reason, 1L)), "once");
+    }
+
+    [Test]
+    public async Task An_event_that_was_hashed_again_is_not_given_out_beside_its_successor()
+    {
+        for (var i = 0; i < 3; i++)
+            _ledger.Append();
+        _ledger.Edit(2, entry => LedgerEvent.Append(new LedgerPosition(1, entry.PreviousHash), entry.At, new EventDraft(EventType.KeyCreated, Actor.System, null, null)));
+
+        Assert.That((await SendAsync(All)).Events.Select(entry => entry.Seq), Is.EqualTo(new[] { 3L, 1L }));
+    }
 
     [Test]
     public void An_event_is_shown_as_it_was_hashed()
@@ -143,5 +184,5 @@ public class ListAuditEventsTests
     }
 
     private Task<AuditEventPage> SendAsync(ListAuditEvents message) =>
-        new ListAuditEventsHandler(_ledger, Views.Mapper, new GatheredEvents(TimeProvider.System), new AuditScope()).Handle(message, CancellationToken.None);
+        new ListAuditEventsHandler(_ledger, _edited, Views.Mapper, new GatheredEvents(TimeProvider.System), new AuditScope()).Handle(message, CancellationToken.None);
 }

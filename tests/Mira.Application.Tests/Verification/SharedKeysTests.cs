@@ -41,7 +41,7 @@ public sealed class SharedKeysTests : IDisposable
     [Test]
     public async Task What_another_node_kept_needs_no_read_of_the_store()
     {
-        Share(_held.At(5));
+        Share(_held.At(5, _ledger));
 
         Assert.That((await _directory.FindAsync(_held.Id)).Key, Is.SameAs(_held.Key));
         Assert.That(_store.Reads, Is.Zero);
@@ -78,7 +78,7 @@ public sealed class SharedKeysTests : IDisposable
     public async Task A_cache_that_is_away_is_not_asked_and_not_given_anything()
     {
         _cache.IsAvailable = false;
-        Share(_held.At(5));
+        Share(_held.At(5, _ledger));
         await _directory.FindAsync(_held.Id);
 
         Assert.That((_cache.Looks, _store.Reads, _cache.Offers.Count), Is.EqualTo((0, 1, 0)));
@@ -87,7 +87,7 @@ public sealed class SharedKeysTests : IDisposable
     [Test]
     public async Task An_entry_from_before_a_change_of_its_key_is_refused_and_replaced()
     {
-        Share(_held.At(5));
+        Share(_held.At(5, _ledger));
         Change(_held.Id);
 
         Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(6));
@@ -97,7 +97,7 @@ public sealed class SharedKeysTests : IDisposable
     [Test]
     public async Task A_change_that_comes_while_the_cache_is_asked_is_seen()
     {
-        Share(_held.At(5));
+        Share(_held.At(5, _ledger));
         var gate = _cache.Hold();
         var finding = _directory.FindAsync(_held.Id).AsTask();
         await gate.Reached;
@@ -111,7 +111,7 @@ public sealed class SharedKeysTests : IDisposable
     public async Task An_entry_from_before_what_the_node_remembers_is_refused()
     {
         _changes.Restart(5, _changes.Epoch);
-        Share(_held.At(4));
+        Share(_held.At(4, _ledger));
 
         Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(5));
         Assert.That(_store.Reads, Is.EqualTo(1));
@@ -121,7 +121,7 @@ public sealed class SharedKeysTests : IDisposable
     public async Task An_entry_from_further_on_is_taken_after_the_ledger_was_read_so_far()
     {
         _ledger.Append();
-        Share(_held.At(6));
+        Share(_held.At(6, _ledger));
 
         Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(6));
         Assert.That((_store.Reads, _follower.Seen.Seq), Is.EqualTo((0, 6L)));
@@ -133,7 +133,7 @@ public sealed class SharedKeysTests : IDisposable
         _ledger.Append();
         _ledger.Append(_held.Id);
         _store.AsOf = 7;
-        Share(_held.At(6));
+        Share(_held.At(6, _ledger));
 
         Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(7));
     }
@@ -141,17 +141,54 @@ public sealed class SharedKeysTests : IDisposable
     [Test]
     public async Task An_entry_from_where_the_ledger_has_not_come_is_refused()
     {
-        Share(_held.At(6));
+        Share(_held.At(6, _ledger));
 
         Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(5));
         Assert.That(_store.Reads, Is.EqualTo(1));
     }
 
     [Test]
+    public async Task An_entry_of_a_future_that_was_lost_is_refused_when_the_ledger_has_grown_past_it()
+    {
+        var lost = _held.At(5, _ledger);
+        _ledger.RollBackTo(4);
+        _ledger.Edit(4, entry => LedgerEvent.Append(new LedgerPosition(3, entry.PreviousHash), entry.At, new EventDraft(EventType.AuditRead, Actor.System, null, null)));
+        _ledger.Append();
+        _ledger.Append();
+        using var started = new LedgerFollower(_ledger, _changes, _directory, new LedgerFollowerOptions(), new TwoClocks());
+        await started.StartAsync(CancellationToken.None);
+        _store.AsOf = 6;
+        Share(lost);
+
+        Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(6), "read from the store");
+    }
+
+    [Test]
+    public async Task A_place_is_looked_up_once_and_remembered()
+    {
+        Share(_held.At(5, _ledger));
+        await _directory.FindAsync(_held.Id);
+        var reads = _ledger.Reads;
+        _directory.Drop(_held.Id);
+        await _directory.FindAsync(_held.Id);
+
+        Assert.That((_ledger.Reads, _store.Reads), Is.EqualTo((reads, 0)));
+    }
+
+    [Test]
+    public async Task A_doubted_key_is_not_given_to_the_others()
+    {
+        _held.Key.Doubt();
+        await _directory.FindAsync(_held.Id);
+
+        Assert.That(_cache.Offers, Is.Empty);
+    }
+
+    [Test]
     public async Task An_entry_from_further_on_is_refused_while_the_ledger_cannot_be_read()
     {
         _ledger.IsDown = true;
-        Share(_held.At(6));
+        Share(_held.At(6, _ledger));
 
         Assert.That((await _directory.FindAsync(_held.Id)).AsOf, Is.EqualTo(5));
     }
@@ -159,7 +196,7 @@ public sealed class SharedKeysTests : IDisposable
     [Test]
     public async Task An_entry_kept_under_another_epoch_is_not_found()
     {
-        _cache.Put(_held.At(5), "another");
+        _cache.Put(_held.At(5, _ledger), "another");
         await _directory.FindAsync(_held.Id);
 
         Assert.That(_store.Reads, Is.EqualTo(1));
@@ -168,7 +205,7 @@ public sealed class SharedKeysTests : IDisposable
     [Test]
     public async Task A_cache_that_is_emptied_while_the_shared_one_is_asked_takes_nothing_from_before()
     {
-        Share(_held.At(5));
+        Share(_held.At(5, _ledger));
         var gate = _cache.Hold();
         var finding = _directory.FindAsync(_held.Id).AsTask();
         await gate.Reached;
@@ -184,7 +221,7 @@ public sealed class SharedKeysTests : IDisposable
     public async Task A_key_whose_digest_is_yet_to_be_renewed_is_neither_taken_nor_given()
     {
         var renewing = Directory(new PepperRing(HeldKey.PepperOf(2), HeldKey.PepperOf(1)));
-        Share(_held.At(5));
+        Share(_held.At(5, _ledger));
 
         Assert.That((await renewing.FindAsync(_held.Id)).Key, Is.SameAs(_held.Key));
         Assert.That((_store.Reads, _cache.Offers.Count), Is.EqualTo((1, 0)));
@@ -239,7 +276,7 @@ public sealed class SharedKeysTests : IDisposable
     [Test]
     public async Task Look_ups_are_counted_by_where_they_were_answered()
     {
-        Share(_held.At(5));
+        Share(_held.At(5, _ledger));
         await _directory.FindAsync(_held.Id);
         await _directory.FindAsync(KeyId.Generate());
         await _directory.FindAsync(_held.Id);
@@ -253,7 +290,7 @@ public sealed class SharedKeysTests : IDisposable
 
     private KeyDirectory Directory(PepperRing peppers) => new(
         _store, _changes, new KeyDirectoryOptions { CacheSize = 100 },
-        new SharedKeys(_cache, _changes, new Lazy<LedgerFollower>(() => _follower), peppers, _gathered));
+        new SharedKeys(_cache, _changes, new Lazy<LedgerFollower>(() => _follower), new LedgerMarks(_ledger, _changes), peppers, _gathered));
 
     private void Share(KeyEntry entry) => _cache.Put(entry, _changes.Epoch);
 

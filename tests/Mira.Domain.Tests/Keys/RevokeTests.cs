@@ -77,6 +77,21 @@ public class RevokeTests
     }
 
     [Test]
+    public void An_admin_key_whose_current_secret_is_over_manages_nothing_and_is_not_the_last_one()
+    {
+        var held = new HeldKey(Role.Admin);
+        held.Rotate(43_200);
+        held.Rotate(43_200, days: 1);
+        Assert.That(held.Key.IsActiveAdmin(held.Now));
+        held.PassDays(1);
+
+        Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.Valid), "its first secret works on");
+        Assert.That(held.Status, Is.EqualTo(KeyStatus.Rotating));
+        Assert.That(held.Key.IsActiveAdmin(held.Now), Is.False);
+        Assert.That(() => held.Revoke(otherActiveAdmins: 0), Throws.Nothing);
+    }
+
+    [Test]
     public void An_admin_key_can_be_revoked_while_another_works()
     {
         var held = new HeldKey(Role.Admin);

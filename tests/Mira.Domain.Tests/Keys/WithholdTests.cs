@@ -121,6 +121,18 @@ public class WithholdTests
     }
 
     [Test]
+    public void A_doubted_key_lets_nobody_in_and_manages_nothing()
+    {
+        var held = new HeldKey(Role.Admin);
+        held.Key.Doubt();
+
+        Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.KeyDisabled));
+        Assert.That(held.Status, Is.EqualTo(KeyStatus.Disabled));
+        Assert.That(held.Key.IsActiveAdmin(held.Now), Is.False);
+        Assert.That(KeyRecord.Of(held.Key).ToKey().IsDoubted, Is.False, "it is no state of the key");
+    }
+
+    [Test]
     public void An_imported_key_is_as_its_record_says_and_has_come_into_being_here()
     {
         var held = new HeldKey(Role.Admin, days: null);

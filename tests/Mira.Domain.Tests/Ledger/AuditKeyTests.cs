@@ -81,7 +81,7 @@ internal sealed class AuditKeyTests
         string[] wrong =
         [
             "", "hunter2", $"-----BEGIN {Private}-----\nhunter2=\n-----END {Private}-----", p384.ExportPkcs8PrivateKeyPem(), p384.ExportECPrivateKeyPem(),
-            rsa.ExportPkcs8PrivateKeyPem(), key.ExportSubjectPublicKeyInfoPem(), key.ExportPkcs8PrivateKeyPem() + "\n" + key.ExportPkcs8PrivateKeyPem(),
+            rsa.ExportPkcs8PrivateKeyPem(), key.ExportSubjectPublicKeyInfoPem(), key.ExportPkcs8PrivateKeyPem() + "\n" + p384.ExportPkcs8PrivateKeyPem(),
             key.ExportEncryptedPkcs8PrivateKeyPem("x", new PbeParameters(PbeEncryptionAlgorithm.Aes128Cbc, HashAlgorithmName.SHA256, 10)),
             Convert.ToBase64String(key.ExportPkcs8PrivateKey()),
         ];

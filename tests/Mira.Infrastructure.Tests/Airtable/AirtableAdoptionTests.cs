@@ -74,6 +74,7 @@ public sealed class AirtableAdoptionTests
     public async Task A_digest_renewed_under_another_pepper_comes_to_the_record_with_a_sweep()
     {
         await _governed.Store.AskAsync("UPDATE secrets SET digest = zeroblob(32) RETURNING version");
+        await _governed.Store.SignAsync();
 
         await _governed.SweepAsync();
         await _governed.RepairAsync();

@@ -26,6 +26,7 @@ internal sealed class GoverningNode : IDisposable
             .AddSingleton(store.Sql)
             .AddSingleton(store.Gate)
             .AddSingleton(store.Seal)
+            .AddSingleton(store.Rows)
             .AddSingleton(store.Follower)
             .AddSingleton(new GatheredEvents(TimeProvider.System))
             .AddSingleton(new LedgerFollowerOptions { IsShared = store.IsShared })

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Infrastructure.Ledger;
@@ -11,12 +12,14 @@ public sealed class ChainCheckTests : IDisposable
 {
     private Store _store = null!;
     private Messages<ChainCheck> _log = null!;
+    private VerifiedLedger _verified = null!;
 
     [SetUp]
     public async Task SetUp()
     {
         _store = await Store.OpenAsync();
         _log = new Messages<ChainCheck>();
+        _verified = new VerifiedLedger(_store.Clock);
         var held = new HeldKey();
         await _store.AddAsync(held);
         for (var i = 0; i < 5; i++)
@@ -102,12 +105,54 @@ public sealed class ChainCheckTests : IDisposable
         Assert.That(_log.Lines.Single().Level, Is.EqualTo(LogLevel.Error));
     }
 
+    [Test]
+    public async Task How_far_the_chain_was_found_right_is_told_and_how_long_ago()
+    {
+        await CheckAsync();
+        _store.Clock.Advance(TimeSpan.FromMinutes(3));
+
+        Assert.That((_verified.Seq, _verified.Age), Is.EqualTo((6L, TimeSpan.FromMinutes(3))));
+    }
+
+    [Test]
+    public async Task What_is_edited_while_the_service_runs_is_found_by_a_later_check()
+    {
+        var counted = new List<int>();
+        using var check = Make();
+        await check.CheckAsync(Pace, CancellationToken.None);
+        Assert.That(_store.Follower.IsBroken, Is.False);
+
+        await _store.AskAsync("UPDATE ledger SET body = replace(body, 'success', 'failure') WHERE seq = 2");
+        await check.CheckAsync(Pace, CancellationToken.None);
+        await check.CheckAsync(Pace, CancellationToken.None);
+
+        Assert.That(_store.Follower.IsBroken);
+        Assert.That(_log.Lines.Single().Text, Does.Contain("at 2:"), "once");
+        Assert.That(_verified.Seq, Is.EqualTo(6), "of the check that found nothing");
+        Assert.That(counted, Is.EqualTo(new[] { 6 }), "it waits after what it has read");
+
+        Task Pace(int events)
+        {
+            counted.Add(events);
+            return Task.CompletedTask;
+        }
+    }
+
+    [TestCase(100, 1_000, 10)]
+    [TestCase(100, 8_640_000, 10)]
+    [TestCase(100, 86_400_000, 1)]
+    [TestCase(1_000, 1_000, 1)]
+    public void A_check_is_slow_and_yet_done_in_a_day(int rate, long all, int seconds) =>
+        Assert.That(new ChainCheckOptions(rate).PauseAfter(1_000, all), Is.EqualTo(TimeSpan.FromSeconds(seconds)));
+
     private async Task CheckAsync()
     {
-        using var check = new ChainCheck(_store.Reader, _store.Archive, Store.AuditKey, _store.Follower, new StartedHost(), _log, _store.Clock);
-        await check.StartAsync(CancellationToken.None);
-        await check.ExecuteTask!;
+        using var check = Make();
+        await check.CheckAsync(_ => Task.CompletedTask, CancellationToken.None);
     }
+
+    private ChainCheck Make() => new(
+        _store.Reader, _store.Archive, Store.AuditKey, _store.Follower, _verified, new ChainCheckOptions(), _store.Clock, new StartedHost(), _log);
 
     private sealed class StartedHost : IHostApplicationLifetime
     {

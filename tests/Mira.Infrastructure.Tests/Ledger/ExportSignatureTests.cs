@@ -80,7 +80,8 @@ internal sealed class ExportSignatureTests
     private async Task<List<ExportedLine>> ExportAsync(int? from, int? to, OtherNode? node = null)
     {
         var events = await _store.EventsAsync();
-        var handler = new ExportAuditEventsHandler(_store.Ledger, _store.Reader, _store.Archive, node?.Follower ?? _store.Follower, Store.AuditKey, _store.Clock);
+        var handler = new ExportAuditEventsHandler(
+            _store.Ledger, _store.Reader, _store.Archive, node?.Follower ?? _store.Follower, new EditedEvents(node?.Follower ?? _store.Follower, _store.Gathered), Store.AuditKey, _store.Clock);
         var export = await handler.Handle(
             new ExportAuditEvents(from is { } first ? Rfc3339.Format(events[first - 1].At) : null, to is { } last ? Rfc3339.Format(events[last - 1].At.AddSeconds(1)) : null, "ndjson"),
             CancellationToken.None);

@@ -18,7 +18,7 @@ internal sealed class CachingNode : IAsyncDisposable
         _redis = redis;
         _cache = RedisRegistration.CacheOf(redis.Connection, new SealedEntry(peppers), TimeProvider.System);
         Gathered = new GatheredEvents(store.Clock);
-        var shared = new SharedKeys(_cache, Changes, new Lazy<LedgerFollower>(() => Follower!), peppers, Gathered);
+        var shared = new SharedKeys(_cache, Changes, new Lazy<LedgerFollower>(() => Follower!), new LedgerMarks(store.Reader, Changes), peppers, Gathered);
         Directory = new KeyDirectory(store.Keys, Changes, new KeyDirectoryOptions { CacheSize = 100 }, shared);
         Follower = new LedgerFollower(store.Reader, Changes, Directory, new LedgerFollowerOptions(), store.Clock);
     }

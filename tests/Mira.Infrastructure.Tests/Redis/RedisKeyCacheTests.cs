@@ -117,6 +117,33 @@ public sealed class RedisKeyCacheTests
     }
 
     [Test]
+    public async Task An_entry_of_a_future_that_a_restore_took_back_does_not_revive_a_revoked_key()
+    {
+        var other = new HeldKey();
+        await _store.AddAsync(other);
+        // A backup, and what came after it. Nobody runs who could notice that it is put back, and no anchor tells.
+        await _store.AskAsync("CREATE TABLE backup_head AS SELECT * FROM ledger_head");
+        await _store.AskAsync($"CREATE TABLE backup_keys AS SELECT * FROM keys WHERE id = '{other.Id}'");
+        await _store.AskAsync($"CREATE TABLE backup_secrets AS SELECT * FROM secrets WHERE key_id = '{other.Id}'");
+        await _store.ChangeAsync(other.Id, key => key.Update(new KeyUpdate { Name = "lost" }, 1, HeldKey.Start));
+        await _node.Follower.CatchUpAsync();
+        await ShareAsync(_node, _held.Id);
+        await _store.AskAsync("DELETE FROM ledger WHERE seq > 2");
+        await _store.AskAsync("DELETE FROM ledger_head");
+        await _store.AskAsync("INSERT INTO ledger_head SELECT * FROM backup_head");
+        await _store.AskAsync($"DELETE FROM keys WHERE id = '{other.Id}'");
+        await _store.AskAsync("INSERT INTO keys SELECT * FROM backup_keys");
+        await _store.AskAsync("INSERT INTO secrets SELECT * FROM backup_secrets");
+
+        await _store.ChangeAsync(_held.Id, key => key.Revoke(Actor.SystemName, null, 1, HeldKey.Start));
+        await _store.ChangeAsync(other.Id, key => key.Update(new KeyUpdate { Name = "again" }, 1, HeldKey.Start));
+        await using var fresh = await CachingNode.StartAsync(_store, _server.Port);
+
+        Assert.That(fresh.Changes.Epoch, Is.EqualTo(_node.Changes.Epoch), "it is asked for under the same name");
+        Assert.That((await fresh.FindAsync(_held.Id)).RevokedAt, Is.Not.Null);
+    }
+
+    [Test]
     public async Task A_flipped_byte_is_refused_told_of_and_replaced()
     {
         await ShareAsync(_node, _held.Id);
@@ -212,5 +239,5 @@ public sealed class RedisKeyCacheTests
         await RedisNode.WaitForAsync(() => _redis.KeyExists(NameOf(id)) && _redis.KeyTimeToLive(NameOf(id)) is not null);
     }
 
-    private string NameOf(KeyId id) => $"mira:key:2:{_node.Changes.Epoch}:{id}";
+    private string NameOf(KeyId id) => $"mira:key:3:{_node.Changes.Epoch}:{id}";
 }

@@ -1,3 +1,4 @@
+using Mira.Application.Verification;
 using Mira.Domain.Tokens;
 using Mira.Infrastructure.Redis;
 
@@ -61,5 +62,5 @@ public class SealedEntryTests
     [Test]
     public void No_token_is_in_it() => Assert.That(System.Text.Encoding.UTF8.GetString(Sealed()), Does.Not.Contain(_held.Token.Reveal()[22..65]));
 
-    private byte[] Sealed() => Seal.Seal(_held.Id, _held.Key, 7, "e");
+    private byte[] Sealed() => Seal.Seal(new KeyEntry(_held.Id, _held.Key, 7, 1), _held.Key, "e");
 }

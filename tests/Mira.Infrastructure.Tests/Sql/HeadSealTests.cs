@@ -169,7 +169,7 @@ internal sealed class HeadSealTests(StoreKind kind)
     }
 
     private SqlLedger LedgerOf(AuditKey key) => new(
-        _store, _store.Sql, _store.Gate, _store.Follower, new HeadSeal(key, _store.Follower, NullLogger<HeadSeal>.Instance), new AuditScope(), NullLogger<SqlLedger>.Instance);
+        _store, _store.Sql, _store.Gate, _store.Follower, new HeadSeal(key, _store.Follower, NullLogger<HeadSeal>.Instance), _store.Rows, new AuditScope(), NullLogger<SqlLedger>.Instance);
 
     private Task<long> SignHeadAsync(Checkpoint statement, AuditPublicKey key) => _store.AskAsync(
         $"UPDATE ledger_head SET signed_at = {statement.At.ToUnixTimeMilliseconds()}, signature = '{statement.Signature}', signed_by = '{key.Text}'");

@@ -23,7 +23,7 @@ internal sealed class OtherNode : IDisposable
         var seal = new HeadSeal(key ?? Store.AuditKey, Follower, NullLogger<HeadSeal>.Instance);
         if (hasTakenOver)
             seal.TakeOver();
-        _ledger = new SqlLedger(store, store.Sql, _gate, Follower, seal, new AuditScope(), NullLogger<SqlLedger>.Instance);
+        _ledger = new SqlLedger(store, store.Sql, _gate, Follower, seal, store.Rows, new AuditScope(), NullLogger<SqlLedger>.Instance);
     }
 
     public LedgerFollower Follower { get; }

@@ -27,7 +27,7 @@ public sealed class SqlConflictTests(StoreKind kind) : IDisposable
     public async Task A_key_that_changed_under_the_lock_is_decided_about_again_from_what_is_there()
     {
         var seen = new List<int>();
-        _store.Saves.BeforeSave = database => database.Database.ExecuteSqlAsync($"UPDATE keys SET version = 7, name = 'edited'");
+        _store.Saves.BeforeSave = database => database.Database.ExecuteSqlAsync($"UPDATE keys SET mac = NULL, name = 'edited'");
 
         await _store.ChangeAsync(async change =>
         {
@@ -50,7 +50,7 @@ public sealed class SqlConflictTests(StoreKind kind) : IDisposable
         Assert.That(
             () => _store.ChangeAsync(async change =>
             {
-                _store.Saves.BeforeSave = database => database.Database.ExecuteSqlAsync($"UPDATE keys SET version = 7");
+                _store.Saves.BeforeSave = database => database.Database.ExecuteSqlAsync($"UPDATE keys SET mac = NULL");
                 attempts++;
                 (await change.FindKeyAsync(_held.Id))!.Update(new KeyUpdate { Owner = "team" }, 1, change.Now);
             }),

@@ -31,13 +31,17 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
 {
     private readonly StoreDatabase _database;
     private readonly ServiceProvider _services;
+    private readonly SqlLedger _sqlLedger;
 
     private Store(StoreDatabase database)
     {
         _database = database;
         database.Configure(Watch, Saves);
         Sql = database.StoreOf(this, Clock);
-        Keys = new SqlKeyStore(this);
+        Gathered = new GatheredEvents(Clock);
+        Findings = new RowFindings(Gathered);
+        Rows = new RowSeal(HeldKey.Peppers, Findings);
+        Keys = new SqlKeyStore(this, Rows, Findings);
         Reader = new SqlLedgerReader(this);
         Changes = new RecentChanges();
         Directory = new KeyDirectory(Keys, Changes, new KeyDirectoryOptions { CacheSize = 100 });
@@ -45,10 +49,10 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
         Gate = new WriteGate(Clock);
         Archive = new SqlLedgerArchive(this);
         Seal = SealOf(Follower);
-        Ledger = new SqlLedger(this, Sql, Gate, Follower, Seal, Scope, NullLogger<SqlLedger>.Instance);
-        Usage = new SqlUsageStore(this, Sql, Gate, Directory);
+        Ledger = _sqlLedger = new SqlLedger(this, Sql, Gate, Follower, Seal, Rows, Scope, NullLogger<SqlLedger>.Instance);
+        Usage = new SqlUsageStore(this, Sql, Gate, Directory, Rows);
         Watch.Clock = Clock;
-        _services = new ServiceCollection().AddSingleton(_ => Ledger).BuildServiceProvider();
+        _services = new ServiceCollection().AddSingleton(_ => Ledger).AddSingleton(_ => _sqlLedger).BuildServiceProvider();
     }
 
     /// <summary>Signs the ledgers of all tests.</summary>
@@ -79,6 +83,12 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     public WriteGate Gate { get; }
 
     public HeadSeal Seal { get; }
+
+    public GatheredEvents Gathered { get; }
+
+    public RowFindings Findings { get; }
+
+    public RowSeal Rows { get; }
 
     public ILedger Ledger { get; private set; }
 
@@ -124,7 +134,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     public static async Task<Store> ClosedAsync(StoreKind kind = StoreKind.Sqlite) =>
         new(kind == StoreKind.Sqlite ? new SqliteDatabase() : await PostgresDatabase.MakeEmptyAsync());
 
-    /// <summary>The same, in a database of PostgreSQL that is there already.</summary>
+    /// <summary>In a database of PostgreSQL that is there already.</summary>
     public static Store Closed(string address) => new(new PostgresDatabase(address));
 
     /// <summary>What a node has that comes to this database by another way.</summary>
@@ -196,6 +206,15 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
         }
 
         return string.Join('\n', lines);
+    }
+
+    /// <summary>Signs all rows of keys as they are, as a node does that renews a digest.</summary>
+    public async Task SignAsync()
+    {
+        await using var database = CreateDbContext();
+        foreach (var row in await database.Keys.WithProof(database).ToListAsync())
+            Rows.Seal(database, database.Entry(row.Key), row.BoundSeq);
+        await database.SaveChangesAsync();
     }
 
     public async Task<long> AskAsync(string sql)

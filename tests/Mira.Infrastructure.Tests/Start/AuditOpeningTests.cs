@@ -207,14 +207,53 @@ internal sealed class AuditOpeningTests(StoreKind kind)
     {
         await AddAsync(3);
         var next = AuditKey.Generate();
-        await TakeOverAsync(next.After(Store.AuditKey.Public));
-        ExpectRefusal(Store.AuditKey, "taken over");
+        await TakeOverAsync(next.After(Store.AuditKey.Public).TakingOverFrom(Store.AuditKey));
+        ExpectRefusal(Store.AuditKey, "Give that one");
 
         var back = Store.AuditKey.After(next.Public);
         var seal = await OpenAsync(back);
         await AddAsync(LedgerOf(back, seal));
         Assert.That((await _store.EventsAsync()).Count(entry => entry.Body.Contains(KeyHandover.Mark, StringComparison.Ordinal)), Is.EqualTo(2));
         Assert.That(await StoredChain.CheckAsync(_store.Reader, _store.Archive, () => new ChainProof([back.Public]), CancellationToken.None), Is.Null);
+    }
+
+    [Test]
+    public async Task A_takeover_that_the_outgoing_key_has_not_signed_names_no_key_to_give()
+    {
+        await AddAsync(3);
+        var forger = AuditKey.Generate();
+        await ForgeHandoverAsync(forger);
+
+        // Nothing shows that this key has signed here, so it may be a mistake in the settings.
+        ExpectRefusal(Store.AuditKey, "the ledger was forged");
+        Assert.That(() => OpenAsync(Store.AuditKey), Throws.TypeOf<SettingException>().With.Message.Not.Contains("Give that one"));
+    }
+
+    [Test]
+    public async Task A_forged_takeover_is_recorded_and_survived_where_the_key_is_known_to_have_signed()
+    {
+        await AddAsync(3);
+        AuditKeys.Publish(_data, Store.AuditKey.Public);
+        await ForgeHandoverAsync(AuditKey.Generate());
+
+        var seal = await OpenAsync(Store.AuditKey);
+        await AddAsync(LedgerOf(Store.AuditKey, seal));
+
+        var events = await _store.EventsAsync();
+        Assert.That(events.Select(entry => entry.Type), Is.EqualTo(new[] { "key.created", "key.created", "key.created", "system.started", "integrity.violation", "key.created" })
+            .Or.Matches<IEnumerable<string>>(types => types.Skip(4).First() == "integrity.violation"));
+        Assert.That(events[4].Body, Does.Contain("\"to\":\"unknown_key\""));
+        Assert.That(_store.Follower.IsBroken);
+    }
+
+    private async Task ForgeHandoverAsync(AuditKey forger)
+    {
+        var forged = LedgerEvent.Append(await _store.HeadAsync(), HeldKey.Start, new KeyHandover(Store.AuditKey.Public, forger.Public).Draft());
+        await _store.AskAsync(
+            $"INSERT INTO ledger (seq, at, type, body, previous_hash, hash) VALUES ({forged.Seq}, {forged.At.ToUnixTimeMilliseconds()}, '{forged.Type}', '{forged.Body}', '{forged.PreviousHash}', '{forged.Hash}')");
+        await _store.AskAsync($"UPDATE ledger_head SET seq = {forged.Seq}, hash = '{forged.Hash}'");
+        await SignHeadAsync(forger);
+        await _store.Follower.CatchUpAsync();
     }
 
     private void ExpectRefusal(AuditKey key, string said) =>
@@ -235,7 +274,7 @@ internal sealed class AuditOpeningTests(StoreKind kind)
     private SqlLedger LedgerOf(AuditKey key, HeadSeal seal)
     {
         Assert.That(seal.Key, Is.EqualTo(key));
-        return new SqlLedger(_store, _store.Sql, _store.Gate, _store.Follower, seal, new AuditScope(), NullLogger<SqlLedger>.Instance);
+        return new SqlLedger(_store, _store.Sql, _store.Gate, _store.Follower, seal, _store.Rows, new AuditScope(), NullLogger<SqlLedger>.Instance);
     }
 
     private async Task<HeadSeal> OpenAsync(AuditKey? key = null)

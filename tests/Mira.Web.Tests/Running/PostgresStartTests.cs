@@ -73,7 +73,7 @@ internal sealed class PostgresStartTests
         using var folder = new TestFolder();
         var settings = await SharedPostgres.NewStoreAsync();
         var next = AuditKey.Generate();
-        var named = settings.Select(setting => setting.Name == "MIRA_AUDIT_KEY" ? (setting.Name, next.ExportPem() + PublicOf(SharedPostgres.AuditKeyPem)) : setting).ToArray();
+        var named = settings.Select(setting => setting.Name == "MIRA_AUDIT_KEY" ? (setting.Name, next.ExportPem() + SharedPostgres.AuditKeyPem) : setting).ToArray();
         await using var old = MiraHost.Start(folder: folder, settings: settings);
         var key = await old.NewKeyAsync("viewer");
 

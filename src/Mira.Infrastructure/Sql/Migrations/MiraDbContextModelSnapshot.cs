@@ -28,6 +28,10 @@ namespace Mira.Infrastructure.Sql
                         .HasColumnType("TEXT")
                         .HasColumnName("allowed_ips");
 
+                    b.Property<long>("ChangedSeq")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("changed_seq");
+
                     b.Property<long>("CreatedAt")
                         .HasColumnType("INTEGER")
                         .HasColumnName("created_at");
@@ -40,6 +44,10 @@ namespace Mira.Infrastructure.Sql
                     b.Property<long>("CreatedSeq")
                         .HasColumnType("INTEGER")
                         .HasColumnName("created_seq");
+
+                    b.Property<long?>("CurrentExpiresAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("current_expires_at");
 
                     b.Property<string>("FreePermissions")
                         .IsRequired()
@@ -61,6 +69,15 @@ namespace Mira.Infrastructure.Sql
                     b.Property<int?>("LifetimeDays")
                         .HasColumnType("INTEGER")
                         .HasColumnName("lifetime_days");
+
+                    b.Property<byte[]>("Mac")
+                        .IsConcurrencyToken()
+                        .HasColumnType("BLOB")
+                        .HasColumnName("mac");
+
+                    b.Property<string>("MacPepperId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("mac_pepper_id");
 
                     b.Property<string>("Metadata")
                         .IsRequired()
@@ -125,6 +142,8 @@ namespace Mira.Infrastructure.Sql
                         .IsUnique();
 
                     b.HasIndex("LapseAt");
+
+                    b.HasIndex("MacPepperId");
 
                     b.HasIndex("Owner", "CreatedSeq");
 
@@ -390,6 +409,22 @@ namespace Mira.Infrastructure.Sql
                             HeldUntil = 0L,
                             Vanished = 0
                         });
+                });
+
+            modelBuilder.Entity("Mira.Infrastructure.Sql.KeyChange", b =>
+                {
+                    b.Property<long>("Seq")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("seq");
+
+                    b.Property<string>("Subject")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("subject");
+
+                    b.ToTable((string)null);
+
+                    b.ToSqlQuery("SELECT seq, subject FROM ledger WHERE ((type >= 'key.' AND type < 'key/') OR (type = 'integrity.violation' AND instr(body, '\"count\":null') > 0))");
                 });
 
             modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerBegin", b =>

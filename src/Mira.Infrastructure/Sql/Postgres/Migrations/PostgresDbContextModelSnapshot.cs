@@ -35,6 +35,10 @@ namespace Mira.Infrastructure.Sql
                         .HasColumnName("allowed_ips")
                         .UseCollation("C");
 
+                    b.Property<long>("ChangedSeq")
+                        .HasColumnType("bigint")
+                        .HasColumnName("changed_seq");
+
                     b.Property<long>("CreatedAt")
                         .HasColumnType("bigint")
                         .HasColumnName("created_at");
@@ -48,6 +52,10 @@ namespace Mira.Infrastructure.Sql
                     b.Property<long>("CreatedSeq")
                         .HasColumnType("bigint")
                         .HasColumnName("created_seq");
+
+                    b.Property<long?>("CurrentExpiresAt")
+                        .HasColumnType("bigint")
+                        .HasColumnName("current_expires_at");
 
                     b.Property<string>("FreePermissions")
                         .IsRequired()
@@ -70,6 +78,16 @@ namespace Mira.Infrastructure.Sql
                     b.Property<int?>("LifetimeDays")
                         .HasColumnType("integer")
                         .HasColumnName("lifetime_days");
+
+                    b.Property<byte[]>("Mac")
+                        .IsConcurrencyToken()
+                        .HasColumnType("bytea")
+                        .HasColumnName("mac");
+
+                    b.Property<string>("MacPepperId")
+                        .HasColumnType("text")
+                        .HasColumnName("mac_pepper_id")
+                        .UseCollation("C");
 
                     b.Property<string>("Metadata")
                         .IsRequired()
@@ -142,6 +160,8 @@ namespace Mira.Infrastructure.Sql
                         .IsUnique();
 
                     b.HasIndex("LapseAt");
+
+                    b.HasIndex("MacPepperId");
 
                     b.HasIndex("Owner", "CreatedSeq");
 
@@ -434,6 +454,23 @@ namespace Mira.Infrastructure.Sql
                             HeldUntil = 0L,
                             Vanished = 0
                         });
+                });
+
+            modelBuilder.Entity("Mira.Infrastructure.Sql.KeyChange", b =>
+                {
+                    b.Property<long>("Seq")
+                        .HasColumnType("bigint")
+                        .HasColumnName("seq");
+
+                    b.Property<string>("Subject")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("subject")
+                        .UseCollation("C");
+
+                    b.ToTable((string)null);
+
+                    b.ToSqlQuery("SELECT seq, subject FROM ledger WHERE ((type >= 'key.' AND type < 'key/') OR (type = 'integrity.violation' AND strpos(body, '\"count\":null') > 0))");
                 });
 
             modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerBegin", b =>

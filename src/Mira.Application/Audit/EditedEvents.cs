@@ -1,0 +1,46 @@
+using System.Collections.Concurrent;
+using Mira.Application.Ledger;
+using Mira.Application.Verification;
+using Mira.Domain.Ledger;
+
+namespace Mira.Application.Audit;
+
+/// <summary>
+/// Keeps events that are not what was hashed from being given out as true. One that is found so is left out, makes the chain broken, and is told of
+/// in the trail itself, once.
+/// </summary>
+public sealed class EditedEvents(LedgerFollower follower, GatheredEvents gathered)
+{
+    /// <summary>Why an <see cref="EventType.IntegrityViolation"/> is recorded.</summary>
+    public const string Reason = "event_edited";
+
+    private const int Most = 1_000;
+
+    private readonly ConcurrentDictionary<long, byte> _told = new();
+
+    /// <param name="events">Newest first.</param>
+    public IReadOnlyList<LedgerEvent> LeaveOut(IReadOnlyList<LedgerEvent> events)
+    {
+        var whole = new List<LedgerEvent>(events.Count);
+        LedgerEvent? next = null;
+        foreach (var entry in events)
+        {
+            // One that was hashed again is not the one that its successor names.
+            if (!entry.IsWhole() || (next is not null && next.Seq == entry.Seq + 1 && next.PreviousHash != entry.Hash))
+                Report(entry.Seq);
+            else
+                whole.Add(entry);
+            next = entry;
+        }
+
+        return whole;
+    }
+
+    /// <summary>Says that the event in this place is not what was hashed.</summary>
+    public void Report(long seq)
+    {
+        follower.ReportBroken();
+        if (_told.Count < Most && _told.TryAdd(seq, 0))
+            gathered.Note(new EventGroup(EventType.IntegrityViolation, Reason), seq, static _ => Actor.System);
+    }
+}

@@ -1,0 +1,28 @@
+using Mira.Application.Metrics;
+
+namespace Mira.Application.Ledger;
+
+/// <summary>How far this node has checked the stored chain, and when: each event up to there was looked at after that moment.</summary>
+public sealed class VerifiedLedger(TimeProvider clock) : IMeasured
+{
+    private volatile Verified? _last;
+
+    /// <summary>The last event of the last look that found nothing; null before there was one.</summary>
+    public long? Seq => _last?.Seq;
+
+    /// <summary>How long ago that look began; null before there was one.</summary>
+    public TimeSpan? Age => _last is { } last ? clock.GetElapsedTime(last.Began) : null;
+
+    /// <summary>Says that the whole chain was found right.</summary>
+    /// <param name="seq">The last event of it.</param>
+    /// <param name="began">When the look at it began, <see cref="TimeProvider.GetTimestamp"/>.</param>
+    public void Note(long seq, long began) => _last = new Verified(seq, began);
+
+    public void ShowOn(Instruments instruments)
+    {
+        instruments.Gauge("ledger_verified_seq", "The event up to which this node has found the stored chain right when it last looked through it", () => Seq);
+        instruments.Gauge("ledger_verified_age", "How long ago that look began", () => Age?.TotalSeconds, Instruments.Seconds);
+    }
+
+    private sealed record Verified(long Seq, long Began);
+}
