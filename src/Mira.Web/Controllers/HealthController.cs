@@ -14,7 +14,7 @@ namespace Mira.Web.Controllers;
 [AllowAnonymous]
 [Tags("Operation")]
 public sealed class HealthController(
-    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, Readiness readiness, IKeySource? source = null) : ControllerBase
+    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, Readiness readiness, IgnoredForwarding forwarding, IKeySource? source = null) : ControllerBase
 {
     /// <summary>Health</summary>
     /// <remarks>Details are shown to who holds `stats:read`.</remarks>
@@ -55,6 +55,7 @@ public sealed class HealthController(
         return new Health(status, new HealthDetails(
             ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, ledger.IsAnchored, follower.Seen.Seq,
             Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3),
+            forwarding.IsRecent,
             elsewhere is null ? null : new AirtableHealth(elsewhere.IsAvailable, elsewhere.Findings, elsewhere.Vanished, elsewhere.SeenSecondsAgo)));
     }
 
@@ -80,9 +81,10 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="Anchored">Do the ledger's checkpoints reach the place outside? Null when none is configured.</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
+/// <param name="ForwardingIgnored">Did X-Forwarded-For come from somebody who is no trusted proxy in the last minute, and was ignored?</param>
 /// <param name="Airtable">Null unless keys are governed there.</param>
 public sealed record HealthDetails(
-    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, bool? Anchored, long LedgerSeq, double StalenessSeconds,
+    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, bool? Anchored, long LedgerSeq, double StalenessSeconds, bool ForwardingIgnored,
     AirtableHealth? Airtable);
 
 /// <summary>How Airtable stands.</summary>
