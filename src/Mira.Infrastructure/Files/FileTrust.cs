@@ -43,8 +43,10 @@ internal static partial class FileTrust
 
         var user = CurrentUser();
         if (FindOwner(path) is { } owner && owner != user && owner != Root)
-            throw new SettingException(setting, string.Create(
-                CultureInfo.InvariantCulture, $"{what} belongs to user {owner} (mode {octal}), and this process runs as user {user}: it must belong to that one or to root"));
+        {
+            throw new SettingException(
+                setting, string.Create(CultureInfo.InvariantCulture, $"{what} belongs to user {owner} (mode {octal}), and this process runs as user {user}: it must belong to that one or to root"));
+        }
     }
 
     private static UnixFileMode ReadMode(string setting, string what, string path)

@@ -91,7 +91,7 @@ public sealed record LedgerView(IReadOnlyList<AuditPublicKey> Keys, IReadOnlyLis
     }
 
     // What a newer version writes may be right there and wrong here; that is no forgery.
-    private static Task DemandKnownTablesAsync(IDbContextFactory<MiraDbContext> contexts, CancellationToken cancellationToken) =>
+    private static Task<SchemaState> DemandKnownTablesAsync(IDbContextFactory<MiraDbContext> contexts, CancellationToken cancellationToken) =>
         contexts.ReadAsync("The ledger cannot be read.", database => SchemaState.ReadAsync(database, StoreChoice.Setting, cancellationToken), cancellationToken);
 
     private static List<Checkpoint> ReadAnchors(string path)
