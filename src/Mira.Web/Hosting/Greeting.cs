@@ -1,5 +1,4 @@
 using System.Reflection;
-using System.Text;
 
 namespace Mira.Web.Hosting;
 
@@ -16,20 +15,28 @@ public static class Greeting
     {
         string[] shown = [.. addresses.Select(Reachable).Distinct()];
         var mira = shown.FirstOrDefault() ?? "http://localhost:5000";
-        var text = new StringBuilder()
-            .AppendLine().AppendLine($"Mira {Version} is ready.").AppendLine()
-            .AppendLine($"  Address   {string.Join("  ", shown)}")
-            .AppendLine($"  Swagger   {mira}/swagger/")
-            .AppendLine($"  Data      {place}")
-            .AppendLine("  Stop      Ctrl+C").AppendLine();
-        text.AppendLine(token is null ? "Paste these next, with an admin key:" : "Paste these next. The first line holds the first admin key, shown only this once: keep it.").AppendLine();
-        text.AppendLine(token is not null ? $"ADMIN={token}" : file is not null && File.Exists(file) ? $"ADMIN=$(cat '{file.Replace("'", @"'\''", StringComparison.Ordinal)}')" : "ADMIN=mira_key_...");
-        return text
-            .AppendLine($"curl -s {mira}/api/auth/validate -H \"Authorization: Bearer $ADMIN\"; echo")
-            .AppendLine($"curl -s {mira}/api/keys -H \"Authorization: Bearer $ADMIN\" -H 'Content-Type: application/json' -d '{{\"name\":\"my first key\",\"role\":\"operator\"}}'; echo")
-            .AppendLine($"curl -s {mira}/api/audit -H \"Authorization: Bearer $ADMIN\"; echo").AppendLine()
-            .ToString();
+        return string.Join('\n', (string[])[
+            "",
+            $"Mira {Version} is ready.",
+            "",
+            $"  Address   {string.Join("  ", shown)}",
+            $"  Swagger   {mira}/swagger/",
+            $"  Data      {place}",
+            "  Stop      Ctrl+C",
+            "",
+            token is null ? "Paste these next, with an admin key:" : "Paste these next. The first line holds the first admin key, shown only this once: keep it.",
+            "",
+            $"ADMIN={token ?? (file is not null && File.Exists(file) ? $"$(cat {Quoted(file)})" : "mira_key_...")}",
+            $"curl -s {mira}/api/auth/validate -H \"Authorization: Bearer $ADMIN\"; echo",
+            $"curl -s {mira}/api/keys -H \"Authorization: Bearer $ADMIN\" -H 'Content-Type: application/json' -d '{{\"name\":\"my first key\",\"role\":\"operator\"}}'; echo",
+            $"curl -s {mira}/api/audit -H \"Authorization: Bearer $ADMIN\"; echo",
+            "",
+            "",
+        ]);
     }
+
+    // For a shell, whatever the path holds.
+    private static string Quoted(string path) => $"'{path.Replace("'", @"'\''", StringComparison.Ordinal)}'";
 
     // What stands for every address of the machine is none to call.
     private static string Reachable(string address)

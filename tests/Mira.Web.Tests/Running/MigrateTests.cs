@@ -1,5 +1,4 @@
 using Microsoft.Data.Sqlite;
-using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Running;
@@ -124,7 +123,7 @@ internal sealed class MigrateTests
         Assert.That(run.Error, Does.StartWith($"mira: {setting}: ").And.Contain(said));
     }
 
-    private static Task ChangeAsync(TestFolder folder, string sql) => ExecuteAsync(folder, sql, command => command.ExecuteNonQueryAsync());
+    private static Task<int> ChangeAsync(TestFolder folder, string sql) => ExecuteAsync(folder, sql, command => command.ExecuteNonQueryAsync());
 
     private static async Task<long> CountEventsAsync(TestFolder folder) =>
         (long)(await ExecuteAsync(folder, "SELECT count(*) FROM ledger", command => command.ExecuteScalarAsync()))!;
