@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Mira.TestServers;
 using Mira.Web.Hosting;
 using Mira.Web.Tests.Hosts;
+using Mira.Web.Tests.Sight;
 
 namespace Mira.Web.Tests.Running;
 
@@ -49,6 +51,14 @@ internal sealed class TerminalStartTests
         using var folder = new TestFolder();
         File.WriteAllText(folder.AdminFile, "token");
         Assert.That(Greeting.Of(["http://localhost:5000"], "/data", null, folder.AdminFile), Does.Contain($"ADMIN=$(cat '{folder.AdminFile}')\n"));
+    }
+
+    [Test]
+    public void Dotnet_run_says_that_it_builds_and_sets_nothing_of_its_own()
+    {
+        var profile = JsonElement.Parse(RepositoryFiles.Read("src", "Mira.Web", "Properties", "launchSettings.json")).GetProperty("profiles").EnumerateObject().Single().Value;
+        Assert.That(profile.GetProperty("dotnetRunMessages").GetBoolean(), Is.True);
+        Assert.That(profile.EnumerateObject().Select(property => property.Name), Is.EqualTo(new[] { "commandName", "dotnetRunMessages" }));
     }
 
     private static Process OnTerminal(TestFolder folder, string address)
