@@ -12,6 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 # A command that tests call, and the Debian package it comes in.
 needs=(
     kill:procps         # signals to the server's process
+    script:bsdutils     # a terminal for a start by hand
     chromium:chromium   # the browser that opens /swagger/
     postgres:postgresql # the store of several nodes
     redis-server:redis-server

@@ -22,6 +22,7 @@ public static class Registration
     public static IServiceCollection AddMiraInfrastructure(this IServiceCollection services, SettingReader settings, StoreChoice store)
     {
         services.AddMiraStore(store);
+        services.AddSingleton(SchemaOptions.Read(settings));
         services.AddSingleton(FirstAdminOptions.Read(settings));
         services.AddSingleton<FirstAdmin>();
         services.AddSingleton<ITokenFile, SafeFile>();

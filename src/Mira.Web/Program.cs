@@ -14,15 +14,17 @@ using Mira.Web.Verbs;
 // Composes the service and runs it, or one of its verbs. Nothing else names Infrastructure.
 try
 {
-    if (args is not [{ Length: > 0 } verb, ..] || (verb[0] == '-' && verb is not ("--help" or "-h" or "-?" or "--version")))
+    if (VerbLine.IsToServe(args))
     {
+        VerbLine.DemandSettings(args);
         await using var app = await BuildAsync(args);
         await StartAsync(app);
+        ShowStart(app);
         await app.WaitForShutdownAsync();
         return 0;
     }
 
-    return await VerbLine.RunAsync(args, new VerbLine.Verbs(CreateAdminAsync, PepperStatusAsync, CreateTableAsync, CopyStoreAsync, CheckAuditAsync));
+    return await VerbLine.RunAsync(args, new VerbLine.Verbs(MigrateAsync, CreateAdminAsync, PepperStatusAsync, CreateTableAsync, CopyStoreAsync, CheckAuditAsync));
 }
 catch (OperationCanceledException)
 {
@@ -59,7 +61,7 @@ static async Task<WebApplication> BuildAsync(string[] args)
     builder.Services.AddSingleton(KeyDirectoryOptions.Read(settings));
     builder.Services.AddSingleton(LimitOptions.Read(settings));
     var following = LedgerFollowerOptions.Read(settings);
-    builder.Services.AddMiraApplication(settings.Text("AUTOMAPPER_LICENSE_KEY", "Mira:AutoMapperLicenseKey"));
+    builder.Services.AddMiraApplication(settings.Text(StartNotices.LicenseSetting, StartNotices.LicensePath));
 
     ServedAddresses.Demand(settings);
     var patience = DrainOptions.Read(settings).Duration + DrainOptions.Rest;
@@ -67,6 +69,7 @@ static async Task<WebApplication> BuildAsync(string[] args)
     try
     {
         builder.Services.AddSingleton(following with { IsShared = store.IsShared });
+        builder.Services.AddSingleton(store);
         builder.Services.AddMiraInfrastructure(settings, store);
         var app = builder.Build();
         app.UseMiraWeb();
@@ -87,10 +90,31 @@ static async Task StartAsync(WebApplication app)
     }
     catch (Exception exception)
     {
+        // Nobody could ask for it again.
+        app.Services.GetRequiredService<FirstAdmin>().Show();
         // What had started already is told to end.
         await app.StopAsync();
         throw ServedAddresses.Refusal(exception) ?? exception;
     }
+}
+
+static void ShowStart(WebApplication app)
+{
+    var options = app.Services.GetRequiredService<FirstAdminOptions>();
+    if (!options.IsShownLater)
+        return;
+
+    var token = app.Services.GetRequiredService<FirstAdmin>().Take();
+    Console.Error.Write(Greeting.Of(app.Urls, app.Services.GetRequiredService<StoreChoice>().Place, token, options.File));
+    app.Lifetime.ApplicationStopping.Register(() => Console.Error.WriteLine("Mira stops."));
+}
+
+static async Task MigrateAsync(CancellationToken cancellationToken)
+{
+    var configuration = CreateBuilder([]).Configuration;
+    var settings = new SettingReader(path => configuration[path]);
+    var patience = DrainOptions.Read(settings).Duration + DrainOptions.Rest;
+    VerbLine.PrintMigrations(await StoreUpgrade.RunAsync(settings, AppContext.BaseDirectory, patience, TimeProvider.System, cancellationToken));
 }
 
 static async Task CreateAdminAsync(string name, string? file, CancellationToken cancellationToken)
@@ -111,7 +135,9 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     builder.Services.AddMiraStore(store);
     builder.Services.AddSingleton(TimeProvider.System);
     await using var app = builder.Build();
-    var counts = await app.Services.GetRequiredService<SqlStore>().CountNeedsAsync(store.Peppers.Current.Id, TimeProvider.System.GetUtcNow(), cancellationToken);
+    var database = app.Services.GetRequiredService<SqlStore>();
+    await database.IsThereAsync(cancellationToken);
+    var counts = await database.CountNeedsAsync(store.Peppers.Current.Id, TimeProvider.System.GetUtcNow(), cancellationToken);
     VerbLine.PrintPeppers(store.Peppers, counts);
 }
 

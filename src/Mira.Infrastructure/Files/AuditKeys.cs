@@ -57,7 +57,7 @@ public static class AuditKeys
         File.Exists(folder.AuditPublicKey) && AuditPublicKey.TryParse(ReadFile(Setting, folder.AuditPublicKey), out var keys, out _) ? keys : [];
 
     private static AuditKey? ReadOwn(DataFolder folder) =>
-        File.Exists(folder.AuditKey) ? Parse(Setting, ReadFile(Setting, folder.AuditKey), $"the file {folder.AuditKey}") : null;
+        File.Exists(folder.AuditKey) ? Parse(Setting, ReadSecret(Setting, folder.AuditKey), $"the file {folder.AuditKey}") : null;
 
     private static AuditKey? Given(SettingReader settings)
     {
@@ -69,7 +69,7 @@ public static class AuditKeys
             (not null, not null) => throw new SettingException(Setting, $"must not be given together with {FileSetting}"),
             // A file of settings may have no way to say where a line ends but this.
             (not null, null) => Parse(Setting, text.Replace("\\n", "\n", StringComparison.Ordinal), "it"),
-            _ => Parse(FileSetting, ReadFile(FileSetting, path), "its content"),
+            _ => Parse(FileSetting, ReadSecret(FileSetting, path), "its content"),
         };
     }
 
@@ -90,6 +90,12 @@ public static class AuditKeys
         {
             throw new SettingException(DataFolder.Setting, "the audit key cannot be written", exception);
         }
+    }
+
+    private static string ReadSecret(string setting, string path)
+    {
+        FileTrust.DemandSecret(setting, path);
+        return ReadFile(setting, path);
     }
 
     private static string ReadFile(string setting, string path)

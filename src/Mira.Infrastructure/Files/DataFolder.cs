@@ -8,7 +8,6 @@ public sealed class DataFolder
     public const string Setting = "MIRA_DATA_DIR";
 
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-    private const UnixFileMode OthersWrite = UnixFileMode.OtherWrite | UnixFileMode.GroupWrite;
 
     private DataFolder(string path) => Path = path;
 
@@ -40,15 +39,15 @@ public sealed class DataFolder
     }
 
     /// <summary>Makes the folder, or closes it to others when it is there.</summary>
-    /// <exception cref="SettingException">It cannot be made or written.</exception>
+    /// <exception cref="SettingException">It cannot be made or written, or others may write it.</exception>
     public void Prepare()
     {
         try
         {
             Directory.CreateDirectory(Path, OwnerOnly);
-            // A folder that holds other people's files, like /tmp, is not this service's to close.
-            var mode = File.GetUnixFileMode(Path);
-            if ((mode & OthersWrite) == 0 && mode != OwnerOnly)
+            // One that others may write may hold their files already, so it is refused and not closed.
+            FileTrust.DemandFolder(Setting, Path);
+            if (File.GetUnixFileMode(Path) != OwnerOnly)
                 File.SetUnixFileMode(Path, OwnerOnly);
 
             var probe = System.IO.Path.Combine(Path, $".write-{Guid.NewGuid():N}");

@@ -76,6 +76,7 @@ public static class Peppers
     {
         try
         {
+            FileTrust.DemandSecret(setting, path);
             return File.ReadAllText(path);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

@@ -26,6 +26,9 @@ public sealed class PostgresOptions
 
     private PostgresOptions(NpgsqlConnectionStringBuilder given) => _given = given;
 
+    /// <summary>The database and its servers, for people; without user and password.</summary>
+    public string Place => $"PostgreSQL, {_given.Database} on {_given.Host}";
+
     /// <summary>For calls: nothing waits longer than two seconds.</summary>
     public string Calls => With(builder =>
     {

@@ -12,7 +12,8 @@ using Npgsql;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>The store of many nodes: one PostgreSQL database that they lock, follow and listen to together.</summary>
-public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, PostgresOptions options, TimeProvider clock) : SqlStore(contexts)
+public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, PostgresOptions options, TimeProvider clock, SchemaOptions? schema = null)
+    : SqlStore(contexts, schema)
 {
     public const string Channel = "mira_ledger";
 
@@ -39,6 +40,9 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
         Configure(builder, options.Migrations);
         await using var database = new PostgresDbContext(builder.Options);
         await database.Database.OpenConnectionAsync(cancellationToken).WaitAsync(StartPatience, clock, cancellationToken);
+        if (await IsCurrentAsync(database, cancellationToken))
+            return true;
+
         await database.Database.ExecuteSqlAsync($"SELECT pg_advisory_lock({MigrationLock})", cancellationToken);
         await MigrateAsync(database, cancellationToken);
         return true;

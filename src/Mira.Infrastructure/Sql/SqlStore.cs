@@ -7,22 +7,32 @@ using Mira.Domain.Tokens;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>A database that holds keys and their ledger: how it is opened, and what the two kinds do each in their own way.</summary>
-public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
+/// <param name="schema">Null for a store whose tables every start makes and upgrades.</param>
+public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, SchemaOptions? schema = null)
 {
+    private readonly SchemaOptions _schema = schema ?? new SchemaOptions(MayChange: true);
+
     /// <summary>The setting that says where it is, for refusals.</summary>
     public abstract string Setting { get; }
 
     /// <summary>How long a change may take before its commit.</summary>
     internal virtual TimeSpan Patience => Timeout.InfiniteTimeSpan;
 
+    /// <summary>The migrations that <see cref="OpenAsync"/> has applied, in their order.</summary>
+    public IReadOnlyList<string> Applied { get; private set; } = [];
+
     protected IDbContextFactory<MiraDbContext> Contexts => contexts;
 
-    /// <summary>Makes or upgrades the database.</summary>
-    /// <exception cref="SettingException">It is not usable.</exception>
+    protected bool MayChangeTables => _schema.MayChange;
+
+    /// <summary>Makes or upgrades the database, if this process may.</summary>
+    /// <exception cref="SettingException">
+    /// It is not usable, its tables are those of a newer version, or they must be made or upgraded and <c>MIRA_MIGRATE</c> is false.
+    /// </exception>
     public abstract Task OpenAsync(CancellationToken cancellationToken);
 
     /// <summary>Is there a store, for somebody who reads it and makes nothing?</summary>
-    /// <exception cref="SettingException">It is not usable, or its tables are those of an older version.</exception>
+    /// <exception cref="SettingException">It is not usable, or its tables are those of another version.</exception>
     public abstract Task<bool> IsThereAsync(CancellationToken cancellationToken);
 
     /// <summary>How many secrets that work now lie under each pepper.</summary>
@@ -118,21 +128,47 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
     protected async Task<bool> HasTablesAsync(CancellationToken cancellationToken)
     {
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        if (!(await database.Database.GetAppliedMigrationsAsync(cancellationToken)).Any())
+        var state = await SchemaState.ReadAsync(database, Setting, cancellationToken);
+        if (state.IsEmpty)
             return false;
 
-        return (await database.Database.GetPendingMigrationsAsync(cancellationToken)).Any()
-            ? throw new SettingException(Setting, "the store there is of an older version: start this one with it once")
+        return state.Pending.Count > 0
+            ? throw new SettingException(Setting, $"the store there is of an older version: start this one with it once, or run `{SchemaOptions.Command}`")
             : true;
     }
 
-    protected static async Task MigrateAsync(MiraDbContext database, CancellationToken cancellationToken)
+    /// <summary>Is there nothing to make, upgrade or write before the store can be used?</summary>
+    /// <exception cref="SettingException">The tables are those of a newer version, or this process may not upgrade them.</exception>
+    protected async Task<bool> IsCurrentAsync(MiraDbContext database, CancellationToken cancellationToken) =>
+        (await DemandPendingAsync(database, cancellationToken)).Count == 0 && await database.Heads.AnyAsync(cancellationToken);
+
+    /// <summary>Makes or upgrades the tables. The caller keeps others from doing so at the same time.</summary>
+    /// <exception cref="SettingException">The tables are those of a newer version, or this process may not upgrade them.</exception>
+    protected async Task MigrateAsync(MiraDbContext database, CancellationToken cancellationToken)
     {
-        await database.Database.MigrateAsync(cancellationToken);
+        // Asked again: another node may have done it while this one waited.
+        var pending = await DemandPendingAsync(database, cancellationToken);
+        if (pending.Count > 0)
+            await database.Database.MigrateAsync(cancellationToken);
         if (!await database.Heads.AnyAsync(cancellationToken))
         {
             database.Heads.Add(new LedgerHead());
             await database.SaveChangesAsync(cancellationToken);
         }
+
+        Applied = pending;
+    }
+
+    protected static SettingException TablesMissing() =>
+        new(SchemaOptions.Setting, $"is false, and the tables of the store are not made yet: run `{SchemaOptions.Command}` first");
+
+    private async Task<IReadOnlyList<string>> DemandPendingAsync(MiraDbContext database, CancellationToken cancellationToken)
+    {
+        var state = await SchemaState.ReadAsync(database, Setting, cancellationToken);
+        if (MayChangeTables || state.Pending.Count == 0)
+            return state.Pending;
+
+        throw state.IsEmpty ? TablesMissing() : new SettingException(
+            SchemaOptions.Setting, $"is false, and the tables of the store lack {state.Pending.Count} migrations of this version: run `{SchemaOptions.Command}` first");
     }
 }

@@ -11,7 +11,8 @@ using Mira.Infrastructure.Files;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>The embedded store: one SQLite file, write-ahead log, each commit synced to the disk before it is answered.</summary>
-public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataFolder folder, TimeProvider clock) : SqlStore(contexts)
+public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataFolder folder, TimeProvider clock, SchemaOptions? schema = null)
+    : SqlStore(contexts, schema)
 {
     /// <summary>How long a statement waits for a lock that another process holds, in seconds.</summary>
     private const int BusySeconds = 2;
@@ -33,12 +34,17 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
     /// <exception cref="SettingException">It is damaged or cannot be written.</exception>
     public override async Task OpenAsync(CancellationToken cancellationToken)
     {
+        if (!MayChangeTables && !File.Exists(folder.Database))
+            throw TablesMissing();
+
         try
         {
             SafeFile.Touch(folder.Database);
             await using var database = await Contexts.CreateDbContextAsync(cancellationToken);
             await database.Database.OpenConnectionAsync(cancellationToken);
             await CheckIntegrityAsync(database, cancellationToken);
+            // Before anything is written: an older version leaves a newer one's database as it is.
+            await IsCurrentAsync(database, cancellationToken);
             await database.Database.ExecuteSqlRawAsync("PRAGMA journal_mode=WAL", cancellationToken);
             await ClearMigrationLockAsync(database, cancellationToken);
             await MigrateAsync(database, cancellationToken);

@@ -50,6 +50,7 @@ public sealed record LedgerView(IReadOnlyList<AuditPublicKey> Keys, IReadOnlyLis
     public async Task<(Flaw? Flaw, ChainProof Proof)> CheckStoreAsync(SettingReader settings, string contentRoot, string? data, CancellationToken cancellationToken)
     {
         var contexts = ContextsOf(settings, FolderOf(settings, contentRoot, data), data);
+        await DemandKnownTablesAsync(contexts, cancellationToken);
         var proof = new ChainProof(Keys, Anchors);
         var flaw = await StoredChain.CheckAsync(
             new SqlLedgerReader(contexts), new SqlLedgerArchive(contexts), () => proof = new ChainProof(Keys, Anchors), cancellationToken);
@@ -115,6 +116,10 @@ public sealed record LedgerView(IReadOnlyList<AuditPublicKey> Keys, IReadOnlyLis
         var connection = new SqliteConnectionStringBuilder { DataSource = folder.Database, Mode = SqliteOpenMode.ReadOnly };
         return new PooledDbContextFactory<MiraDbContext>(new DbContextOptionsBuilder<MiraDbContext>().UseSqlite(connection.ToString()).Options);
     }
+
+    // What a newer version writes may be right there and wrong here; that is no forgery.
+    private static Task<SchemaState> DemandKnownTablesAsync(IDbContextFactory<MiraDbContext> contexts, CancellationToken cancellationToken) =>
+        contexts.ReadAsync("The ledger cannot be read.", database => SchemaState.ReadAsync(database, StoreChoice.Setting, cancellationToken), cancellationToken);
 
     private static List<Checkpoint> ReadAnchors(string path)
     {

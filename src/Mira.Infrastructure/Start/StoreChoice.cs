@@ -26,6 +26,9 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
     /// <summary>May other nodes write to it?</summary>
     public abstract bool IsShared { get; }
 
+    /// <summary>Where the data lies, for people; without secrets.</summary>
+    public string Place => Airtable is null ? Database : $"Airtable, with the ledger in {Database}";
+
     /// <summary>Where keys are governed, when that is not the database; then that holds the ledger, and a mirror of the keys.</summary>
     public AirtableOptions? Airtable { get; private init; }
 
@@ -71,6 +74,8 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
     public static DataFolder? FindFolder(SettingReader settings, string contentRoot) =>
         IsInPostgres(settings, AirtableOf(settings)) ? null : FolderOf(settings, contentRoot);
 
+    protected abstract string Database { get; }
+
     /// <summary>Adds what reads and writes this kind of store.</summary>
     public abstract void AddTo(IServiceCollection services);
 
@@ -95,6 +100,8 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
     {
         public override bool IsShared => false;
 
+        protected override string Database => folder.Path;
+
         public override void AddTo(IServiceCollection services)
         {
             services.AddPooledDbContextFactory<MiraDbContext>(options => SqliteStore.Configure(options, folder));
@@ -116,6 +123,8 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
     private sealed class PostgresChoice(PostgresOptions postgres, PepperRing peppers, AuditKey? auditKey) : StoreChoice(peppers, auditKey)
     {
         public override bool IsShared => true;
+
+        protected override string Database => postgres.Place;
 
         public override void AddTo(IServiceCollection services)
         {

@@ -16,7 +16,7 @@ namespace Mira.Web.Controllers;
 [Tags("Operation")]
 public sealed class HealthController(
     LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, RowFindings rows, Drain drain, Readiness readiness, LoopBoard loops,
-    IKeySource? source = null) : ControllerBase
+    IgnoredForwarding forwarding, IKeySource? source = null) : ControllerBase
 {
     /// <summary>Health</summary>
     /// <remarks>Details are shown to who holds `stats:read`.</remarks>
@@ -58,6 +58,7 @@ public sealed class HealthController(
         return new Health(status, new HealthDetails(
             ready, drain.HasBegun, writable, !follower.IsBroken, rows.Count == 0, ledger.IsClockRight, redis, ledger.IsAnchored, !loops.IsFailing, follower.Seen.Seq,
             Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3),
+            forwarding.IsRecent,
             elsewhere is null ? null : new AirtableHealth(elsewhere.IsAvailable, elsewhere.Findings, elsewhere.Vanished, elsewhere.SeenSecondsAgo)));
     }
 
@@ -85,10 +86,11 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="Background">Do all background loops work? The log says which one does not.</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
+/// <param name="ForwardingIgnored">Did X-Forwarded-For come from somebody who is no trusted proxy in the last minute, and was ignored?</param>
 /// <param name="Airtable">Null unless keys are governed there.</param>
 public sealed record HealthDetails(
     bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool RowsIntact, bool ClockRight, bool? Redis, bool? Anchored, bool Background, long LedgerSeq,
-    double StalenessSeconds, AirtableHealth? Airtable);
+    double StalenessSeconds, bool ForwardingIgnored, AirtableHealth? Airtable);
 
 /// <summary>How Airtable stands.</summary>
 /// <param name="Available">Did the last polls succeed?</param>

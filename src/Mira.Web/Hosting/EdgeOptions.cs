@@ -16,6 +16,10 @@ public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOri
         "ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Correlation-ID", "Idempotency-Replayed", "Mira-Key-Superseded",
     ];
 
+    /// <summary>Those of the trusted proxies' networks that hold more than any organisation has: nearly everybody could say who he is.</summary>
+    public IEnumerable<System.Net.IPNetwork> TooWide => TrustedProxies.Where(network =>
+        network.PrefixLength < (network.BaseAddress.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? 8 : 16));
+
     public static EdgeOptions Read(SettingReader settings) => new(
         settings.Truth("CORS_ENABLED", "Mira:Cors:Enabled", false),
         [.. settings.List(Origins, "Mira:Cors:Origins").Select(ReadOrigin)],

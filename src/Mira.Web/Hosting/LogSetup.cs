@@ -22,7 +22,7 @@ public static class LogSetup
     public static void Apply(ILoggingBuilder logging, SettingReader settings)
     {
         var level = Levels[settings.Choice("LOG_LEVEL", "Mira:Log:Level", "INFO", Levels.Keys)];
-        var format = new LogFormat(settings.Choice("LOG_FORMAT", "Mira:Log:Format", "json", "json", "text") == "json");
+        var format = new LogFormat(settings.Choice("LOG_FORMAT", "Mira:Log:Format", Console.IsOutputRedirected ? "json" : "text", "json", "text") == "json");
         logging.ClearProviders();
         logging.AddConsole();
         logging.AddConsoleFormatter<JsonLineFormatter, ConsoleFormatterOptions>();
@@ -46,7 +46,11 @@ public static class LogSetup
         var platform = level > LogLevel.Warning ? level : LogLevel.Warning;
         logging.AddFilter("Microsoft", platform);
         logging.AddFilter("System", platform);
-        logging.AddFilter("Microsoft.Hosting.Lifetime", level);
+        // On a terminal the greeting says the same once more, and better.
+        logging.AddFilter("Microsoft.Hosting.Lifetime", Console.IsOutputRedirected || Console.IsErrorRedirected ? level : platform);
+        // StartNotices says it at the start, in one line; the library would say it in the middle of the first call.
+        if (settings.Text(StartNotices.LicenseSetting, StartNotices.LicensePath) is null)
+            logging.AddFilter(StartNotices.LicenseCategory, LogLevel.None);
         // While it may log, the platform makes an activity for each request; traces are asked for by who listens to them.
         logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         // The base class writes a line for every refused call.

@@ -48,6 +48,9 @@ public static class WebRegistration
         services.AddSingleton<ConnectionRoom>();
         services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<ConnectionRoom>());
         services.AddSingleton(edge);
+        services.AddSingleton<IgnoredForwarding>();
+        var hasLicenseKey = settings.Text(StartNotices.LicenseSetting, StartNotices.LicensePath) is not null;
+        services.AddHostedService(provider => ActivatorUtilities.CreateInstance<StartNotices>(provider, hasLicenseKey));
         services.AddSingleton(LoadGuardOptions.Read(settings));
         services.AddSingleton<RequestMetrics>();
         services.AddSingleton<RunningCalls>();
@@ -85,6 +88,12 @@ public static class WebRegistration
         app.UseMiddleware<ProblemMiddleware>();
         app.UseMiddleware<LoadGuard>();
         app.UseMiddleware<ForwardPath>();
+        var ignored = app.Services.GetRequiredService<IgnoredForwarding>();
+        app.Use(next => context =>
+        {
+            ignored.Look(context);
+            return next(context);
+        });
         if (edge.TrustedProxies.Count > 0)
             app.UseForwardedHeaders();
         if (edge.CorsEnabled)

@@ -40,9 +40,12 @@ public static class OpenApiSetup
     /// <summary>Serves the document, which is made once: making it costs as much as ten thousand verifications, and everybody may ask.</summary>
     public static void MapMiraOpenApi(this WebApplication app)
     {
-        var provider = app.Services.GetRequiredKeyedService<IOpenApiDocumentProvider>(DocumentName);
+        // What makes it is not even loaded before somebody asks.
         var document = new Lazy<Task<string>>(async () =>
-            await (await provider.GetOpenApiDocumentAsync()).SerializeAsJsonAsync(OpenApiSpecVersion.OpenApi3_0));
+        {
+            var provider = app.Services.GetRequiredKeyedService<IOpenApiDocumentProvider>(DocumentName);
+            return await (await provider.GetOpenApiDocumentAsync()).SerializeAsJsonAsync(OpenApiSpecVersion.OpenApi3_0);
+        });
         app.MapGet($"/swagger/{DocumentName}/swagger.json", async () => Results.Text(await document.Value, "application/json"))
             .AllowAnonymous().ExcludeFromDescription();
     }

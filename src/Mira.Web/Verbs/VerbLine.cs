@@ -15,8 +15,12 @@ public static class VerbLine
 {
     /// <summary>The verbs, as the host carries them out.</summary>
     public sealed record Verbs(
+        Func<CancellationToken, Task> Migrate,
         Func<string, string?, CancellationToken, Task> CreateAdmin, Func<CancellationToken, Task> PepperStatus, Func<CancellationToken, Task> CreateTable,
         Func<string, string, bool, CancellationToken, Task<int>> CopyStore, Func<AuditSource, CancellationToken, Task<AuditFinding>> CheckAudit);
+
+    /// <summary>The first words of all verbs.</summary>
+    private static readonly string[] VerbNames = ["migrate", "admin", "pepper", "audit", "airtable", "store", "help"];
 
     /// <summary>What is checked, by which keys, and against what was published before; null for what the settings say.</summary>
     public sealed record AuditSource(string? Data, string? File, string? PublicKey, string? Anchor);
@@ -26,11 +30,36 @@ public static class VerbLine
     /// <param name="AreRowsRight">False when one of them is not what Mira wrote.</param>
     public sealed record AuditFinding(Flaw? Flaw, ChainProof Proof, string? Rows = null, bool AreRowsRight = true);
 
+    /// <summary>Does this line ask for serving, and for no verb?</summary>
+    public static bool IsToServe(string[] args) => args is not [{ Length: > 0 } verb, ..] || (verb[0] == '-' && !IsHelp(verb) && verb != "--version");
+
+    /// <summary>A line that serves holds settings alone, each with its value: a switch without one is a mistake, and was to do something else.</summary>
+    /// <exception cref="SettingException">There is such a switch.</exception>
+    public static void DemandSettings(string[] args)
+    {
+        for (var at = 0; at < args.Length; at++)
+        {
+            if (args[at].Length == 0 || args[at].Contains('=', StringComparison.Ordinal))
+                continue;
+            if (!args[at].StartsWith('-'))
+                throw new SettingException(args[at], $"is no setting: a verb comes first, and a setting begins with --{Suggestion.For(args[at], VerbNames)}");
+            if (at + 1 == args.Length || args[at + 1].StartsWith("--", StringComparison.Ordinal))
+                throw new SettingException(args[at], $"is no option, and has no value as a setting has; --help lists what there is{Suggestion.For(args[at], ["--help", "--version"])}");
+            at++;
+        }
+    }
+
     public static async Task<int> RunAsync(string[] args, Verbs verbs)
     {
+        if (args is ["help"] || (args is [var first] && IsHelp(first)))
+        {
+            await Console.Out.WriteAsync(HelpText.Text);
+            return 0;
+        }
+
         var line = Commands(verbs).Parse(args);
         if (line.Errors.Count > 0)
-            return await FailAsync(line.Errors[0].Message);
+            return await FailAsync(line.Errors[0].Message + Suggestion.For(line));
 
         try
         {
@@ -52,6 +81,14 @@ public static class VerbLine
         {
             return await FailAsync($"--file cannot be written: {exception.Message}");
         }
+    }
+
+    /// <summary>A line for each migration that was applied.</summary>
+    public static void PrintMigrations(IReadOnlyList<string> applied)
+    {
+        foreach (var migration in applied)
+            Console.Out.WriteLine($"applied {migration}");
+        Console.Out.WriteLine(applied.Count == 0 ? "the tables are up to date already" : "the tables are up to date");
     }
 
     /// <summary>Makes an admin key without one, and shows it here when it goes to no file.</summary>
@@ -99,6 +136,8 @@ public static class VerbLine
 
     private static RootCommand Commands(Verbs verbs)
     {
+        var migrate = new Command("migrate", "Makes or upgrades the tables of the store, and stops");
+        migrate.SetAction((_, cancellationToken) => verbs.Migrate(cancellationToken));
         var name = new Option<string>("--name") { Description = "What people call the new key", Required = true };
         var file = new Option<string?>("--file") { Description = "Where the token is written (mode 0600) instead of shown" };
         var create = new Command("create", "Makes an admin key: the way back in when all are lost") { name, file };
@@ -114,6 +153,7 @@ public static class VerbLine
         copy.SetAction((line, cancellationToken) => verbs.CopyStore(line.GetRequiredValue(from), line.GetRequiredValue(to), line.GetValue(dryRun), cancellationToken));
         return new RootCommand("Mira serves; beside that it does this:")
         {
+            migrate,
             new Command("admin", "Admin keys") { create },
             new Command("pepper", "Peppers") { status },
             new Command("airtable", "Airtable as the store") { createTable },
@@ -149,6 +189,8 @@ public static class VerbLine
         });
         return verify;
     }
+
+    private static bool IsHelp(string word) => word is "--help" or "-h" or "-?" or "/?" or "/h";
 
     private static string Praise(ChainProof proof) => proof.Proof is { } signed
         ? $"{(proof.IsPart ? "part of a ledger, " : "")}events {proof.First} to {proof.Last.Seq} are whole, signed for at {Rfc3339.Format(signed.At)}"

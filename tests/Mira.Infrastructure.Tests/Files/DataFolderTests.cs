@@ -44,13 +44,13 @@ public sealed class DataFolderTests : IDisposable
     }
 
     [Test]
-    public void Folders_of_other_people_are_left_as_they_are()
+    public void Folders_of_other_people_are_left_as_they_are_and_used_by_a_folder_of_its_own_alone()
     {
         var common = _folder.Make("tmp");
         File.SetUnixFileMode(common, ForAll);
 
         DataFolder.At(Path.Combine(common, "data"), _program).Prepare();
-        DataFolder.At(common, _program).Prepare();
+        Assert.Throws<SettingException>(DataFolder.At(common, _program).Prepare);
 
         Assert.That(File.GetUnixFileMode(common), Is.EqualTo(ForAll));
     }

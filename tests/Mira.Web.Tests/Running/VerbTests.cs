@@ -47,6 +47,13 @@ internal sealed class VerbTests
     [TestCase("", "admin", "creat", "--name", "a")]
     [TestCase("", "admin", "create", "--name", "a", "--nmae", "b")]
     [TestCase("", "no-such-verb")]
+    [TestCase("Did you mean migrate?", "migrat")]
+    [TestCase("Did you mean audit?", "aduit", "verify")]
+    [TestCase("Did you mean create?", "admin", "creat", "--name", "a")]
+    [TestCase("Did you mean --name?", "admin", "create", "--name", "a", "--nmae", "b")]
+    [TestCase("Did you mean --help?", "--hlep")]
+    [TestCase("--no-such-option", "--no-such-option")]
+    [TestCase("Did you mean migrate?", "--urls", "http://127.0.0.1:0", "migrate")]
     [TestCase("", "pepper")]
     [TestCase("", "pepper", "show")]
     public async Task A_line_that_cannot_be_right_is_refused(string said, params string[] arguments)
@@ -55,8 +62,23 @@ internal sealed class VerbTests
         ExpectRefusal(await MiraProcess.RunAsync(folder, arguments), said);
     }
 
+    [Test]
+    public async Task Help_lists_every_verb_and_the_settings_that_a_first_installation_needs()
+    {
+        using var folder = new TestFolder();
+        var (exitCode, output, error) = await MiraProcess.RunAsync(folder, ["--help"]);
+        Assert.That((exitCode, error), Is.EqualTo((0, "")));
+        foreach (var verb in (string[])["migrate", "admin create", "pepper status", "audit verify", "airtable create-table", "store copy"])
+            Assert.That(output, Does.Contain($"\n  {verb} "));
+        Assert.That(Regex.Count(output, "^  (MIRA|REDIS|ASPNETCORE)_[A-Z_]+ ", RegexOptions.Multiline), Is.EqualTo(10));
+        Assert.That(output, Does.Contain("http://localhost:5000").And.Contain("~/.local/share").And.Contain("sqlite"));
+        Assert.That(output.Split('\n').Max(line => line.Length), Is.LessThanOrEqualTo(120), "it fits a terminal");
+    }
+
     [TestCase("--help")]
     [TestCase("--version")]
+    [TestCase("help")]
+    [TestCase("-h")]
     public async Task Who_asks_for_help_starts_nothing(string asked)
     {
         using var folder = new TestFolder();
