@@ -13,7 +13,7 @@ public static class KeyInput
 
     public static IRuleBuilderOptions<T, string?> IsLabel<T>(this IRuleBuilder<T, string?> rule, int maximumLength = Label.MaximumLength) =>
         rule.Must(text => Label.TryNormalize(text, maximumLength, out _))
-            .WithMessage($"must be 1 to {maximumLength} characters, not only blanks, without control or text-direction characters");
+            .WithMessage($"must be 1 to {maximumLength} characters, at least one of them visible, without control, text-direction or non-characters");
 
     public static IRuleBuilderOptions<T, string?> IsRole<T>(this IRuleBuilder<T, string?> rule) =>
         rule.Must(name => Roles.TryParse(name, out _)).WithMessage("must be viewer, operator or admin");

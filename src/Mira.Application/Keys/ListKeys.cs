@@ -26,7 +26,7 @@ public sealed class ListKeysValidator : AbstractValidator<ListKeys>
             .MaximumLength(KeyInput.MaximumSearchLength)
             .WithMessage($"must be at most {KeyInput.MaximumSearchLength} characters").WithErrorCode(KeyInput.InvalidParameter)
             .Must(text => text is null || Label.MayHold(text))
-            .WithMessage("must hold no control or text-direction characters").WithErrorCode(KeyInput.InvalidParameter);
+            .WithMessage("must hold no control, text-direction or non-characters").WithErrorCode(KeyInput.InvalidParameter);
         RuleFor(list => list.Limit).IsPageSize();
         RuleFor(list => list.Cursor).IsCursor(ListKeysHandler.CursorName);
     }

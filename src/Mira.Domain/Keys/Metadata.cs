@@ -21,5 +21,5 @@ public static class Metadata
         && left.All(pair => right.TryGetValue(pair.Key, out var value) && value == pair.Value);
 
     private static bool IsText(string text, int maximumLength) =>
-        Label.IsWellFormed(text) && Label.CountScalars(text) <= maximumLength && !text.Any(char.IsControl);
+        Label.IsPlain(text) && Label.CountScalars(text) <= maximumLength && !text.Any(char.IsControl);
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -38,7 +39,7 @@ internal sealed partial record AirtableAnswer(JsonObject Body, DateTimeOffset? S
 
         try
         {
-            return JsonNode.Parse(bytes, documentOptions: Strict) as JsonObject;
+            return JsonNode.Parse(AirtableText.Mend(Encoding.UTF8.GetString(bytes)), documentOptions: Strict) as JsonObject;
         }
         catch (JsonException)
         {

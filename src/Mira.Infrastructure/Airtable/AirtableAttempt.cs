@@ -13,6 +13,9 @@ internal sealed record AirtableCall(HttpMethod Method, string Path, JsonNode? Bo
 
     /// <summary>Has an attempt been made whose fate is not known?</summary>
     public bool IsInDoubt { get; set; }
+
+    /// <summary>Can less be asked for when the answer is too long? Then the same call is not tried again.</summary>
+    public bool CanBeSmaller { get; init; }
 }
 
 /// <summary>One attempt at a call: its turn, the request, the answer, and what a failure means.</summary>
@@ -35,7 +38,7 @@ internal sealed class AirtableAttempt(AirtableOptions options, AirtablePace pace
             call.IsInDoubt = wasInDoubt;
             return answer;
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && Failure(exception) is { } failure)
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && Failure(exception, call.CanBeSmaller) is { } failure)
         {
             call.IsInDoubt = wasInDoubt || failure.Fate == AirtableFate.Unknown;
             throw failure.Status == HttpStatusCode.TooManyRequests ? TooMany(failure) : failure;
@@ -56,14 +59,15 @@ internal sealed class AirtableAttempt(AirtableOptions options, AirtablePace pace
     }
 
     /// <returns>Null when it is none of the ways in which a call can fail.</returns>
-    private static AirtableException? Failure(Exception exception) => exception switch
+    private static AirtableException? Failure(Exception exception, bool canBeSmaller) => exception switch
     {
         AirtableException failure => failure,
         HttpRequestException { InnerException: SentBeforeException } => Lost("broke off", isUnconnected: false, exception),
         // The platform's limit for connecting looks like this; nothing of the call has been sent then.
         OperationCanceledException { InnerException: TimeoutException } => Lost("could not be connected to in time", isUnconnected: true, exception),
         OperationCanceledException => Lost("did not answer in time", isUnconnected: false, exception),
-        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => AirtableAnswer.Nonsense("more than is taken", inner: exception),
+        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } =>
+            new AirtableException("answered more than is taken", AirtableFate.Unknown, exception) { IsTooLarge = true, IsPassing = !canBeSmaller },
         HttpRequestException failure when IsUnconnected(failure.HttpRequestError) => Lost("could not be connected to", isUnconnected: true, exception),
         HttpRequestException or IOException => Lost("broke off", isUnconnected: false, exception),
         _ => null,

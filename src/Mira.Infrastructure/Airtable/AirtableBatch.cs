@@ -3,7 +3,8 @@ using System.Collections.Concurrent;
 namespace Mira.Infrastructure.Airtable;
 
 /// <summary>Gathers what waits for the same kind of call: one call at a time is under way, and takes up to ten of what came meanwhile with it.</summary>
-internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList<AirtableRecord>>> call, TimeProvider clock)
+/// <param name="rowOf">Which row it is for. A call takes one change of a row; the next change of that row waits for the next call.</param>
+internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList<AirtableRecord>>> call, Func<T, string?> rowOf, TimeProvider clock)
 {
     private const int Largest = 10;
 
@@ -11,12 +12,16 @@ internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(10);
 
     private readonly ConcurrentQueue<Item> _waiting = new();
+
+    /// <summary>Changes that a call left out because it held another one of the same row. They come before everything that waits.</summary>
+    private readonly Queue<Item> _repeated = new();
+
     private int _isCalling;
 
     /// <exception cref="AirtableException">The call came to nothing, or perhaps not.</exception>
     public Task<AirtableRecord> RunAsync(T value)
     {
-        var item = new Item(value);
+        var item = new Item(value, rowOf(value));
         _waiting.Enqueue(item);
         if (Interlocked.Exchange(ref _isCalling, 1) == 0)
             _ = Task.Run(CallAllAsync);
@@ -27,9 +32,9 @@ internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList
     {
         do
         {
-            while (!_waiting.IsEmpty)
+            while (_repeated.Count > 0 || !_waiting.IsEmpty)
             {
-                if (_waiting.Count < Largest)
+                if (_repeated.Count + _waiting.Count < Largest)
                     await Task.Delay(Linger, clock);
                 await CallAsync(Take());
             }
@@ -41,10 +46,20 @@ internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList
 
     private List<Item> Take()
     {
-        var items = new List<Item>();
+        var (items, rows) = (new List<Item>(), new HashSet<string?>());
+        for (var left = _repeated.Count; left > 0; left--)
+            TakeOrLeave(_repeated.Dequeue());
         while (items.Count < Largest && _waiting.TryDequeue(out var item))
-            items.Add(item);
+            TakeOrLeave(item);
         return items;
+
+        void TakeOrLeave(Item item)
+        {
+            if (items.Count < Largest && rows.Add(item.Row))
+                items.Add(item);
+            else
+                _repeated.Enqueue(item);
+        }
     }
 
     private async Task CallAsync(List<Item> items)
@@ -53,7 +68,7 @@ internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList
         {
             var records = await call([.. items.Select(item => item.Value)]);
             for (var index = 0; index < items.Count; index++)
-                items[index].Done.SetResult(records[index]);
+                items[index].Finish(records[index]);
         }
         catch (AirtableException exception) when (items.Count > 1 && exception is { Fate: AirtableFate.NotSent, Status: not null and not System.Net.HttpStatusCode.TooManyRequests, IsPassing: false })
         {
@@ -64,12 +79,20 @@ internal sealed class AirtableBatch<T>(Func<IReadOnlyList<T>, Task<IReadOnlyList
         catch (Exception exception)
         {
             foreach (var item in items)
-                item.Done.SetException(exception);
+                item.Done.TrySetException(exception);
         }
     }
 
-    private sealed record Item(T Value)
+    private sealed record Item(T Value, string? Row)
     {
         public TaskCompletionSource<AirtableRecord> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void Finish(AirtableRecord record)
+        {
+            if (record.IsUnreadable)
+                Done.SetException(AirtableAnswer.Nonsense("without a row that was written"));
+            else
+                Done.SetResult(record);
+        }
     }
 }

@@ -13,7 +13,8 @@ public sealed class AirtableClient(HttpClient http, AirtableOptions options, Air
     /// <summary>Airtable takes no more rows in one write.</summary>
     public const int MaximumWrite = 10;
 
-    private const int PageSize = 100;
+    /// <summary>Airtable gives no more rows in one page. A page whose cells come to more than is taken is asked for again with fewer rows.</summary>
+    private static readonly int[] PageSizes = [100, 10, 1];
 
     private readonly string _rows = $"{options.BaseId}/{Uri.EscapeDataString(options.Table)}";
     private readonly string _tables = $"meta/bases/{options.BaseId}/tables";
@@ -25,14 +26,14 @@ public sealed class AirtableClient(HttpClient http, AirtableOptions options, Air
     public async Task<AirtablePage> ListAsync(
         string? offset, DateTimeOffset? modifiedAfter, IReadOnlyList<string>? fields, CancellationToken cancellationToken)
     {
-        List<string> query = [$"pageSize={PageSize}"];
+        List<string> query = [];
         // The one formula there is; nothing in it comes from outside.
         if (modifiedAfter is { } after)
             query.Add("filterByFormula=" + Uri.EscapeDataString($"IS_AFTER(LAST_MODIFIED_TIME(), '{Text(after)}')"));
         query.AddRange((fields ?? []).Select(field => "fields%5B%5D=" + Uri.EscapeDataString(field)));
         if (offset is not null)
             query.Add("offset=" + Uri.EscapeDataString(offset));
-        var answer = await SendAsync(HttpMethod.Get, $"{_rows}?{string.Join('&', query)}", null, AirtableUrgency.Background, true, cancellationToken);
+        var answer = await ListAsync(string.Concat(query.Select(part => '&' + part)), cancellationToken);
         return new AirtablePage(
             AirtableShapes.Records(answer.Body),
             AirtableShapes.Text(answer.Body["offset"]),
@@ -47,7 +48,7 @@ public sealed class AirtableClient(HttpClient http, AirtableOptions options, Air
         {
             var answer = await SendAsync(HttpMethod.Get, RowPath(recordId), null, urgency, true, cancellationToken);
             var record = AirtableShapes.Record(answer.Body);
-            return record.Id == recordId ? record : throw AirtableAnswer.Nonsense("with another row");
+            return record.Id == recordId && !record.IsUnreadable ? record : throw AirtableAnswer.Nonsense("with another row");
         }
         catch (AirtableException exception) when (AirtableShapes.IsMissingRecord(exception))
         {
@@ -60,7 +61,7 @@ public sealed class AirtableClient(HttpClient http, AirtableOptions options, Air
     /// because a second one beside it can make a second row.
     /// </summary>
     /// <param name="fields">1 to 10 rows, each with a <c>key_id</c> of its own.</param>
-    /// <returns>The rows as they are now, in the order given.</returns>
+    /// <returns>The rows as they are now, in the order given; one of which the answer says nothing is unreadable.</returns>
     public async Task<IReadOnlyList<AirtableRecord>> UpsertAsync(
         IReadOnlyList<JsonObject> fields, AirtableUrgency urgency, CancellationToken cancellationToken)
     {
@@ -76,7 +77,7 @@ public sealed class AirtableClient(HttpClient http, AirtableOptions options, Air
 
     /// <summary>Changes rows by their record ids. A missing row: 422 <c>ROW_DOES_NOT_EXIST</c>, and none is changed.</summary>
     /// <param name="changes">1 to 10 rows with the cells to change.</param>
-    /// <returns>The whole rows as they are now, in the order given.</returns>
+    /// <returns>The whole rows as they are now, in the order given; one of which the answer says nothing is unreadable.</returns>
     public async Task<IReadOnlyList<AirtableRecord>> UpdateAsync(
         IReadOnlyList<AirtableRecord> changes, AirtableUrgency urgency, CancellationToken cancellationToken)
     {
@@ -128,6 +129,23 @@ public sealed class AirtableClient(HttpClient http, AirtableOptions options, Air
     {
         foreach (var field in AirtableSchema.Fields.Where(field => names.Contains(field.Name)))
             await SendAsync(HttpMethod.Post, $"{_tables}/{table.Id}/fields", field.ToJson(), AirtableUrgency.Background, false, cancellationToken);
+    }
+
+    private async Task<AirtableAnswer> ListAsync(string query, CancellationToken cancellationToken)
+    {
+        for (var number = 0; ; number++)
+        {
+            var isLast = number == PageSizes.Length - 1;
+            var call = new AirtableCall(HttpMethod.Get, $"{_rows}?pageSize={PageSizes[number]}{query}", null, AirtableUrgency.Background, true) { CanBeSmaller = !isLast };
+            try
+            {
+                return await pipeline.SendAsync(http, call, cancellationToken);
+            }
+            catch (AirtableException exception) when (exception.IsTooLarge && !isLast)
+            {
+                // One long cell must not keep the rows beside it from being read.
+            }
+        }
     }
 
     private Task<AirtableAnswer> SendAsync(

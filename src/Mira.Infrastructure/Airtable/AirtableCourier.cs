@@ -99,7 +99,7 @@ public sealed class AirtableCourier(AirtableBook book, AirtableLease lease, Airt
         KeyId[] ids = [.. intents.Select(intent => intent.KeyId)];
         var records = await FindRecordsAsync(ids);
         var calls = intents.Select(intent => (intent.KeyId, Writing: WriteAsync(
-            JsonSerializer.Deserialize<KeyRecord>(intent.Record)!.ToKey(), records))).ToList();
+            JsonSerializer.Deserialize<KeyRecord>(intent.Record)!.ToKey(), intent.Kind, records))).ToList();
         await ((Task)Task.WhenAll(calls.Select(call => call.Writing))).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         var failures = calls.Select(call => call.Writing.Exception?.InnerException).OfType<AirtableException>().ToList();
         if (failures.Count > 0)
@@ -117,10 +117,15 @@ public sealed class AirtableCourier(AirtableBook book, AirtableLease lease, Airt
         return written;
     }
 
-    private Task<WrittenRow> WriteAsync(ApiKey key, Dictionary<KeyId, Settled> records)
+    private Task<WrittenRow> WriteAsync(ApiKey key, IntentKind kind, Dictionary<KeyId, Settled> records)
     {
         var record = records.GetValueOrDefault(key.Id);
-        return writer.WriteAsync(key, record?.RecordId, record is { IsRight: true } && record.IsDisabled == key.IsDisabled && key.RevokedAt is null);
+        return writer.WriteAsync(key, record?.RecordId, record switch
+        {
+            null when kind == IntentKind.Create => RecordStanding.New,
+            { IsRight: true } when record.IsDisabled == key.IsDisabled => RecordStanding.Right,
+            _ => RecordStanding.Unsure,
+        });
     }
 
     private async Task<Dictionary<KeyId, Settled>> FindRecordsAsync(KeyId[] ids)

@@ -15,7 +15,7 @@ public sealed class AirtableException : Exception
     /// <param name="fate">What is known of all attempts together.</param>
     internal AirtableException(AirtableException last, AirtableFate fate)
         : base(last.Message, last) =>
-        (Fate, Status, ErrorType, RetryAfter, IsPassing) = (fate, last.Status, last.ErrorType, last.RetryAfter, last.IsPassing);
+        (Fate, Status, ErrorType, RetryAfter, IsTooLarge, IsPassing) = (fate, last.Status, last.ErrorType, last.RetryAfter, last.IsTooLarge, last.IsPassing);
 
     /// <summary>What became of the change, over all attempts at it.</summary>
     public AirtableFate Fate { get; }
@@ -29,8 +29,14 @@ public sealed class AirtableException : Exception
     /// <summary>When another attempt can make sense; null when nobody knows.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    /// <summary>Is it because a person has revoked the key there, which the next poll takes in?</summary>
-    internal bool IsRevokedByHand { get; init; }
+    /// <summary>The record that a person has set to revoked, which is why nothing was written; null for every other reason.</summary>
+    internal AirtableRecord? RevokedRecord { get; init; }
+
+    /// <summary>Did Airtable take what it was given, and hold something else after that?</summary>
+    internal bool IsNotHeld { get; init; }
+
+    /// <summary>Was the answer longer than is taken?</summary>
+    internal bool IsTooLarge { get; init; }
 
     /// <summary>Could the same call succeed a moment later?</summary>
     internal bool IsPassing { get; init; }

@@ -84,7 +84,18 @@ public sealed class AirtableForm(PepperRing peppers)
     /// <summary>What the record says, believed or not.</summary>
     public static DateTimeOffset? CreatedAtOf(AirtableRecord record) => TimeOf(record.Fields, AirtableSchema.CreatedAt);
 
-    public static bool SaysRevoked(AirtableRecord record) => Text(record.Fields, AirtableSchema.Status) == KeyStatus.Revoked.Name();
+    /// <summary>What a key's record is to say.</summary>
+    public static string StatusOf(ApiKey key) => key switch
+    {
+        { RevokedAt: not null } => KeyStatus.Revoked.Name(),
+        { IsDisabled: true } => KeyStatus.Disabled.Name(),
+        _ => KeyStatus.Active.Name(),
+    };
+
+    /// <summary>What the record says; null when that is nothing, or no text.</summary>
+    public static string? StatusIn(AirtableRecord record) => Text(record.Fields, AirtableSchema.Status);
+
+    public static bool SaysRevoked(AirtableRecord record) => StatusIn(record) == KeyStatus.Revoked.Name();
 
     /// <summary>Is the content what it should be, whatever its MAC is?</summary>
     public static bool AreEqual(JsonObject left, JsonObject right) => Covered.All(name => JsonNode.DeepEquals(Normal(left, name), Normal(right, name)));
@@ -180,13 +191,6 @@ public sealed class AirtableForm(PepperRing peppers)
         var text = value is JsonValue known && known.GetValueKind() == JsonValueKind.String ? known.GetValue<string>() : value?.ToJsonString();
         return text is null ? null : Label.MayHold(text) && text.Length <= longest ? text : $"({text.Length.ToString(CultureInfo.InvariantCulture)} characters)";
     }
-
-    private static string StatusOf(ApiKey key) => key switch
-    {
-        { RevokedAt: not null } => KeyStatus.Revoked.Name(),
-        { IsDisabled: true } => KeyStatus.Disabled.Name(),
-        _ => KeyStatus.Active.Name(),
-    };
 
     /// <summary>What people need not read: the secrets' digests with versions and deadlines, and what has no field of its own.</summary>
     private sealed record Hashes(

@@ -6,8 +6,14 @@ namespace Mira.Infrastructure.Airtable;
 /// <summary>What is to be done about a record that was found.</summary>
 public enum RecordFinding
 {
-    /// <summary>It is as it should be, or is being changed right now.</summary>
+    /// <summary>It is as it should be, or is written again anyway.</summary>
     Right,
+
+    /// <summary>A change of its key is on its way, and a person may have been at it: it is looked at again after the change.</summary>
+    Moving,
+
+    /// <summary>It was missing and is back. It is written again before its key is let in.</summary>
+    Found,
 
     /// <summary>A node made it, and this ledger does not know its key.</summary>
     Unknown,
@@ -24,7 +30,7 @@ public enum RecordFinding
     /// <summary>A node wrote it, but it is not what is true now.</summary>
     Stale,
 
-    /// <summary>A person ended the key, which counts.</summary>
+    /// <summary>It says that the key is revoked, which counts whoever wrote it: no revocation is ever taken back.</summary>
     Revoked,
 
     /// <summary>A person changed it otherwise, which does not.</summary>
@@ -47,32 +53,33 @@ public sealed class AirtableJudgement(AirtableForm form, PepperRing peppers)
     /// <param name="isMoving">Is a change of the key on its way, or was its record written since this was asked for?</param>
     public RecordFinding Judge(AirtableRecord record, AirtableRow? row, ApiKey? key, bool isMoving)
     {
+        var isOurs = form.IsOurs(record);
         if (isMoving)
-            return RecordFinding.Right;
+            return isOurs && row is not { IsUndone: true } ? RecordFinding.Right : RecordFinding.Moving;
         if (row is { IsUndone: true })
             return RecordFinding.Undone;
         if (row is null || key is null)
-            return form.IsOurs(record) ? RecordFinding.Unknown : RecordFinding.Forged;
+            return isOurs ? RecordFinding.Unknown : RecordFinding.Forged;
         if (row.RecordId.Length > 0 && row.RecordId != record.Id)
             return RecordFinding.Copy;
-        var isOurs = form.IsOurs(record);
-        // That a person ended the key counts, whatever else is to be written there.
-        if (!isOurs && key.RevokedAt is null && AirtableForm.SaysRevoked(record))
+        if (key.RevokedAt is null && AirtableForm.SaysRevoked(record))
             return RecordFinding.Revoked;
         if (row.IsDirty)
-            return RecordFinding.Right;
+            return row.Finding == AirtableWatch.MissingReason ? RecordFinding.Found : RecordFinding.Right;
 
-        var expected = AirtableForm.FieldsOf(key);
-        var isEqual = AirtableForm.AreEqual(expected, record.Fields);
+        var isEqual = AirtableForm.AreEqual(AirtableForm.FieldsOf(key), record.Fields);
         var mac = AirtableForm.MacOf(record);
         if (mac == row.Mac && (isOurs || isEqual))
-            return !isEqual || !IsUnderCurrentPepper(mac) ? RecordFinding.Stale : row.Finding is null ? RecordFinding.Right : RecordFinding.Restored;
+            return isEqual && IsUnderCurrentPepper(mac) ? WhenRight(row, key) : RecordFinding.Stale;
         if (isOurs)
             return RecordFinding.Stale;
         if (key.RevokedAt is not null)
             return RecordFinding.EditedAfterwards;
         return row.Finding == EditedReason && key.IsWithheld ? RecordFinding.Right : RecordFinding.Edited;
     }
+
+    private static RecordFinding WhenRight(AirtableRow row, ApiKey key) =>
+        row.Finding is null && (!key.IsWithheld || key.RevokedAt is not null) ? RecordFinding.Right : RecordFinding.Restored;
 
     private bool IsUnderCurrentPepper(string? mac) => mac?.StartsWith(peppers.Current.Id, StringComparison.Ordinal) == true;
 }

@@ -87,18 +87,29 @@ public sealed partial class AirtableLedger(
     }
 
     /// <exception cref="StoreUnavailableException">Somebody took this node for gone and has settled it already.</exception>
-    private Task<bool> CommitAsync(Guid operation, IReadOnlyDictionary<KeyId, WrittenRow> written) => ledger.ChangeAsync(
-        async open =>
+    /// <exception cref="LedgerUnavailableException">It is in Airtable, so whoever settles the intent may yet complete it.</exception>
+    private async Task CommitAsync(Guid operation, IReadOnlyDictionary<KeyId, WrittenRow> written)
+    {
+        try
         {
-            var change = (SqlLedgerChange)open;
-            var intents = await change.Database.AirtableIntents.Where(intent => intent.Operation == operation).ToListAsync();
-            if (intents.Count == 0 || intents.Any(intent => intent.State == IntentState.Unknown))
-                throw new StoreUnavailableException("The change took too long and was settled by another node.");
+            await ledger.ChangeAsync(
+                async open =>
+                {
+                    var change = (SqlLedgerChange)open;
+                    var intents = await change.Database.AirtableIntents.Where(intent => intent.Operation == operation).ToListAsync();
+                    if (intents.Count == 0 || intents.Any(intent => intent.State == IntentState.Unknown))
+                        throw new StoreUnavailableException("The change took too long and was settled by another node.");
 
-            await AirtableOutcome.CompleteAsync(change, intents, written);
-            return true;
-        },
-        CancellationToken.None);
+                    await AirtableOutcome.CompleteAsync(change, intents, written);
+                    return true;
+                },
+                CancellationToken.None);
+        }
+        catch (Exception exception) when (exception is LedgerUnavailableException { IsUndecided: false } or OverloadedException)
+        {
+            throw new LedgerUnavailableException("The change is in Airtable and could not be committed.", exception) { IsUndecided = true };
+        }
+    }
 
     // When not even that can be written, the deadline does the same a little later.
     private async Task GiveUpAsync(IReadOnlyList<AirtableIntent> intents, AirtableException exception)

@@ -18,15 +18,12 @@ internal static class AirtableOutcome
     {
         foreach (var intent in intents)
         {
-            await PutAsync(change.Database, JsonSerializer.Deserialize<KeyRecord>(intent.Record)!);
+            var meant = JsonSerializer.Deserialize<KeyRecord>(intent.Record)!;
+            await PutAsync(change.Database, meant);
             var row = await RowAsync(change.Database, intent.KeyId);
             row.SettledSeq = change.FirstSeq;
-            row.Finding = null;
             row.IsUndone = false;
-            row.MissingSweeps = 0;
-            row.IsDirty = written is null;
-            if (written is not null)
-                (row.RecordId, row.Mac) = (written[intent.KeyId].RecordId, written[intent.KeyId].Mac);
+            Note(row, written?[intent.KeyId], isOver: meant.RevokedAt is not null);
             if (intent is { AnswerCaller: { } caller, AnswerKey: { } key, AnswerFingerprint: { } fingerprint, Answer: { } answer })
                 change.Database.Answers.Add(new StoredAnswer { Caller = caller, Key = key, Fingerprint = fingerprint, Answer = answer, At = change.Now });
             foreach (var draft in DraftsOf(intent))
@@ -50,6 +47,18 @@ internal static class AirtableOutcome
         }
 
         change.Database.AirtableIntents.RemoveRange(intents);
+    }
+
+    private static void Note(AirtableRow row, WrittenRow? written, bool isOver)
+    {
+        // Whether a record that was missing is back shows when it is written.
+        var isMissing = row.Finding == AirtableWatch.MissingReason && !isOver;
+        if (written == WrittenRow.None && !isOver)
+            (row.IsDirty, row.Finding) = (true, AirtableWatch.MissingReason);
+        else if (written is not null)
+            (row.RecordId, row.Mac, row.IsDirty, row.Finding, row.MissingSweeps) = (written.RecordId, written.Mac, false, null, 0);
+        else
+            (row.IsDirty, row.Finding, row.MissingSweeps) = (true, isMissing ? row.Finding : null, isMissing ? row.MissingSweeps : 0);
     }
 
     private static EventDraft[] DraftsOf(AirtableIntent intent) => JsonSerializer.Deserialize<EventDraft[]>(intent.Events)!;

@@ -7,6 +7,12 @@ namespace Mira.Infrastructure.Airtable;
 /// <param name="Fields">Its cells by the names of their fields. Airtable leaves out empty ones; in a change, null empties a cell and what is absent is kept.</param>
 public sealed record AirtableRecord(string Id, JsonObject Fields)
 {
+    /// <summary>Airtable answered something else in its place: at most its id is known.</summary>
+    public bool IsUnreadable { get; private init; }
+
+    /// <param name="id">Empty when not even that was there.</param>
+    public static AirtableRecord Unreadable(string id) => new(id, []) { IsUnreadable = true };
+
     /// <summary>Without its cells, which hold digests and what people wrote.</summary>
     public override string ToString() => Id;
 }

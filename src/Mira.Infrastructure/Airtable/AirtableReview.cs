@@ -18,6 +18,7 @@ public sealed partial class AirtableReview(
     private const string ImportReason = "found in Airtable";
     private const string RevokedReason = "set to revoked in Airtable";
     private const string RestoredReason = "row_restored";
+    private const string UnreadableReason = "row_unreadable";
 
     // Told once for as long as they stay as they are, not at each look.
     private readonly ConcurrentDictionary<string, string> _told = new();
@@ -25,22 +26,31 @@ public sealed partial class AirtableReview(
     /// <summary>To be taken before records are asked for: what is written after that, they may not show.</summary>
     public RecordsAsked Ask() => new(follower.Seen.Seq, writer.Repairs);
 
-    /// <exception cref="AirtableException">A record that must not be there could not be deleted.</exception>
+    /// <summary>One record that cannot be dealt with is told of, and does not keep the others from being looked at.</summary>
+    /// <returns>The ids of those that are to be looked at again, because a change of their keys is on its way.</returns>
     /// <exception cref="StoreUnavailableException">The database cannot be read.</exception>
     /// <exception cref="LedgerUnavailableException">What was found could not be recorded.</exception>
-    public async Task ReviewAsync(IReadOnlyList<AirtableRecord> records, RecordsAsked asked, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<string>> ReviewAsync(IReadOnlyList<AirtableRecord> records, RecordsAsked asked, CancellationToken cancellationToken)
     {
         var found = await IdentifyAsync(records, cancellationToken);
+        foreach (var (record, id) in found.Where(one => one.Record.IsUnreadable))
+            await MarkUnreadableAsync(record, id);
+        foreach (var record in records.Where(record => record.IsUnreadable && found.TrueForAll(one => one.Record != record)))
+            Tell(record, null, UnreadableReason);
+        found.RemoveAll(one => one.Record.IsUnreadable);
         if (found.Count == 0)
-            return;
+            return [];
 
         var known = await book.ReadAsync(database => LoadAsync(database.Keys.AsNoTracking(), database, found, asked, cancellationToken), cancellationToken);
-        var changes = new List<(AirtableRecord Record, KeyId Id)>();
+        var (changes, moving) = (new List<(AirtableRecord Record, KeyId Id)>(), new List<string>());
         foreach (var (record, id) in found)
         {
             switch (known.Judge(judgement, record, id))
             {
                 case RecordFinding.Right:
+                    break;
+                case RecordFinding.Moving:
+                    moving.Add(record.Id);
                     break;
                 case RecordFinding.Copy:
                     Tell(record, id, "row_copied");
@@ -49,7 +59,7 @@ public sealed partial class AirtableReview(
                     Tell(record, null, "row_without_key");
                     break;
                 case RecordFinding.Undone:
-                    await client.DeleteAsync(record.Id, cancellationToken);
+                    await RemoveAsync(record, moving, cancellationToken);
                     break;
                 default:
                     changes.Add((record, id));
@@ -58,7 +68,21 @@ public sealed partial class AirtableReview(
         }
 
         if (changes.Count > 0)
-            await ApplyAsync(changes, asked);
+            await ApplyAsync(changes, asked, moving);
+        return moving;
+    }
+
+    private async Task RemoveAsync(AirtableRecord record, List<string> again, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await client.DeleteAsync(record.Id, cancellationToken);
+        }
+        catch (AirtableException exception)
+        {
+            LogNotRemoved(record.Id, exception.Message);
+            again.Add(record.Id);
+        }
     }
 
     /// <summary>Whose each is: a record that was settled is its key's, whatever is written in it. What is neither is nobody's business.</summary>
@@ -80,6 +104,16 @@ public sealed partial class AirtableReview(
         return found;
     }
 
+    // A record that cannot be read says nothing about its key, so the key stays as it was settled last.
+    private async Task MarkUnreadableAsync(AirtableRecord record, KeyId id)
+    {
+        Tell(record, id, UnreadableReason);
+        await book.WriteAsync(
+            (database, _) => database.AirtableRows.Where(row => row.KeyId == id && row.RecordId == record.Id && row.Finding == null)
+                .ExecuteUpdateAsync(set => set.SetProperty(row => row.Finding, UnreadableReason), CancellationToken.None),
+            CancellationToken.None);
+    }
+
     private void Tell(AirtableRecord record, KeyId? subject, string reason)
     {
         var content = record.Fields.ToJsonString();
@@ -91,45 +125,73 @@ public sealed partial class AirtableReview(
         LogStranger(record.Id, reason);
     }
 
-    private async Task ApplyAsync(List<(AirtableRecord Record, KeyId Id)> changes, RecordsAsked asked)
+    // When they cannot be applied together, each is applied alone, so that only the one at fault fails.
+    private async Task ApplyAsync(List<(AirtableRecord Record, KeyId Id)> changes, RecordsAsked asked, List<string> moving)
+    {
+        try
+        {
+            await ApplyTogetherAsync(changes, asked, moving);
+        }
+        catch (Exception exception) when (exception is not (LedgerUnavailableException or StoreUnavailableException or OverloadedException or OperationCanceledException))
+        {
+            foreach (var one in changes.Count > 1 ? changes : [])
+                await ApplyAsync([one], asked, moving);
+            if (changes is [var (record, id)])
+            {
+                LogUnreadable(exception, record.Id);
+                await MarkUnreadableAsync(record, id);
+            }
+        }
+    }
+
+    private async Task ApplyTogetherAsync(List<(AirtableRecord Record, KeyId Id)> changes, RecordsAsked asked, List<string> moving)
     {
         await using var scope = scopes.CreateAsyncScope();
-        await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
+        moving.AddRange(await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
             async open =>
             {
                 var change = (SqlLedgerChange)open;
                 var known = await LoadAsync(change.Database.Keys, change.Database, changes, asked, CancellationToken.None);
+                var skipped = new List<string>();
                 // In the order in which they were made, for that is how they are listed.
                 foreach (var (record, id) in changes)
-                    Apply(change, known, record, id);
-                return true;
+                {
+                    var finding = known.Judge(judgement, record, id);
+                    if (finding == RecordFinding.Moving)
+                        skipped.Add(record.Id);
+                    else
+                        Apply(change, known, record, id, finding);
+                }
+
+                return skipped;
             },
-            CancellationToken.None);
+            CancellationToken.None));
     }
 
-    private void Apply(SqlLedgerChange change, Known known, AirtableRecord record, KeyId id)
+    private void Apply(SqlLedgerChange change, Known known, AirtableRecord record, KeyId id, RecordFinding finding)
     {
         var (key, row) = (known.Keys.GetValueOrDefault(id), known.Rows.GetValueOrDefault(id));
-        var finding = known.Judge(judgement, record, id);
-        if (row is not null && finding is not (RecordFinding.Right or RecordFinding.Stale))
-            row.SettledSeq = change.FirstSeq;
         switch (finding)
         {
             case RecordFinding.Unknown:
                 Import(change, known, record, id);
                 break;
             case RecordFinding.Stale:
-                row!.IsDirty = true;
+                (row!.IsDirty, row.RecordId) = (true, record.Id);
+                break;
+            case RecordFinding.Found:
+                (row!.Finding, row.MissingSweeps) = (null, 0);
                 break;
             case RecordFinding.Revoked:
                 // Whoever may write there ends any key, the last admin's too.
                 key!.Revoke(Actor.SystemName, RevokedReason, int.MaxValue, change.Now);
-                (row!.IsDirty, row.Finding) = (true, null);
+                (row!.IsDirty, row.RecordId, row.Finding, row.SettledSeq) = (true, record.Id, null, change.FirstSeq);
                 LogRevoked(id);
                 break;
             case RecordFinding.Edited:
-                key!.Withhold(AirtableJudgement.EditedReason, AirtableForm.Differences(AirtableForm.FieldsOf(key), record.Fields));
-                row!.Finding = AirtableJudgement.EditedReason;
+                if (key!.Withhold(AirtableJudgement.EditedReason, AirtableForm.Differences(AirtableForm.FieldsOf(key), record.Fields)))
+                    row!.SettledSeq = change.FirstSeq;
+                (row!.Finding, row.MissingSweeps) = (AirtableJudgement.EditedReason, 0);
                 LogEdited(id);
                 break;
             case RecordFinding.EditedAfterwards:
@@ -139,11 +201,13 @@ public sealed partial class AirtableReview(
                     Reason = AirtableJudgement.EditedReason,
                     Changes = AirtableForm.Differences(AirtableForm.FieldsOf(key!), record.Fields),
                 });
-                row!.IsDirty = true;
+                (row!.IsDirty, row.SettledSeq) = (true, change.FirstSeq);
                 break;
             case RecordFinding.Restored:
-                key!.Release(RestoredReason);
-                (row!.Finding, row.MissingSweeps) = (null, 0);
+                // Without an event there is no seq from which on this holds.
+                row!.SettledSeq = key!.IsWithheld ? change.FirstSeq : row.SettledSeq;
+                key.Release(RestoredReason);
+                (row.Finding, row.MissingSweeps) = (null, 0);
                 LogRestored(id);
                 break;
             default:
@@ -188,6 +252,9 @@ public sealed partial class AirtableReview(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The record {RecordId} in Airtable cannot be read as a key")]
     private partial void LogUnreadable(Exception exception, string recordId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The record {RecordId} in Airtable is to be deleted and is still there: {Problem}")]
+    private partial void LogNotRemoved(string recordId, string problem);
 
     private async Task<Known> LoadAsync(
         IQueryable<ApiKey> keys, MiraDbContext database, IReadOnlyList<(AirtableRecord Record, KeyId Id)> found, RecordsAsked asked, CancellationToken cancellationToken)

@@ -17,17 +17,18 @@ internal static class AirtableShapes
     public static IReadOnlyList<AirtableRecord> Records(JsonObject body) =>
         body["records"] is JsonArray records ? [.. records.Select(Record)] : throw AirtableAnswer.Nonsense("without records");
 
-    public static AirtableRecord Record(JsonNode? node) =>
-        node is JsonObject record && Text(record["id"]) is { Length: > 0 } id && record["fields"] is JsonObject fields
-            ? new AirtableRecord(id, Detached(record, fields))
-            : throw AirtableAnswer.Nonsense("with a record that is none");
+    /// <summary>What is no record does not take the others of its page with it.</summary>
+    public static AirtableRecord Record(JsonNode? node)
+    {
+        var id = node is JsonObject record ? Text(record["id"]) ?? "" : "";
+        return id.Length > 0 && node!["fields"] is JsonObject fields ? new AirtableRecord(id, Detached(node.AsObject(), fields)) : AirtableRecord.Unreadable(id);
+    }
 
+    /// <summary>For each row that was written what was answered of it; unreadable where that is nothing, or two.</summary>
     public static IReadOnlyList<AirtableRecord> InOrder(string[] ids, IReadOnlyList<AirtableRecord> records, Func<AirtableRecord, string?> idOf)
     {
-        var found = records.ToLookup(idOf);
-        return records.Count == ids.Length && ids.All(id => found[id].Count() == 1)
-            ? [.. ids.Select(id => found[id].Single())]
-            : throw AirtableAnswer.Nonsense("with other rows than were written");
+        var found = records.Where(record => !record.IsUnreadable).ToLookup(idOf);
+        return [.. ids.Select(id => found[id].Count() == 1 ? found[id].Single() : AirtableRecord.Unreadable(""))];
     }
 
     public static IReadOnlyList<AirtableTable> Tables(JsonObject body) =>

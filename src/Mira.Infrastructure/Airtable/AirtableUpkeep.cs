@@ -12,7 +12,7 @@ namespace Mira.Infrastructure.Airtable;
 
 /// <summary>What is done beside the calls by the node that has the lease: changes whose fate nobody knows are settled, records are put right and show their keys' last use.</summary>
 public sealed partial class AirtableUpkeep(
-    AirtableBook book, AirtableLease lease, AirtableWriter writer, AirtableClient client, AirtableForm form, LedgerFollowerOptions following,
+    AirtableBook book, AirtableLease lease, AirtableWriter writer, AirtableReview review, AirtableClient client, AirtableForm form, LedgerFollowerOptions following,
     IServiceScopeFactory scopes, ILogger<AirtableUpkeep> log)
 {
     /// <summary>Airtable refuses to take the record; tried again after each sweep.</summary>
@@ -42,13 +42,13 @@ public sealed partial class AirtableUpkeep(
             await SettleAsync(operation.Key, [.. operation], cancellationToken);
     }
 
-    /// <summary>Writes records again that are not what is true.</summary>
+    /// <summary>Writes records again that are not what is true. One that is missing is left to the sweeps.</summary>
     /// <exception cref="AirtableException">Airtable does not answer.</exception>
     public async Task RepairAsync(CancellationToken cancellationToken)
     {
         var broken = await book.ReadAsync(
             database => (from row in database.AirtableRows.AsNoTracking()
-                         where row.IsDirty && row.Finding != UnwritableFinding && !database.AirtableIntents.Any(intent => intent.KeyId == row.KeyId)
+                         where row.IsDirty && row.Finding != UnwritableFinding && row.Finding != AirtableWatch.MissingReason && !database.AirtableIntents.Any(intent => intent.KeyId == row.KeyId)
                          join key in database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)) on row.KeyId equals key.Id
                          select new { row, key }).Take(MostRepairs).ToListAsync(cancellationToken),
             cancellationToken);
@@ -95,32 +95,64 @@ public sealed partial class AirtableUpkeep(
 
     private async Task RepairAsync(AirtableRow row, ApiKey key)
     {
-        WrittenRow written;
-        try
+        var asked = review.Ask();
+        AirtableRecord revoked;
+        using (writer.BeginRepair(key.Id))
         {
-            written = await writer.RepairAsync(key, row.RecordId.Length > 0 ? row.RecordId : null);
-        }
-        catch (AirtableException exception) when (exception.IsRevokedByHand)
-        {
-            return;
-        }
-        catch (AirtableException exception) when (exception is { Fate: AirtableFate.NotSent, Status: not null and not HttpStatusCode.TooManyRequests, IsPassing: false })
-        {
-            LogUnwritable(row.KeyId, exception.Message);
-            await book.WriteAsync(
-                (database, _) => database.AirtableRows.Where(known => known.KeyId == row.KeyId && known.Finding == null)
-                    .ExecuteUpdateAsync(set => set.SetProperty(known => known.Finding, UnwritableFinding), CancellationToken.None),
-                CancellationToken.None);
-            return;
+            try
+            {
+                var written = await writer.RepairAsync(key, row.RecordId.Length > 0 ? row.RecordId : null);
+                if (await NoteRepairAsync(row, written, isOver: key.RevokedAt is not null) == 0)
+                    await MarkDirtyAsync(key.Id);
+                return;
+            }
+            catch (AirtableException exception) when (exception.RevokedRecord is not null)
+            {
+                await MarkDirtyAsync(key.Id);
+                revoked = exception.RevokedRecord;
+            }
+            catch (AirtableException exception) when (IsOfTheRecord(exception))
+            {
+                LogUnwritable(row.KeyId, exception.Message);
+                await book.WriteAsync(
+                    (database, _) => database.AirtableRows.Where(known => known.KeyId == row.KeyId && known.Finding == null)
+                        .ExecuteUpdateAsync(set => set.SetProperty(known => known.Finding, UnwritableFinding), CancellationToken.None),
+                    CancellationToken.None);
+                return;
+            }
         }
 
-        // Only if no change has come in between, whose own is the newer.
-        await book.WriteAsync(
-            (database, _) => database.AirtableRows.Where(known => known.KeyId == row.KeyId && known.Mac == row.Mac && known.IsDirty)
+        // At once, and not with the next poll: until then this repair would be tried again and again.
+        await review.ReviewAsync([revoked], asked with { Repairs = writer.Repairs }, CancellationToken.None);
+    }
+
+    /// <summary>Airtable refuses this record, or does not hold what it is given, and will do so a moment later too.</summary>
+    private static bool IsOfTheRecord(AirtableException exception) =>
+        exception.IsNotHeld || exception is { Fate: AirtableFate.NotSent, Status: not null and not HttpStatusCode.TooManyRequests, IsPassing: false };
+
+    // The repair may have written over a change that was settled meanwhile. A dirty record is written again and not taken for one that a person edited.
+    private Task<int> MarkDirtyAsync(KeyId id) => book.WriteAsync(
+        (database, _) => database.AirtableRows.Where(row => row.KeyId == id && !row.IsDirty && !row.IsUndone)
+            .ExecuteUpdateAsync(set => set.SetProperty(row => row.IsDirty, true), CancellationToken.None),
+        CancellationToken.None);
+
+    private Task<int> NoteRepairAsync(AirtableRow row, WrittenRow? written, bool isOver)
+    {
+        var (isDirty, recordId, mac, finding) = (written, isOver) switch
+        {
+            ({ } made, _) => (false, made.RecordId, made.Mac, row.Finding),
+            // A key that is over need not have a record.
+            (null, true) => (false, "", "", null),
+            (null, false) => (true, row.RecordId, row.Mac, AirtableWatch.MissingReason),
+        };
+        // Only if nothing newer was settled meanwhile.
+        return book.WriteAsync(
+            (database, _) => database.AirtableRows
+                .Where(known => known.KeyId == row.KeyId && known.Mac == row.Mac && known.SettledSeq == row.SettledSeq && known.IsDirty)
                 .ExecuteUpdateAsync(
                     set => set
-                        .SetProperty(known => known.IsDirty, false).SetProperty(known => known.RecordId, written.RecordId)
-                        .SetProperty(known => known.Mac, written.Mac),
+                        .SetProperty(known => known.IsDirty, isDirty).SetProperty(known => known.RecordId, recordId)
+                        .SetProperty(known => known.Mac, mac).SetProperty(known => known.Finding, finding),
                     CancellationToken.None),
             CancellationToken.None);
     }

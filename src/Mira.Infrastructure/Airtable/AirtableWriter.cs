@@ -5,13 +5,37 @@ using Mira.Domain.Keys;
 namespace Mira.Infrastructure.Airtable;
 
 /// <summary>A key's record as it was written.</summary>
-public sealed record WrittenRow(string RecordId, string Mac);
+/// <param name="RecordId">Empty when a key that is not let in has lost its record, which is not made again.</param>
+public sealed record WrittenRow(string RecordId, string Mac)
+{
+    public static WrittenRow None { get; } = new("", "");
+}
+
+/// <summary>What is known of a key's record before it is written.</summary>
+public enum RecordStanding
+{
+    /// <summary>There is none yet.</summary>
+    New,
+
+    /// <summary>Its status is the one that is to be written. A revocation by hand then shows in the answer.</summary>
+    Right,
+
+    /// <summary>Its status is read before anything is written.</summary>
+    Unsure,
+}
 
 /// <summary>Writes keys to their records. A new key's record is made without a MAC, so that it is not believed before it is whole; its MAC names the record it lies in.</summary>
+/// <remarks>
+/// Airtable cannot compare and write in one call, so what a person did a moment ago must not lie in a cell that is written. The status is left out of a
+/// write unless it has to change, and the answer is looked at. A record that a person has deleted is not made again.
+/// </remarks>
 public sealed class AirtableWriter
 {
     /// <summary>What a write of several says; of one alone it is 404.</summary>
     private const string GoneType = "ROW_DOES_NOT_EXIST";
+
+    /// <summary>A person may change the status while it is written, but not for ever.</summary>
+    private const int Attempts = 3;
 
     private readonly AirtableClient _client;
     private readonly AirtableForm _form;
@@ -19,37 +43,47 @@ public sealed class AirtableWriter
     private readonly AirtableBatch<JsonObject> _upserts;
     private readonly AirtableBatch<AirtableRecord> _changes;
     private readonly AirtableBatch<AirtableRecord> _repairs;
+    private readonly ConcurrentDictionary<KeyId, int> _underRepair = new();
     private readonly ConcurrentDictionary<KeyId, long> _repaired = new();
     private long _count;
 
     public AirtableWriter(AirtableClient client, AirtableForm form, AirtableLease lease, TimeProvider clock)
     {
         (_client, _form, _lease) = (client, form, lease);
-        _upserts = new(fields => client.UpsertAsync(fields, AirtableUrgency.Change, CancellationToken.None), clock);
-        _changes = new(records => client.UpdateAsync(records, AirtableUrgency.Change, CancellationToken.None), clock);
-        _repairs = new(records => client.UpdateAsync(records, AirtableUrgency.Background, CancellationToken.None), clock);
+        _upserts = new(fields => client.UpsertAsync(fields, AirtableUrgency.Change, CancellationToken.None), fields => AirtableShapes.Text(fields[AirtableSchema.KeyId]), clock);
+        _changes = new(records => client.UpdateAsync(records, AirtableUrgency.Change, CancellationToken.None), record => record.Id, clock);
+        _repairs = new(records => client.UpdateAsync(records, AirtableUrgency.Background, CancellationToken.None), record => record.Id, clock);
     }
 
-    /// <summary>Records put right since the start.</summary>
+    /// <summary>Repairs that have ended since the start.</summary>
     public long Repairs => Interlocked.Read(ref _count);
 
-    /// <summary>Was this key's record put right since there were so many?</summary>
-    public bool HasRepaired(KeyId id, long since) => _repaired.TryGetValue(id, out var number) && number > since;
+    /// <summary>Is this key's record being put right, or was it since there were so many repairs? Then what was read of it says nothing.</summary>
+    public bool HasRepaired(KeyId id, long since) => _underRepair.ContainsKey(id) || (_repaired.TryGetValue(id, out var number) && number > since);
+
+    /// <summary>To be held while a key's record is put right, and until it is noted how that ended.</summary>
+    public IDisposable BeginRepair(KeyId id) => new Repair(this, id);
 
     /// <summary>Writes a key as somebody who waits has changed it.</summary>
     /// <param name="recordId">Null for a key that has no record.</param>
-    /// <param name="keepsStatus">Is the status what the record was settled with? Then it is left alone, and a revocation by hand shows in the answer.</param>
-    /// <exception cref="AirtableException">It was not written, or nobody knows.</exception>
-    public Task<WrittenRow> WriteAsync(ApiKey key, string? recordId, bool keepsStatus) => WriteAsync(key, recordId, keepsStatus, AirtableUrgency.Change);
+    /// <returns>None when the record was deleted by hand and the key is over or switched off.</returns>
+    /// <exception cref="AirtableException">It was not written, or nobody knows. A person may have revoked the key or deleted its record, and neither is undone.</exception>
+    public async Task<WrittenRow> WriteAsync(ApiKey key, string? recordId, RecordStanding standing)
+    {
+        DemandLease();
+        if (await WriteAsync(key, recordId, standing, AirtableUrgency.Change) is { } written)
+            return written;
+        return key.RevokedAt is not null || key.IsDisabled ? WrittenRow.None : throw DeletedByHand();
+    }
 
     /// <summary>Writes a key again, as it is here; what waits for answers goes first.</summary>
     /// <param name="recordId">Null for a key that has no record.</param>
-    /// <exception cref="AirtableException">It was not written, or nobody knows.</exception>
-    public async Task<WrittenRow> RepairAsync(ApiKey key, string? recordId)
+    /// <returns>Null when there is no such record any more: nothing is made, and what it means that it is gone is decided by the sweeps.</returns>
+    /// <exception cref="AirtableException">It was not written, or nobody knows; or a person has revoked the key, which is not undone.</exception>
+    public Task<WrittenRow?> RepairAsync(ApiKey key, string? recordId)
     {
-        var written = await WriteAsync(key, recordId, keepsStatus: false, AirtableUrgency.Background);
-        _repaired[key.Id] = Interlocked.Increment(ref _count);
-        return written;
+        DemandLease();
+        return WriteAsync(key, recordId, RecordStanding.Unsure, AirtableUrgency.Background);
     }
 
     /// <summary>Shows in a record when its key was last used.</summary>
@@ -60,70 +94,82 @@ public sealed class AirtableWriter
         return _repairs.RunAsync(new AirtableRecord(recordId, new JsonObject { [AirtableSchema.LastUsed] = Domain.Ledger.Rfc3339.Format(lastUsedAt) }));
     }
 
-    private async Task<WrittenRow> WriteAsync(ApiKey key, string? recordId, bool keepsStatus, AirtableUrgency urgency)
+    /// <returns>Null when there is no such record.</returns>
+    private async Task<WrittenRow?> WriteAsync(ApiKey key, string? recordId, RecordStanding standing, AirtableUrgency urgency)
     {
-        DemandLease();
         var fence = _lease.Fence;
-        if (recordId is not null && await TryUpdateAsync(key, recordId, keepsStatus, fence, urgency) is { } updated)
-            return updated;
+        if (recordId is null)
+            return await MakeAsync(key, standing == RecordStanding.New, fence, urgency);
+        if (key.RevokedAt is not null)
+            return await TryUpdateAsync(key, recordId, null, fence, urgency);
+        if (standing == RecordStanding.Right)
+            return await TryUpdateAsync(key, recordId, AirtableForm.StatusOf(key), fence, urgency);
 
-        // It has none, or a person has deleted it; what is changed here is to be there all the same.
-        var made = await _upserts.RunAsync(AirtableForm.FieldsOf(key));
+        return await _client.FindAsync(recordId, urgency, CancellationToken.None) is { } found
+            ? await TryUpdateAsync(key, recordId, StatusIn(found), fence, urgency)
+            : null;
+    }
+
+    /// <param name="isNew">Can there be no record of the key? Else one that is found may be revoked by hand already, so its status is not written over.</param>
+    private async Task<WrittenRow> MakeAsync(ApiKey key, bool isNew, long fence, AirtableUrgency urgency)
+    {
+        var fields = AirtableForm.FieldsOf(key);
+        if (!isNew && key.RevokedAt is null)
+            fields.Remove(AirtableSchema.Status);
+        var made = await _upserts.RunAsync(fields);
         try
         {
-            return await TrySealAsync(AirtableForm.FieldsOf(key), [], made.Id, fence, urgency) is { IsOurs: true } sealedRow ? sealedRow.Row : throw NotAsWritten();
+            var status = key.RevokedAt is null ? StatusIn(made) : null;
+            return await TryUpdateAsync(key, made.Id, status, fence, urgency) ?? throw DeletedByHand();
         }
-        catch (AirtableException exception) when (exception.Fate == AirtableFate.NotSent)
+        catch (AirtableException exception) when (exception.Fate == AirtableFate.NotSent && (isNew || exception.RevokedRecord is null))
         {
             // The first half was.
             throw new AirtableException("a record was made and not finished", AirtableFate.Unknown, exception);
         }
     }
 
+    /// <param name="status">What the record says now, as far as is known; null to write the status whatever it is.</param>
     /// <returns>Null when there is no such record.</returns>
-    private async Task<WrittenRow?> TryUpdateAsync(ApiKey key, string recordId, bool keepsStatus, long fence, AirtableUrgency urgency)
+    private async Task<WrittenRow?> TryUpdateAsync(ApiKey key, string recordId, string? status, long fence, AirtableUrgency urgency)
     {
-        if (!keepsStatus && key.RevokedAt is null)
-        {
-            // Written over it would be gone, and that a person ends a key counts.
-            if (await _client.FindAsync(recordId, urgency, CancellationToken.None) is not { } found)
-                return null;
-            if (AirtableForm.SaysRevoked(found) && !_form.IsOurs(found))
-                throw RevokedByHand();
-        }
-
+        var (mac, meant) = (_form.Sign(AirtableForm.FieldsOf(key), recordId, fence), AirtableForm.StatusOf(key));
         try
         {
-            var changed = AirtableForm.FieldsOf(key);
-            if (keepsStatus)
-                changed.Remove(AirtableSchema.Status);
-            var written = await TrySealAsync(AirtableForm.FieldsOf(key), changed, recordId, fence, urgency);
-            if (!written.IsOurs && !written.SaysRevoked && keepsStatus)
-                written = await TrySealAsync(AirtableForm.FieldsOf(key), AirtableForm.FieldsOf(key), recordId, fence, urgency);
-            if (written.IsOurs)
-                return written.Row;
-            throw written.SaysRevoked && key.RevokedAt is null ? RevokedByHand() : NotAsWritten();
+            for (var attempt = 1; attempt <= Attempts; attempt++)
+            {
+                var fields = AirtableForm.FieldsOf(key);
+                if (status == meant)
+                    fields.Remove(AirtableSchema.Status);
+                fields[AirtableSchema.Mac] = mac;
+                var written = await (urgency == AirtableUrgency.Change ? _changes : _repairs).RunAsync(new AirtableRecord(recordId, fields));
+                if (AirtableForm.MacOf(written) == mac && _form.IsOurs(written))
+                    return new WrittenRow(recordId, mac);
+
+                status = key.RevokedAt is null ? StatusIn(written) : AirtableForm.StatusIn(written);
+                // Else somebody has changed the status since it was looked at.
+                if (status == meant)
+                    break;
+            }
         }
         catch (AirtableException exception) when (IsGone(exception))
         {
             return null;
         }
+
+        throw new AirtableException("a record does not hold what was written to it", AirtableFate.Unknown) { IsNotHeld = true };
     }
 
-    /// <param name="content">What the record holds in the end.</param>
-    /// <param name="changed">What of it is written now, beside the MAC.</param>
-    private async Task<SealedRow> TrySealAsync(JsonObject content, JsonObject changed, string recordId, long fence, AirtableUrgency urgency)
-    {
-        var mac = _form.Sign(content, recordId, fence);
-        changed[AirtableSchema.Mac] = mac;
-        var written = await (urgency == AirtableUrgency.Change ? _changes : _repairs).RunAsync(new AirtableRecord(recordId, changed));
-        return new SealedRow(new WrittenRow(recordId, mac), AirtableForm.MacOf(written) == mac && _form.IsOurs(written), AirtableForm.SaysRevoked(written));
-    }
+    /// <summary>What the record of a key that is not revoked says; that it is revoked ends every attempt to write it.</summary>
+    private static string StatusIn(AirtableRecord record) =>
+        AirtableForm.SaysRevoked(record) ? throw RevokedByHand(record) : AirtableForm.StatusIn(record) ?? "";
 
-    private static AirtableException NotAsWritten() => new("a record does not hold what was written to it", AirtableFate.Unknown);
+    // The next review revokes the key. The record is then written again, with it whatever part of this change it holds.
+    private static AirtableException RevokedByHand(AirtableRecord record) =>
+        new("the key was revoked there by hand a moment ago", AirtableFate.NotSent) { RevokedRecord = record };
 
-    // The next poll takes it in, and with it what of the change is in the record already is written over.
-    private static AirtableException RevokedByHand() => new("the key was revoked there by hand a moment ago", AirtableFate.NotSent) { IsRevokedByHand = true };
+    private static AirtableException DeletedByHand() =>
+        new("the record of the key was deleted there by hand; restore it, or revoke the key", AirtableFate.NotSent);
 
     private void DemandLease()
     {
@@ -133,5 +179,23 @@ public sealed class AirtableWriter
 
     private static bool IsGone(AirtableException exception) => AirtableShapes.IsMissingRecord(exception) || exception.ErrorType == GoneType;
 
-    private sealed record SealedRow(WrittenRow Row, bool IsOurs, bool SaysRevoked);
+    private sealed class Repair : IDisposable
+    {
+        private readonly AirtableWriter _writer;
+        private readonly KeyId _id;
+
+        public Repair(AirtableWriter writer, KeyId id)
+        {
+            (_writer, _id) = (writer, id);
+            writer._underRepair.AddOrUpdate(id, 1, (_, running) => running + 1);
+        }
+
+        // First what a look that began before it is told by, then that it has ended.
+        public void Dispose()
+        {
+            _writer._repaired[_id] = Interlocked.Increment(ref _writer._count);
+            if (_writer._underRepair.AddOrUpdate(_id, 0, (_, running) => running - 1) == 0)
+                _writer._underRepair.TryRemove(KeyValuePair.Create(_id, 0));
+        }
+    }
 }

@@ -30,7 +30,8 @@ internal static class KeyQueries
     public static IQueryable<ApiKey> WhereVisibleTo(this IQueryable<ApiKey> keys, Viewpoint viewpoint) =>
         viewpoint.Role != Role.Viewer ? keys : keys.Where(key => key.Id == viewpoint.KeyId || (viewpoint.Owner != null && key.Owner == viewpoint.Owner));
 
-    private static IQueryable<ApiKey> WhereNotOver(this IQueryable<ApiKey> keys, DateTimeOffset now) => keys.Where(key =>
+    /// <summary>Neither revoked nor expired.</summary>
+    public static IQueryable<ApiKey> WhereNotOver(this IQueryable<ApiKey> keys, DateTimeOffset now) => keys.Where(key =>
         key.RevokedAt == null
         && (EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) == null || EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) > now));
 }

@@ -103,7 +103,15 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
     /// Asks over a new connection, under the head's lock: a commit that is still on its way holds that lock, so it is decided by then. The events
     /// stay where they are whatever others commit after them.
     /// </summary>
-    internal override async Task<bool> HasCommittedAsync(LedgerPosition written, Guid operation)
+    internal override Task<bool> HasCommittedAsync(LedgerPosition written, Guid operation) => HasCommittedAsync(
+        (database, token) => database.Events.AnyAsync(
+            entry => entry.Seq == written.Seq && EF.Property<Guid?>(entry, PostgresDbContext.Operation) == operation, token));
+
+    /// <summary>The same for intents, which stay at least until their deadline, long after this was asked.</summary>
+    internal override Task<bool> HasIntendedAsync(Guid operation) => HasCommittedAsync(
+        (database, token) => database.AirtableIntents.AnyAsync(intent => intent.Operation == operation, token));
+
+    private async Task<bool> HasCommittedAsync(Func<MiraDbContext, CancellationToken, Task<bool>> isThere)
     {
         using var patience = new CancellationTokenSource(SettlePatience, clock);
         using var pace = new PeriodicTimer(SettlePace, clock);
@@ -113,7 +121,7 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
             {
                 try
                 {
-                    return await IsThereAsync(written.Seq, operation, patience.Token).WaitAsync(patience.Token);
+                    return await IsThereAsync(isThere, patience.Token).WaitAsync(patience.Token);
                 }
                 catch (DbException exception) when (LostConnection.Caused(exception))
                 {
@@ -127,13 +135,12 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
         }
     }
 
-    private async Task<bool> IsThereAsync(long seq, Guid operation, CancellationToken cancellationToken)
+    private async Task<bool> IsThereAsync(Func<MiraDbContext, CancellationToken, Task<bool>> isThere, CancellationToken cancellationToken)
     {
         await using var database = await Contexts.CreateDbContextAsync(cancellationToken);
         await using var transaction = await database.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
         await LockHeadAsync(database, cancellationToken);
-        return await database.Events.AnyAsync(
-            entry => entry.Seq == seq && EF.Property<Guid?>(entry, PostgresDbContext.Operation) == operation, cancellationToken);
+        return await isThere(database, cancellationToken);
     }
 
     // Nothing of what the server says goes out: it may repeat what the setting holds.

@@ -7,6 +7,7 @@ using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
 using Mira.Application.Verification;
 using Mira.Domain.Ledger;
+using Mira.Infrastructure.Airtable;
 
 namespace Mira.Infrastructure.Sql;
 
@@ -67,8 +68,13 @@ public sealed partial class SqlLedger(
         return attempt.Result!;
     }
 
-    private async Task<bool> HasCommittedAsync<T>(Attempt<T> attempt) =>
-        attempt.Events.Count > 0 && await store.HasCommittedAsync(attempt.Events[0].Position, attempt.Operation);
+    // A change of a key that is governed in Airtable is an intent at first, which is no event and is found by its own operation.
+    private async Task<bool> HasCommittedAsync<T>(Attempt<T> attempt) => attempt switch
+    {
+        { Events.Count: > 0 } => await store.HasCommittedAsync(attempt.Events[0].Position, attempt.Operation),
+        { Intended: { } intended } => await store.HasIntendedAsync(intended),
+        _ => false,
+    };
 
     /// <summary>One transaction. A failure of its commit is noted and not thrown: what was done may have happened all the same.</summary>
     private async Task WriteAsync<T>(Attempt<T> attempt, Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
@@ -82,6 +88,7 @@ public sealed partial class SqlLedger(
             await running.RecordAsync(finding);
         attempt.Result = await change(running);
         attempt.Events = await running.CloseAsync(scope);
+        attempt.Intended = database.ChangeTracker.Entries<AirtableIntent>().FirstOrDefault(entry => entry.State == EntityState.Added)?.Entity.Operation;
         if (!database.ChangeTracker.HasChanges())
             return;
 
@@ -185,6 +192,9 @@ public sealed partial class SqlLedger(
         public T? Result { get; set; }
 
         public IReadOnlyList<LedgerEvent> Events { get; set; } = [];
+
+        /// <summary>The operation of the intents that were written; null when none were.</summary>
+        public Guid? Intended { get; set; }
 
         public Exception? Failure { get; set; }
 

@@ -92,6 +92,10 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
     /// <exception cref="Application.Ledger.LedgerUnavailableException">It cannot be found out now.</exception>
     internal virtual Task<bool> HasCommittedAsync(LedgerPosition written, Guid operation) => Task.FromResult(false);
 
+    /// <summary>The same of the intents of an operation.</summary>
+    /// <exception cref="Application.Ledger.LedgerUnavailableException">It cannot be found out now.</exception>
+    internal virtual Task<bool> HasIntendedAsync(Guid operation) => Task.FromResult(false);
+
     protected async Task<IReadOnlyDictionary<string, int>> CountAsync(
         DateTimeOffset now, IReadOnlyCollection<string> except, CancellationToken cancellationToken)
     {

@@ -244,18 +244,6 @@ public sealed class AirtableLedgerTests
         Assert.That(await _governed.EventsAsync(EventType.KeyRevoked), Has.Count.EqualTo(1));
     }
 
-    [Test]
-    public async Task A_key_whose_record_was_deleted_gets_a_new_one_with_its_next_change()
-    {
-        _governed.Table.Delete(_governed.RecordIdOf(_held));
-
-        await _governed.RenameAsync(_held, "renamed");
-
-        Assert.That(await _governed.IsInStepAsync(_held));
-        await _governed.SweepAsync();
-        Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.Valid));
-    }
-
     private static IEnumerable<AirtableFault> AllFaults() => AfterFaults.Concat(NeverFaults);
 
     private async Task DemandAndRevokeAsync(HeldKey admin) => await _governed.Store.ChangeAsync(async change =>

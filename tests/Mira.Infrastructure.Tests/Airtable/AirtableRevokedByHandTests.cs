@@ -112,4 +112,67 @@ public sealed class AirtableRevokedByHandTests
 
         Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.KeyRevoked));
     }
+
+    [Test]
+    public async Task Set_to_revoked_between_the_look_and_the_write_of_a_repair_it_is_revoked()
+    {
+        await _governed.MarkDirtyAsync();
+        var write = _governed.Server.Hold(call => call.Method == "PATCH");
+        var repairing = _governed.RepairAsync();
+        await write.Arrived;
+        _governed.Edit(_held, "status", "revoked");
+        await write.ReleaseAsync();
+        await repairing;
+
+        Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.KeyRevoked), "at once");
+        await _governed.RepairAsync();
+        Assert.That(await _governed.IsInStepAsync(_held));
+        Assert.That(await _governed.EventsAsync(EventType.IntegrityViolation), Is.Empty);
+    }
+
+    [Test]
+    public async Task Set_to_revoked_before_a_key_that_had_no_record_got_one_it_is_revoked()
+    {
+        await _governed.Store.AskAsync("UPDATE airtable_rows SET record_id = '', mac = '', is_dirty = 1 RETURNING 1");
+        _governed.Edit(_held, "status", "revoked");
+
+        await _governed.RepairAsync();
+
+        Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.KeyRevoked));
+    }
+
+    [Test]
+    public async Task A_record_that_says_revoked_counts_whoever_wrote_it()
+    {
+        await _governed.RevokeAsync(_held);
+        await _governed.Store.AskAsync("UPDATE keys SET revoked_at = NULL, revoked_by = NULL RETURNING 1");
+
+        await _governed.SweepAsync();
+
+        Assert.That((await _governed.Store.ReadAsync(_held.Id))!.RevokedAt, Is.Not.Null);
+    }
+
+    [Test]
+    public async Task Set_to_revoked_while_a_change_waits_to_be_settled_polls_do_not_pass_it_over()
+    {
+        const string longAgo = "1000";
+        _governed.Server.Faults.Always(TestServers.Airtable.AirtableFault.HtmlAfter, call => call.IsWrite);
+        Assert.That(() => _governed.RenameAsync(_held, "renamed"), Throws.TypeOf<StoreUnavailableException>());
+        _governed.Server.Faults.Clear();
+        _governed.Edit(_held, "status", "revoked");
+        await _governed.Store.AskAsync($"UPDATE airtable_state SET seen_until = {longAgo} RETURNING 1");
+
+        await _governed.PollAsync();
+        await _governed.PollAsync();
+        Assert.That(await SeenUntilAsync(), Is.EqualTo(longAgo), "the next poll asks for it again");
+        await _governed.SettleAsync();
+        await _governed.PollAsync();
+
+        Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.KeyRevoked));
+        await _governed.PollAsync();
+        Assert.That(await SeenUntilAsync(), Is.Not.EqualTo(longAgo));
+    }
+
+    private async Task<string> SeenUntilAsync() =>
+        (await _governed.Store.AskAsync("SELECT seen_until FROM airtable_state")).ToString(System.Globalization.CultureInfo.InvariantCulture);
 }

@@ -147,6 +147,55 @@ public sealed class LostCommitTests : IDisposable
         await _near.ChangeAsync(async change => Assert.That(await change.FindAnswerAsync(repeat), Is.Not.Null));
     }
 
+    [Test]
+    public async Task An_intent_whose_commit_was_answered_by_nobody_is_found_and_carried_out()
+    {
+        await GovernAsync();
+        AtCommit(Passage.PassAndCut);
+
+        Assert.That(await RotateAsync(), Is.EqualTo(2));
+
+        Assert.That((await _near.ReadAsync(_held.Id))!.Version, Is.EqualTo(2));
+        Assert.That(await _near.AskAsync("SELECT count(*) FROM airtable_intents"), Is.Zero);
+    }
+
+    [Test]
+    public async Task An_intent_that_cannot_be_asked_for_may_be_carried_out_later_and_is_said_to_be_unknown()
+    {
+        await GovernAsync();
+        AtCommit(Passage.PassAndCut, refuseAfter: true);
+
+        var refused = (await Assert.ThrowsAsync<LedgerUnavailableException>(RotateAsync))!;
+
+        Assert.That(refused.IsUndecided);
+        Assert.That(await _near.AskAsync("SELECT count(*) FROM airtable_intents"), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_change_that_is_in_Airtable_and_not_committed_is_not_said_to_have_not_happened()
+    {
+        await GovernAsync();
+        await _near.AskAsync(
+            """
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+            CREATE TRIGGER refuses BEFORE INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION refuse();
+            SELECT 1;
+            """);
+
+        var refused = (await Assert.ThrowsAsync<LedgerUnavailableException>(RotateAsync))!;
+
+        Assert.That(refused.IsUndecided);
+    }
+
+    private async Task GovernAsync()
+    {
+        await _node.GovernAsync();
+        await _node.Airtable!.Lease.HoldAsync(CancellationToken.None);
+        await _node.Airtable.Watch.SweepAsync(int.MaxValue, CancellationToken.None);
+        await _node.Airtable.Upkeep.AdoptAsync(CancellationToken.None);
+        await _node.Airtable.Upkeep.RepairAsync(CancellationToken.None);
+    }
+
     /// <summary>Does this to the first commit, and tells how many there were.</summary>
     private Func<int> AtCommit(Passage passage, Action<ReadOnlyMemory<byte>>? then = null, bool refuseAfter = false)
     {

@@ -56,6 +56,9 @@ public sealed class AirtableServer : IAsyncDisposable
 
     public AirtableFaults Faults { get; } = new();
 
+    /// <summary>What is done to each answer of a call that succeeded, before it is sent; null for nothing.</summary>
+    public Action<AirtableArrival, JsonObject>? Distort { get; set; }
+
     /// <summary>Every call that arrived, also those that were refused.</summary>
     public IReadOnlyList<AirtableArrival> Calls
     {
@@ -120,6 +123,13 @@ public sealed class AirtableServer : IAsyncDisposable
         lock (_lock)
             _held.Add(held);
         return held;
+    }
+
+    /// <summary>A call that did not come is waited for no longer.</summary>
+    public void Forget(AirtableHeldCall held)
+    {
+        lock (_lock)
+            _held.Remove(held);
     }
 
     /// <summary>Lists that are under way cannot be continued.</summary>
@@ -199,7 +209,11 @@ public sealed class AirtableServer : IAsyncDisposable
                     throw AirtableRefusal.TooMany();
                 }
 
-                return fault == AirtableFault.MonthIsUsedUp ? throw AirtableRefusal.MonthIsUsedUp() : (200, Route(context.Request, arrival));
+                if (fault == AirtableFault.MonthIsUsedUp)
+                    throw AirtableRefusal.MonthIsUsedUp();
+                var body = Route(context.Request, arrival);
+                Distort?.Invoke(arrival, body);
+                return (200, body);
             }
             catch (AirtableRefusal refusal)
             {

@@ -73,6 +73,13 @@ public sealed class AirtableSheet
             Remove(id);
     }
 
+    /// <summary>A person takes a row back out of the trash: as it was, under the id that it had.</summary>
+    public void Restore(AirtableRow row)
+    {
+        lock (_lock)
+            _rows.Add(Copy(row));
+    }
+
     /// <summary>A person deletes every row for which this holds.</summary>
     public int Delete(Predicate<AirtableRow> match)
     {
