@@ -7,7 +7,9 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Ledger;
 
 /// <summary>Writes a time every two seconds, unless something else was written meanwhile: a full disk or a foreign lock is known before the next change meets it.</summary>
-public sealed partial class WriteProbe(IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log) : BackgroundService
+/// <param name="store">Told before each attempt, when it may have been opened for reading alone.</param>
+public sealed partial class WriteProbe(
+    IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log, SqlStore? store = null) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
@@ -40,6 +42,8 @@ public sealed partial class WriteProbe(IDbContextFactory<MiraDbContext> contexts
     // A value that is new each time: the database does not write what is there already.
     private async Task<int> WriteAsync(CancellationToken cancellationToken)
     {
+        if (store is not null)
+            await store.TakeUpWritingAsync(cancellationToken);
         var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
         return await database.Database.ExecuteSqlAsync(

@@ -46,6 +46,14 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
         }
     }
 
+    /// <summary>Makes a store that was opened for reading alone writable again, if it can be by now.</summary>
+    internal virtual Task TakeUpWritingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Is there any key?</summary>
+    /// <exception cref="Application.Ledger.StoreUnavailableException">It cannot be read.</exception>
+    internal Task<bool> HasKeysAsync(CancellationToken cancellationToken) =>
+        contexts.ReadAsync("The key store cannot be read.", database => database.Keys.AnyAsync(cancellationToken), cancellationToken);
+
     /// <summary>The head, which from now to the end of the transaction nobody else can lock.</summary>
     internal abstract Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken);
 
@@ -94,6 +102,10 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts)
             ? throw new SettingException(Setting, "the store there is of an older version: start this one with it once")
             : true;
     }
+
+    /// <summary>Are the tables those of this version, so that a start need not write?</summary>
+    protected static async Task<bool> IsCurrentAsync(MiraDbContext database, CancellationToken cancellationToken) =>
+        !(await database.Database.GetPendingMigrationsAsync(cancellationToken)).Any() && await database.Heads.AnyAsync(cancellationToken);
 
     protected static async Task MigrateAsync(MiraDbContext database, CancellationToken cancellationToken)
     {
