@@ -59,6 +59,7 @@ public static class Registration
         services.AddHostedService<RowCheck>();
         services.AddHostedService<LedgerRetention>();
         services.AddHostedService<WriteProbe>();
+        services.AddHostedService<LateRecord>();
         services.AddSingleton<ExpiryWatch>();
         services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<ExpiryWatch>());
         services.AddHostedService(provider => provider.GetRequiredService<ExpiryWatch>());

@@ -57,6 +57,53 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Another server that copies everything from this one, and can be read meanwhile.</summary>
+    public async Task<PostgresServer> StartStandbyAsync()
+    {
+        var standby = new PostgresServer();
+        try
+        {
+            if (Environment.IsPrivilegedProcess)
+                await standby.RunAsync("chown", User, standby._folder);
+            await standby.RunAsUserAsync(
+                Binary("pg_basebackup"), "-h", "127.0.0.1", "-p", $"{Port}", "-U", User, "-D", standby.Data, "-R", "-X", "stream", "-c", "fast", "--no-sync");
+            await standby.StartAsync();
+            return standby;
+        }
+        catch
+        {
+            await standby.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>From now on no commit is answered before a standby has it.</summary>
+    public async Task CommitWithStandbyAsync()
+    {
+        await ExecuteAsync("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        await ExecuteAsync("SELECT pg_reload_conf()");
+    }
+
+    /// <summary>Makes a standby a primary, alone and without waiting for others, and returns when it takes writes.</summary>
+    public async Task PromoteAsync()
+    {
+        await ExecuteAsync("SELECT pg_promote(true, 60)");
+        await ExecuteAsync("ALTER SYSTEM RESET synchronous_standby_names");
+        await ExecuteAsync("SELECT pg_reload_conf()");
+    }
+
+    /// <summary>Makes a server that was stopped start as a standby of another one.</summary>
+    public async Task FollowAsync(PostgresServer primary)
+    {
+        var signal = Path.Combine(Data, "standby.signal");
+        await File.WriteAllTextAsync(signal, "");
+        await File.AppendAllTextAsync(
+            Path.Combine(Data, "postgresql.auto.conf"), $"\nprimary_conninfo = 'host=127.0.0.1 port={primary.Port} user={User}'\nsynchronous_standby_names = ''\n");
+        if (Environment.IsPrivilegedProcess)
+            await RunAsync("chown", User, signal);
+        await StartAsync();
+    }
+
     /// <summary>How a database of this server is reached.</summary>
     /// <param name="port">Of a proxy before it; null for the server itself.</param>
     public string ConnectionString(string database, int? port = null) =>

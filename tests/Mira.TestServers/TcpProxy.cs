@@ -26,14 +26,13 @@ public enum Passage
 /// <summary>Stands between a client and a server on loopback, so that a test can break what is between them.</summary>
 public sealed class TcpProxy : IDisposable
 {
-    private readonly int _target;
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _end = new();
     private readonly ConcurrentDictionary<Link, bool> _links = new();
     private readonly Valve[] _valves = [new Valve(), new Valve()];
     private int _accepted;
 
-    private TcpProxy(int target) => _target = target;
+    private TcpProxy(int target) => Target = target;
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
@@ -45,6 +44,9 @@ public sealed class TcpProxy : IDisposable
 
     /// <summary>While true, a new connection is reset as soon as it is made; those that are open go on.</summary>
     public bool Refuses { get; set; }
+
+    /// <summary>The loopback port that new connections are led to; those that are open stay where they are.</summary>
+    public int Target { get; set; }
 
     /// <summary>Looks at bytes before they go on. Several connections may call it at once.</summary>
     public Func<Flow, ReadOnlyMemory<byte>, Passage>? Inspect { get; set; }
@@ -123,7 +125,7 @@ public sealed class TcpProxy : IDisposable
         _links.TryAdd(link, true);
         try
         {
-            await link.Server.ConnectAsync(IPAddress.Loopback, _target);
+            await link.Server.ConnectAsync(IPAddress.Loopback, Target);
             await Task.WhenAny(PumpAsync(link, Flow.ToServer), PumpAsync(link, Flow.ToClient));
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)

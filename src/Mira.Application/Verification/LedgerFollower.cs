@@ -273,23 +273,23 @@ public sealed class LedgerFollower(
 
     private async Task<int> ReadPageAsync()
     {
-        // The last event seen is read again: a ledger that no longer holds it is another ledger.
+        // The last event seen is read again, twice when it is missing: a statement that began on a standby while that was promoted may not see it.
         var seen = Seen;
         var page = await ledger.ReadFromAsync(Math.Max(seen.Seq, 1), PageSize, CancellationToken.None);
-        if (seen.Seq > 0 && (page.Count == 0 || page[0].Position != seen))
+        if (!HoldsSeen(page) && !HoldsSeen(page = await ledger.ReadFromAsync(Math.Max(seen.Seq, 1), PageSize, CancellationToken.None)))
         {
             var head = await ledger.GetHeadAsync(CancellationToken.None);
             lock (_lock)
             {
                 _seen = head;
                 Break(head.Seq < seen.Seq ? IsBehind : IsOther, head.Seq);
+                return 0;
             }
-
-            return 0;
         }
 
         Apply(page);
         return page.Count;
+        bool HoldsSeen(IReadOnlyList<LedgerEvent> read) => seen.Seq == 0 || (read.Count > 0 && read[0].Position == seen);
     }
 
     // Under a name that nobody shares, until the event that records it gives the new epoch's.

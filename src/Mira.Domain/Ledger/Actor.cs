@@ -1,3 +1,6 @@
+using System.Text;
+using Mira.Domain.Keys;
+
 namespace Mira.Domain.Ledger;
 
 /// <summary>Who did it: a key with its name and role at that time, or the system itself, and from where.</summary>
@@ -10,8 +13,8 @@ public sealed record Actor(string? KeyId, string? Name, string? Role, string? Ip
 
     public static Actor System { get; } = new(null, SystemName, null, null, null);
 
-    /// <summary>As the caller said it, at most 256 characters of it.</summary>
-    public string? UserAgent { get; } = Clip(UserAgent);
+    /// <summary>As the caller said it, at most 256 characters of it. What no store could hold stands as U+FFFD.</summary>
+    public string? UserAgent { get; } = ToWritable(Clip(UserAgent));
 
     /// <summary>What a key's <c>created_by</c> and <c>revoked_by</c> say.</summary>
     public string Author => KeyId ?? Name ?? SystemName;
@@ -23,4 +26,16 @@ public sealed record Actor(string? KeyId, string? Name, string? Role, string? Ip
         { Length: <= MaximumUserAgentLength } => text,
         _ => text[..(char.IsHighSurrogate(text[MaximumUserAgentLength - 1]) ? MaximumUserAgentLength - 1 : MaximumUserAgentLength)],
     };
+
+    // Half of a surrogate pair is no text, and PostgreSQL takes no NUL. Noncharacters are for no exchange between programs.
+    private static string? ToWritable(string? text)
+    {
+        if (text is null || (Label.IsWellFormed(text) && text.AsSpan().IndexOfAny('\0', '\uFFFE', '\uFFFF') < 0))
+            return text;
+
+        var written = new StringBuilder(text.Length);
+        foreach (var rune in text.EnumerateRunes())
+            written.Append(rune.Value is 0 or 0xFFFE or 0xFFFF ? Rune.ReplacementChar : rune);
+        return written.ToString();
+    }
 }

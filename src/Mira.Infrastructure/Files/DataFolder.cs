@@ -9,6 +9,9 @@ public sealed class DataFolder
 
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    /// <summary>ENOSPC, on Linux and macOS alike.</summary>
+    private const int NoSpace = 28;
+
     private DataFolder(string path) => Path = path;
 
     public string Path { get; }
@@ -17,6 +20,9 @@ public sealed class DataFolder
     public string RealPath => ResolveLinks(Path);
 
     public string Database => System.IO.Path.Combine(Path, "mira.db");
+
+    /// <summary>True while the disk has no room for what SQLite needs beside the database to write it; then it is opened for reading alone.</summary>
+    internal bool IsReadOnly { get; set; }
 
     public string Pepper => System.IO.Path.Combine(Path, "pepper");
 
@@ -54,6 +60,10 @@ public sealed class DataFolder
             using (new FileStream(probe, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.DeleteOnClose }))
             {
             }
+        }
+        catch (IOException exception) when (exception.HResult == NoSpace && File.Exists(Database))
+        {
+            // A full disk stops what must be written, and nothing else; it is met again there.
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

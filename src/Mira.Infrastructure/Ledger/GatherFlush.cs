@@ -11,6 +11,8 @@ public sealed partial class GatherFlush(
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
+    private long _refused;
+
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
@@ -24,24 +26,34 @@ public sealed partial class GatherFlush(
         if (gathered.Take() is not { Count: > 0 } taken)
             return;
 
-        await using var scope = scopes.CreateAsyncScope();
-        try
-        {
-            await scope.ServiceProvider.GetRequiredService<ILedger>().ChangeAsync(
-                change =>
-                {
-                    foreach (var one in taken)
-                        change.Record(one.ToDraft());
-                    return Task.FromResult(true);
-                },
-                CancellationToken.None);
-        }
-        catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
-        {
-            gathered.Return(taken);
-            LogDelayed(taken.Count, exception.InnerException?.Message);
-        }
+        var rest = await BatchWrite.RunAsync([.. taken], WriteAsync, Refuse);
+        if (rest.Left.Count == 0)
+            return;
+
+        gathered.Return(rest.Left);
+        LogDelayed(rest.Left.Count, rest.Cause?.InnerException?.Message);
     }
+
+    private async Task WriteAsync(IReadOnlyList<Gathered> part)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        await scope.ServiceProvider.GetRequiredService<ILedger>().ChangeAsync(
+            change =>
+            {
+                foreach (var one in part)
+                    change.Record(one.ToDraft());
+                return Task.FromResult(true);
+            },
+            CancellationToken.None);
+    }
+
+    private void Refuse(Gathered one, Exception cause) =>
+        LogRefused(cause, one.Group.Type, one.Group.Reason, one.Count, ++_refused);
+
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "A gathered event ({Type}, {Reason}) that stood for {Count} calls cannot be written and is given up, the others are recorded; {Refused} were given up since the start")]
+    private partial void LogRefused(Exception cause, string type, string? reason, long count, long refused);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} gathered events are not recorded yet: {Cause}")]
     private partial void LogDelayed(int count, string? cause);

@@ -7,8 +7,10 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Ledger;
 
 /// <summary>Writes a time every two seconds, unless something else was written meanwhile: a full disk or a foreign lock is known before the next change meets it.</summary>
+/// <param name="store">Told before each attempt, when it may have been opened for reading alone.</param>
 public sealed partial class WriteProbe(
-    IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log, LoopBoard? board = null) : BackgroundLoops(clock, board)
+    IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log, SqlStore? store = null, LoopBoard? board = null)
+    : BackgroundLoops(clock, board)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
@@ -39,6 +41,8 @@ public sealed partial class WriteProbe(
     // A value that is new each time: the database does not write what is there already.
     private async Task<int> WriteAsync(CancellationToken cancellationToken)
     {
+        if (store is not null)
+            await store.TakeUpWritingAsync(cancellationToken);
         var now = Clock.GetUtcNow().ToUnixTimeMilliseconds();
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
         return await database.Database.ExecuteSqlAsync(

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.ChangeTracking;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Microsoft.EntityFrameworkCore.Query.SqlExpressions;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
@@ -67,8 +68,13 @@ public class MiraDbContext : DbContext
         });
         modelBuilder.Entity<StoreProbe>().ToTable("probe").Property(probe => probe.Id).ValueGeneratedNever();
         AirtableTables.Configure(modelBuilder);
+        ConfigureQuestion(modelBuilder.HasDbFunction(Standby.Question));
         UseSnakeCase(modelBuilder);
     }
+
+    /// <summary>How the database answers <see cref="Standby.IsAnswering"/>.</summary>
+    protected virtual void ConfigureQuestion(DbFunctionBuilder question) =>
+        question.HasTranslation(_ => new SqlConstantExpression(false, typeof(bool), null));
 
     private static void ConfigureKeys(EntityTypeBuilder<ApiKey> keys)
     {

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Sql;
@@ -20,6 +21,8 @@ public sealed class PostgresDbContext(DbContextOptions<PostgresDbContext> option
                 property.SetCollation("C");
         }
     }
+
+    protected override void ConfigureQuestion(DbFunctionBuilder question) => question.HasName("pg_is_in_recovery").IsBuiltIn();
 }
 
 /// <summary>Makes contexts for all that works with either database.</summary>

@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Net.Sockets;
 using Mira.Application.Settings;
 using Npgsql;
 
@@ -21,6 +23,14 @@ public sealed class PostgresOptions
 
     private const int PatienceSeconds = 2;
     private const int PoolSize = 30;
+    private const int PooledPoolSize = 8;
+    private const int IdleSeconds = 5;
+
+    /// <summary>
+    /// How long it is believed which of several hosts is the primary, in seconds. Npgsql's own ten would keep a standby that was promoted from being
+    /// used for as long.
+    /// </summary>
+    private const int RoleSeconds = 1;
 
     private readonly NpgsqlConnectionStringBuilder _given;
 
@@ -29,13 +39,30 @@ public sealed class PostgresOptions
     /// <summary>The database and its servers, for people; without user and password.</summary>
     public string Place => $"PostgreSQL, {_given.Database} on {_given.Host}";
 
+    /// <summary>
+    /// The same limits for one transaction. A connection pooler such as PgBouncer takes no startup options, and in transaction mode the settings of
+    /// a session belong to somebody else in the next one.
+    /// </summary>
+    internal const string TransactionLimits =
+        "SET LOCAL lock_timeout = 1500; SET LOCAL statement_timeout = 1800; SET LOCAL idle_in_transaction_session_timeout = 4000; ";
+
+    /// <summary>Does a connection pooler stand before the server? <see cref="FindPoolerAsync"/> finds out.</summary>
+    public bool HasPooler { get; private set; }
+
     /// <summary>For calls: nothing waits longer than two seconds.</summary>
     public string Calls => With(builder =>
     {
-        builder.Options = $"{builder.Options} {ServerLimits}".Trim();
+        if (HasPooler)
+            ShareWithOthers(builder);
+        else
+            builder.Options = $"{builder.Options} {ServerLimits}".Trim();
         builder.CommandTimeout = PatienceSeconds;
-        builder.CancellationTimeout = -1;
+        // With several hosts a timeout must count against its host (Npgsql does so with any wait but -1), or each call would begin with the dead one.
+        builder.CancellationTimeout = IsSeveral ? 1 : -1;
     });
+
+    /// <summary>For a verb that only reads, and may take its time: nothing that a pooler refuses.</summary>
+    public string Reading => With(_ => { });
 
     /// <summary>For the start: a migration may take its time.</summary>
     public string Migrations => With(builder =>
@@ -52,6 +79,8 @@ public sealed class PostgresOptions
         builder.Pooling = false;
     });
 
+    private bool IsSeveral => IsList(_given);
+
     public static bool AreGiven(SettingReader settings) => settings.Text(Setting, Path) is not null;
 
     /// <exception cref="SettingException">It is missing, or no connection string.</exception>
@@ -61,9 +90,10 @@ public sealed class PostgresOptions
         try
         {
             var builder = new NpgsqlConnectionStringBuilder(text);
-            return string.IsNullOrWhiteSpace(builder.Host) || string.IsNullOrWhiteSpace(builder.Database)
-                ? throw new SettingException(Setting, "must name a host and a database, like Host=db;Database=mira;Username=mira;Password=…")
-                : new PostgresOptions(builder);
+            if (string.IsNullOrWhiteSpace(builder.Host) || string.IsNullOrWhiteSpace(builder.Database))
+                throw new SettingException(Setting, "must name a host and a database, like Host=db;Database=mira;Username=mira;Password=…");
+            DemandPrimary(builder);
+            return new PostgresOptions(builder);
         }
         catch (Exception exception) when (exception is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
@@ -71,9 +101,64 @@ public sealed class PostgresOptions
         }
     }
 
+    /// <summary>
+    /// Finds out whether a pooler stands between: it refuses startup options, or names another process than the one that answers. What else goes wrong is
+    /// left for the start to meet.
+    /// </summary>
+    public async Task FindPoolerAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = new NpgsqlConnection(With(builder =>
+            {
+                builder.Options = ServerLimits;
+                builder.CommandTimeout = PatienceSeconds;
+                builder.Pooling = false;
+            }));
+            await connection.OpenAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
+            await using var command = new NpgsqlCommand("SELECT pg_backend_pid()", connection);
+            HasPooler = await command.ExecuteScalarAsync(cancellationToken) is int process && process != connection.ProcessID;
+        }
+        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.ProtocolViolation)
+        {
+            HasPooler = true;
+        }
+        catch (Exception exception) when (exception is DbException or TimeoutException or SocketException or ArgumentException)
+        {
+            // The start tries again, and says what is wrong.
+        }
+    }
+
+    // A pooler in session mode has one session of the server for each connection, 20 in all as it comes, and keeps others waiting while one is held idle.
+    private void ShareWithOthers(NpgsqlConnectionStringBuilder builder)
+    {
+        builder.NoResetOnClose = true;
+        if (!_given.ShouldSerialize("Maximum Pool Size"))
+            builder.MaxPoolSize = Math.Max(PooledPoolSize, builder.MinPoolSize);
+        if (!_given.ShouldSerialize("Connection Idle Lifetime"))
+            (builder.ConnectionIdleLifetime, builder.ConnectionPruningInterval) = (IdleSeconds, IdleSeconds);
+    }
+
+    private static bool IsList(NpgsqlConnectionStringBuilder builder) => builder.Host!.Contains(',', StringComparison.Ordinal);
+
+    // A standby's data may be old without bound; a session that may go to one is refused before it is used. One host needs no choice.
+    private static void DemandPrimary(NpgsqlConnectionStringBuilder builder)
+    {
+        var isPrimary = (builder.TargetSessionAttributes ?? "").Replace("-", "", StringComparison.Ordinal).ToUpperInvariant() is "" or "PRIMARY" or "READWRITE";
+        if (!isPrimary)
+            throw new SettingException(Setting, "must not allow standbys, whose data may be old: Target Session Attributes can be primary or read-write, and is primary without it");
+
+        if (!IsList(builder))
+            builder.Remove("Target Session Attributes");
+        else if (builder.TargetSessionAttributes is null)
+            builder.TargetSessionAttributes = "primary";
+    }
+
     private string With(Action<NpgsqlConnectionStringBuilder> set)
     {
-        var builder = new NpgsqlConnectionStringBuilder(_given.ConnectionString) { Timeout = PatienceSeconds };
+        var builder = new NpgsqlConnectionStringBuilder(_given.ConnectionString) { Timeout = IsSeveral ? RoleSeconds : PatienceSeconds };
+        if (IsSeveral && !_given.ShouldSerialize("Host Recheck Seconds"))
+            builder.HostRecheckSeconds = RoleSeconds;
         builder.ApplicationName ??= "mira";
         if (!_given.ContainsKey("Maximum Pool Size"))
             builder.MaxPoolSize = Math.Max(PoolSize, builder.MinPoolSize);

@@ -20,6 +20,8 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
     /// <summary>Any number, the same for all nodes: who holds it makes or upgrades the tables.</summary>
     private const long MigrationLock = 0x4D697261;
 
+    private const string LockStatement = "SELECT * FROM ledger_head WHERE id = {0} FOR UPDATE";
+
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan SettlePace = TimeSpan.FromMilliseconds(100);
@@ -30,23 +32,42 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
 
     public static void Configure(DbContextOptionsBuilder builder, string connection) =>
         // A failure comes out as it is. What may be tried again is decided where it is known what was done.
-        builder.UseNpgsql(connection, npgsql => npgsql.ExecutionStrategy(dependencies => new NonRetryingExecutionStrategy(dependencies)));
+        builder.UseNpgsql(connection, npgsql => npgsql.ExecutionStrategy(dependencies => new NonRetryingExecutionStrategy(dependencies)))
+            .AddInterceptors(ReadOnlyServerWatch.Instance);
 
-    /// <summary>Makes or upgrades the database, one node after the other when several start at once.</summary>
-    /// <exception cref="SettingException">It cannot be reached or used.</exception>
+    /// <summary>
+    /// Makes or upgrades the database, one node after the other when several start at once. Tables that are those of this version are left alone, so
+    /// that a database which cannot be written stops no start.
+    /// </summary>
+    /// <exception cref="SettingException">It cannot be reached or used, is a standby, or holds text that is not UTF-8.</exception>
     public override Task OpenAsync(CancellationToken cancellationToken) => UseAsync(async () =>
     {
         var builder = new DbContextOptionsBuilder<PostgresDbContext>();
         Configure(builder, options.Migrations);
         await using var database = new PostgresDbContext(builder.Options);
         await database.Database.OpenConnectionAsync(cancellationToken).WaitAsync(StartPatience, clock, cancellationToken);
+        await DemandPrimaryInUtf8Async(database, cancellationToken);
         if (await IsCurrentAsync(database, cancellationToken))
             return true;
 
-        await database.Database.ExecuteSqlAsync($"SELECT pg_advisory_lock({MigrationLock})", cancellationToken);
+        // Held by a transaction of its own, because behind a pooler a session is another one for each transaction.
+        await using var turn = new PostgresDbContext(builder.Options);
+        await using var transaction = await turn.Database.BeginTransactionAsync(cancellationToken);
+        await turn.Database.ExecuteSqlAsync(
+            $"SELECT set_config('idle_in_transaction_session_timeout', '0', true), pg_advisory_xact_lock({MigrationLock})", cancellationToken);
         await MigrateAsync(database, cancellationToken);
         return true;
     });
+
+    private async Task DemandPrimaryInUtf8Async(PostgresDbContext database, CancellationToken cancellationToken)
+    {
+        var encoding = await database.Database.SqlQuery<string>($"SELECT current_setting('server_encoding') AS \"Value\"").SingleAsync(cancellationToken);
+        if (encoding != "UTF8")
+            throw new SettingException(Setting, $"names a database whose encoding is {encoding}: it must be UTF8 (CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0)");
+
+        if (await database.Database.SqlQuery<bool>($"SELECT pg_is_in_recovery() AS \"Value\"").SingleAsync(cancellationToken))
+            throw new SettingException(Setting, "leads to a standby, whose data may be old: name the primary, or all hosts");
+    }
 
     /// <inheritdoc/>
     protected override Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(
@@ -59,7 +80,8 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
 
     internal override async Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken) =>
         // As a list, because anything more would be put around the statement that locks.
-        (await database.Heads.FromSql($"SELECT * FROM ledger_head WHERE id = {LedgerHead.OnlyId} FOR UPDATE").ToListAsync(cancellationToken)).Single();
+        (await database.Heads.FromSqlRaw((options.HasPooler ? PostgresOptions.TransactionLimits : "") + LockStatement, LedgerHead.OnlyId)
+            .ToListAsync(cancellationToken)).Single();
 
     internal override async Task<DateTimeOffset> ReadClockAsync(MiraDbContext database, CancellationToken cancellationToken)
     {
@@ -96,12 +118,17 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
             database.Entry(entry).Property(PostgresDbContext.Operation).CurrentValue = operation;
     }
 
+    // With a synchronous standby the commit waits for it. The limit of statements would end that wait, and the server would say that all is well
+    // about a commit which no standby has: it is lost with the primary.
     internal override Task AnnounceAsync(MiraDbContext database, long seq, CancellationToken cancellationToken) =>
-        database.Database.ExecuteSqlAsync($"SELECT pg_notify({Channel}, {seq.ToString(System.Globalization.CultureInfo.InvariantCulture)})", cancellationToken);
+        database.Database.ExecuteSqlAsync(
+            $"SELECT set_config('statement_timeout', '0', true), pg_notify({Channel}, {seq.ToString(System.Globalization.CultureInfo.InvariantCulture)})",
+            cancellationToken);
 
     /// <summary>
     /// Asks over a new connection, under the head's lock: a commit that is still on its way holds that lock, so it is decided by then. The events
-    /// stay where they are whatever others commit after them.
+    /// stay where they are whatever others commit after them. A client that gives up may have ended the commit's wait for a synchronous standby, so
+    /// what is found counts only once a commit after it has reached that standby too.
     /// </summary>
     internal override Task<bool> HasCommittedAsync(LedgerPosition written, Guid operation) => HasCommittedAsync(
         (database, token) => database.Events.AnyAsync(
@@ -140,7 +167,15 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
         await using var database = await Contexts.CreateDbContextAsync(cancellationToken);
         await using var transaction = await database.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
         await LockHeadAsync(database, cancellationToken);
-        return await isThere(database, cancellationToken);
+        if (!await isThere(database, cancellationToken))
+            return false;
+
+        var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
+        await database.Database.ExecuteSqlAsync(
+            $"INSERT INTO probe (id, at) VALUES ({StoreProbe.OnlyId}, {now}) ON CONFLICT (id) DO UPDATE SET at = excluded.at", cancellationToken);
+        await database.Database.ExecuteSqlAsync($"SELECT set_config('statement_timeout', '0', true)", cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return true;
     }
 
     // Nothing of what the server says goes out: it may repeat what the setting holds.
@@ -162,6 +197,9 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
         PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification => "the database refuses the user or its password",
         PostgresErrorCodes.InvalidCatalogName => "there is no such database",
         PostgresErrorCodes.UndefinedTable => "there is no store in the database",
+        PostgresErrorCodes.ReadOnlySqlTransaction => "the database is read only, so its tables cannot be made or upgraded",
+        PostgresErrorCodes.DiskFull => "the database has no room left, so its tables cannot be made or upgraded",
+        PostgresErrorCodes.ProtocolViolation => "a connection pooler refuses what the connection string asks of a session: take Options, Search Path and Timezone out of it, and set them for the user with ALTER ROLE",
         PostgresErrorCodes.InsufficientPrivilege => "the user may not make or use the tables",
         var state => $"the database cannot be used (SQLSTATE {state})",
     };

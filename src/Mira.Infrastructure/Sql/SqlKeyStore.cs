@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
@@ -7,8 +8,10 @@ using Mira.Domain.Keys;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>Reads keys from the database.</summary>
-public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSeal seal, RowFindings findings) : IKeyStore
+public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSeal seal, RowFindings findings, ILogger<SqlKeyStore>? log = null) : IKeyStore
 {
+    private readonly TextSearch _search = new(log);
+
     // Of this store, because it is made for one kind of database. One statement: the row, where the ledger ends, and the last that it tells of the key.
     private readonly Func<MiraDbContext, KeyId, Task<Found?>> _find = EF.CompileAsyncQuery(
         (MiraDbContext database, KeyId id) => database.Heads
@@ -30,6 +33,7 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
                     Mac = EF.Property<byte[]?>(key!, KeyColumns.Mac),
                     NewestSeq = database.KeyChanges.Where(change => change.Subject == id).Max(change => (long?)change.Seq),
                     CutSeq = database.Begins.Max(begin => (long?)begin.Seq),
+                    IsStandby = Standby.IsAnswering(),
                 })
             .AsNoTracking()
             .FirstOrDefault());
@@ -39,6 +43,7 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
         async database =>
         {
             var found = await _find(database, id) ?? throw new StoreUnavailableException("The ledger has no head.");
+            Standby.Refuse(database, found.IsStandby);
             if (found.ToRow() is { } row)
                 seal.Examine(row);
             else if (found.NewestSeq is not null)
@@ -49,11 +54,14 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
         cancellationToken);
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<(ApiKey Key, long Seq)>> FindAsync(KeyFilter filter, CancellationToken cancellationToken) =>
-        ReadAsync<IReadOnlyList<(ApiKey, long)>>(
+    public async Task<IReadOnlyList<(ApiKey Key, long Seq)>> FindAsync(KeyFilter filter, CancellationToken cancellationToken)
+    {
+        using var turn = filter.Text is null ? null : await _search.TakeTurnAsync(cancellationToken);
+        return await ReadAsync<IReadOnlyList<(ApiKey, long)>>(
             async database =>
             {
-                var rows = await Matching(database, filter)
+                var hits = filter.Text is { } text ? await _search.FindAsync(database, text, cancellationToken) : null;
+                var rows = await Matching(database, filter, hits)
                     .OrderByDescending(key => EF.Property<long>(key, KeyColumns.CreatedSeq))
                     .Take(filter.Limit)
                     .AsNoTracking()
@@ -63,8 +71,9 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
                 return [.. rows.Select(row => (row.Key, row.CreatedSeq))];
             },
             cancellationToken);
+    }
 
-    private static IQueryable<ApiKey> Matching(MiraDbContext database, KeyFilter filter)
+    private static IQueryable<ApiKey> Matching(MiraDbContext database, KeyFilter filter, long[]? hits)
     {
         var keys = database.Keys.WhereVisibleTo(filter.Viewpoint);
         if (filter.Role is { } role)
@@ -75,7 +84,11 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
             keys = keys.Where(key => key.Owner == owner);
         if (filter.Before is { } before)
             keys = keys.Where(key => EF.Property<long>(key, KeyColumns.CreatedSeq) < before);
-        if (filter.Text is { } text)
+        if (hits is not null)
+        {
+            keys = keys.Where(key => EF.Parameter(hits).Contains(EF.Property<long>(key, KeyColumns.CreatedSeq)));
+        }
+        else if (filter.Text is { } text)
         {
             var folded = Label.Fold(text);
             keys = keys.Where(key =>
@@ -94,6 +107,9 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
     private sealed class Found
     {
         public long AsOf { get; init; }
+
+        /// <summary>Did a server in recovery answer?</summary>
+        public bool IsStandby { get; init; }
 
         public required string Hash { get; init; }
 

@@ -5,7 +5,10 @@ using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Sql;
 
-/// <summary>Reads the ledger from the database.</summary>
+/// <summary>
+/// Reads the ledger from the database. What nodes follow it by is asked together with whether the server is a standby, in one statement: such an answer
+/// is refused, so that nobody takes it for a look at the ledger.
+/// </summary>
 public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) : ILedgerReader
 {
     /// <summary>Small enough that no statement comes near the limits of time, on a busy machine either.</summary>
@@ -13,7 +16,13 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
 
     /// <inheritdoc/>
     public Task<LedgerPosition> GetHeadAsync(CancellationToken cancellationToken) => ReadAsync(
-        async database => (await database.Heads.AsNoTracking().SingleAsync(cancellationToken)).Position, cancellationToken);
+        async database =>
+        {
+            var row = await database.Heads.AsNoTracking().Select(head => new { Head = head, IsStandby = Standby.IsAnswering() }).SingleAsync(cancellationToken);
+            Standby.Refuse(database, row.IsStandby);
+            return row.Head.Position;
+        },
+        cancellationToken);
 
     /// <inheritdoc/>
     public async Task<LedgerOutline> GetOutlineAsync(int depth, CancellationToken cancellationToken)
@@ -33,10 +42,23 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
     }
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<LedgerEvent>> ReadFromAsync(long seq, int limit, CancellationToken cancellationToken) => ReadAsync<IReadOnlyList<LedgerEvent>>(
-        async database => await database.Events.AsNoTracking()
-            .Where(entry => entry.Seq >= seq).OrderBy(entry => entry.Seq).Take(limit).ToListAsync(cancellationToken),
-        cancellationToken);
+    public async Task<IReadOnlyList<LedgerEvent>> ReadFromAsync(long seq, int limit, CancellationToken cancellationToken)
+    {
+        var page = await ReadAsync<IReadOnlyList<LedgerEvent>>(
+            async database =>
+            {
+                var rows = await database.Events.AsNoTracking()
+                    .Where(entry => entry.Seq >= seq).OrderBy(entry => entry.Seq).Take(limit)
+                    .Select(entry => new { Entry = entry, IsStandby = Standby.IsAnswering() }).ToListAsync(cancellationToken);
+                Standby.Refuse(database, rows.Exists(row => row.IsStandby));
+                return [.. rows.Select(row => row.Entry)];
+            },
+            cancellationToken);
+        // An empty page says nothing about who answered; the head does.
+        if (page.Count == 0)
+            await GetHeadAsync(cancellationToken);
+        return page;
+    }
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<LedgerEvent>> FindAsync(EventFilter filter, CancellationToken cancellationToken) => ReadAsync<IReadOnlyList<LedgerEvent>>(
@@ -49,7 +71,8 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
         var named = await database.Events
             .Where(entry => entry.Seq > after && entry.Seq <= to && entry.Subject != null
                 && (entry.Type.StartsWith(EventType.OfKeys) || (entry.Type == EventType.IntegrityViolation && entry.Body.Contains(LedgerEvent.OfItsOwn))))
-            .OrderBy(entry => entry.Seq).Select(entry => new { entry.Seq, entry.Subject }).ToListAsync(cancellationToken);
+            .OrderBy(entry => entry.Seq).Select(entry => new { entry.Seq, entry.Subject, IsStandby = Standby.IsAnswering() }).ToListAsync(cancellationToken);
+        Standby.Refuse(database, named.Exists(entry => entry.IsStandby));
         var changes = new List<(long, KeyId)>(named.Count);
         foreach (var entry in named)
         {

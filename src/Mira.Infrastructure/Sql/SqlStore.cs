@@ -68,6 +68,14 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
         }
     }
 
+    /// <summary>Makes a store that was opened for reading alone writable again, if it can be by now.</summary>
+    internal virtual Task TakeUpWritingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Is there any key?</summary>
+    /// <exception cref="Application.Ledger.StoreUnavailableException">It cannot be read.</exception>
+    internal Task<bool> HasKeysAsync(CancellationToken cancellationToken) =>
+        contexts.ReadAsync("The key store cannot be read.", database => database.Keys.AnyAsync(cancellationToken), cancellationToken);
+
     /// <summary>The head, which from now to the end of the transaction nobody else can lock.</summary>
     internal abstract Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken);
 

@@ -27,10 +27,13 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
             ForeignKeys = true,
             DefaultTimeout = BusySeconds,
         };
-        options.UseSqlite(connection.ToString()).AddInterceptors(DurableConnection.Instance);
+        options.UseSqlite(connection.ToString()).AddInterceptors(new DurableConnection(folder, connection.ToString()));
     }
 
-    /// <summary>Makes or upgrades the database. The caller holds the data folder's lock.</summary>
+    /// <summary>
+    /// Makes or upgrades the database. The caller holds the data folder's lock. Where the disk has no room even for SQLite's files beside it, a database
+    /// that needs no upgrade is opened for reading, until <see cref="TakeUpWritingAsync"/>.
+    /// </summary>
     /// <exception cref="SettingException">It is damaged or cannot be written.</exception>
     public override async Task OpenAsync(CancellationToken cancellationToken)
     {
@@ -46,13 +49,63 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
             // Before anything is written: an older version leaves a newer one's database as it is.
             await IsCurrentAsync(database, cancellationToken);
             await database.Database.ExecuteSqlRawAsync("PRAGMA journal_mode=WAL", cancellationToken);
+            if (await IsCurrentAsync(database, cancellationToken))
+                return;
             await ClearMigrationLockAsync(database, cancellationToken);
             await MigrateAsync(database, cancellationToken);
         }
         catch (Exception exception) when (exception is DbException or DbUpdateException or IOException or UnauthorizedAccessException)
         {
-            throw new SettingException(DataFolder.Setting, $"the database {folder.Database} is damaged or cannot be written", exception);
+            if (!await TryOpenForReadingAsync(cancellationToken))
+                throw new SettingException(DataFolder.Setting, $"the database {folder.Database} is damaged or cannot be written", exception);
         }
+    }
+
+    /// <inheritdoc/>
+    internal override async Task TakeUpWritingAsync(CancellationToken cancellationToken)
+    {
+        if (!folder.IsReadOnly)
+            return;
+
+        // Tried apart from the others: until there is room they can do nothing but read.
+        var apart = new SqliteConnectionStringBuilder { DataSource = folder.Database, Pooling = false, DefaultTimeout = BusySeconds };
+        await using var connection = new SqliteConnection(apart.ToString());
+        await connection.OpenAsync(cancellationToken);
+        await using var command = connection.CreateCommand();
+        command.CommandText = "PRAGMA synchronous=FULL; PRAGMA journal_mode=WAL; UPDATE ledger_head SET seq = seq; INSERT INTO probe (id, at) VALUES (1, 0) ON CONFLICT (id) DO UPDATE SET at = at + 1";
+        await command.ExecuteNonQueryAsync(cancellationToken);
+        folder.IsReadOnly = false;
+        SqliteConnection.ClearAllPools();
+        // Another connection is open before this one ends: the last one to end would write the log back while some may still read the file as it was.
+        await using var database = await Contexts.CreateDbContextAsync(cancellationToken);
+        await database.Database.OpenConnectionAsync(cancellationToken);
+        await database.Heads.AnyAsync(cancellationToken);
+    }
+
+    // The file alone holds everything only when no log with changes lies beside it.
+    private async Task<bool> TryOpenForReadingAsync(CancellationToken cancellationToken)
+    {
+        SqliteConnection.ClearAllPools();
+        var log = new FileInfo(folder.Database + "-wal");
+        if (new FileInfo(folder.Database) is not { Exists: true, Length: > 0 } || log is { Exists: true, Length: > 0 })
+            return false;
+
+        folder.IsReadOnly = true;
+        try
+        {
+            await using var database = await Contexts.CreateDbContextAsync(cancellationToken);
+            await database.Database.OpenConnectionAsync(cancellationToken);
+            await CheckIntegrityAsync(database, cancellationToken);
+            if (await IsCurrentAsync(database, cancellationToken))
+                return true;
+        }
+        catch (DbException)
+        {
+            // It is damaged, or no database at all.
+        }
+
+        folder.IsReadOnly = false;
+        return false;
     }
 
     /// <inheritdoc/>
@@ -126,9 +179,28 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
             await database.Database.ExecuteSqlRawAsync("DELETE FROM \"__EFMigrationsLock\"", cancellationToken);
     }
 
-    private sealed class DurableConnection : DbConnectionInterceptor
+    /// <summary>Each commit reaches the disk. While only reading is possible, connections are made for that.</summary>
+    private sealed class DurableConnection(DataFolder folder, string usual) : DbConnectionInterceptor
     {
-        public static DurableConnection Instance { get; } = new();
+        // Immutable: SQLite makes no file beside the database and takes no lock. The data folder's own lock keeps other processes away.
+        private readonly string _reading = new SqliteConnectionStringBuilder
+        {
+            DataSource = $"file:{string.Join('/', folder.Database.Split('/').Select(Uri.EscapeDataString))}?immutable=1",
+            Mode = SqliteOpenMode.ReadOnly,
+        }.ToString();
+
+        public override InterceptionResult ConnectionOpening(DbConnection connection, ConnectionEventData eventData, InterceptionResult result)
+        {
+            Choose(connection);
+            return result;
+        }
+
+        public override ValueTask<InterceptionResult> ConnectionOpeningAsync(
+            DbConnection connection, ConnectionEventData eventData, InterceptionResult result, CancellationToken cancellationToken = default)
+        {
+            Choose(connection);
+            return ValueTask.FromResult(result);
+        }
 
         public override void ConnectionOpened(DbConnection connection, ConnectionEndEventData eventData) => Set(connection);
 
@@ -136,6 +208,13 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
         {
             Set(connection);
             return Task.CompletedTask;
+        }
+
+        private void Choose(DbConnection connection)
+        {
+            var wanted = folder.IsReadOnly ? _reading : usual;
+            if (connection.ConnectionString != wanted && (folder.IsReadOnly || connection.ConnectionString == _reading))
+                connection.ConnectionString = wanted;
         }
 
         private static void Set(DbConnection connection)

@@ -23,7 +23,10 @@ internal static class StoreReads
         }
     }
 
-    /// <summary>Makes a second attempt when the connection was dead: one from the pool may be so since the database was started again.</summary>
+    /// <summary>
+    /// Makes a second attempt when the connection was dead, or led to a standby: one from the pool may do so since the database was started again or
+    /// failed over.
+    /// </summary>
     private static async Task<T> OnceMoreAsync<T>(
         this IDbContextFactory<MiraDbContext> contexts, Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken)
     {
@@ -40,13 +43,15 @@ internal static class StoreReads
     }
 }
 
-/// <summary>A database server, or the way to it, went away. One that is only slow did not.</summary>
+/// <summary>A database server, or the way to it, went away, or is no primary any more: another connection may work. One that is only slow did not.</summary>
 internal static class LostConnection
 {
     private static readonly string[] Classes = ["08", "57P"];
 
     public static bool Caused(DbException exception) => exception switch
     {
+        InRecoveryException => true,
+        PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction } => true,
         PostgresException told => Classes.Any(started => told.SqlState.StartsWith(started, StringComparison.Ordinal)),
         NpgsqlException { InnerException: IOException or System.Net.Sockets.SocketException } => true,
         _ => false,

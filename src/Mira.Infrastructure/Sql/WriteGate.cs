@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Ledger;
+using Mira.Infrastructure.Ledger;
 
 namespace Mira.Infrastructure.Sql;
 
@@ -62,7 +63,9 @@ public sealed class WriteGate(TimeProvider clock) : IDisposable
         }
         catch (Exception exception) when (Cause(exception) is { } cause)
         {
-            NoteFailure();
+            // A database that refuses what it is given can be written all the same.
+            if (!RefusedData.Caused(cause))
+                NoteFailure();
             throw new LedgerUnavailableException("The ledger cannot be written.", cause);
         }
     }

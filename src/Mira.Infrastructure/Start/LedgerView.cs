@@ -106,7 +106,7 @@ public sealed record LedgerView(IReadOnlyList<AuditPublicKey> Keys, IReadOnlyLis
         if (folder is null)
         {
             var options = new DbContextOptionsBuilder<PostgresDbContext>();
-            PostgresStore.Configure(options, PostgresOptions.Read(settings).Calls);
+            PostgresStore.Configure(options, PostgresOptions.Read(settings).Reading);
             return new PostgresContexts(new PooledDbContextFactory<PostgresDbContext>(options.Options));
         }
 

@@ -28,6 +28,7 @@ public sealed partial class NodeStart(
     private readonly Lock _lock = new();
     private Task? _stop;
     private bool _isRecorded;
+    private bool _isOpen;
 
     /// <summary>Opens the store and takes up the ledger where it ends; enough for the offline verbs.</summary>
     /// <exception cref="SettingException">The store or its peppers are not usable.</exception>
@@ -39,6 +40,7 @@ public sealed partial class NodeStart(
         await follower.StartAsync(cancellationToken);
         await audit.OpenAsync(cancellationToken);
         await rows.OpenAsync(cancellationToken);
+        _isOpen = true;
         if (follower.Violation is not { } violation)
             return;
 
@@ -53,13 +55,58 @@ public sealed partial class NodeStart(
         {
             await OpenAsync(cancellationToken);
             await BeginAsync(cancellationToken);
-            _isRecorded = true;
-            audit.Complete();
+            Complete();
+        }
+        catch (LedgerUnavailableException exception) when (_isOpen && airtable is null)
+        {
+            await GoOnReadingAsync(exception, cancellationToken);
         }
         catch (Exception exception) when (exception is StoreUnavailableException or LedgerUnavailableException or OverloadedException)
         {
             throw new SettingException(store.Setting, "the store cannot be read or written now", exception);
         }
+    }
+
+    /// <summary>Records a start that could not be recorded when it happened; true once it is.</summary>
+    internal async Task<bool> RecordLateAsync(CancellationToken cancellationToken)
+    {
+        if (_isRecorded)
+            return true;
+
+        await using var scope = scopes.CreateAsyncScope();
+        try
+        {
+            await RecordAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), EventType.SystemStarted, cancellationToken);
+            Complete();
+            return true;
+        }
+        catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException or SettingException)
+        {
+            // The file of the public key may still find no room when the event did.
+            return false;
+        }
+    }
+
+    // Keys can be verified without a word being written. What has to be written is refused, and the start is recorded as soon as it can be.
+    private async Task GoOnReadingAsync(LedgerUnavailableException cause, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (!await store.HasKeysAsync(cancellationToken))
+                throw new SettingException(store.Setting, "the store has no key, and cannot be written now to make the first one", cause);
+        }
+        catch (StoreUnavailableException exception)
+        {
+            throw new SettingException(store.Setting, "the store cannot be read or written now", exception);
+        }
+
+        LogReadOnly(cause.InnerException?.Message);
+    }
+
+    private void Complete()
+    {
+        _isRecorded = true;
+        audit.Complete();
     }
 
     // Several nodes may begin at once, on a machine that is busy with that: one that waited too long for the others asks again.
@@ -122,6 +169,9 @@ public sealed partial class NodeStart(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The start could not be recorded at attempt {Attempt}: {Cause}")]
     private partial void LogBeginAgain(int attempt, string? cause);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The store can be read and not written: keys are verified, changes are refused, and this start is recorded when it can be: {Cause}")]
+    private partial void LogReadOnly(string? cause);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The stop could not be recorded in the ledger: {Cause}")]
     private partial void LogStopUnrecorded(string? cause);

@@ -41,7 +41,11 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
     {
         var airtable = AirtableOf(settings);
         if (IsInPostgres(settings, airtable))
-            return new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings), AuditKeys.Demand(settings)) { Airtable = airtable };
+        {
+            var choice = new PostgresChoice(PostgresOptions.Read(settings), Files.Peppers.Demand(settings), AuditKeys.Demand(settings)) { Airtable = airtable };
+            await choice.Options.FindPoolerAsync(cancellationToken);
+            return choice;
+        }
 
         var folder = FolderOf(settings, contentRoot);
         folder.Prepare();
@@ -122,13 +126,16 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
 
     private sealed class PostgresChoice(PostgresOptions postgres, PepperRing peppers, AuditKey? auditKey) : StoreChoice(peppers, auditKey)
     {
+        public PostgresOptions Options => postgres;
+
         public override bool IsShared => true;
 
         protected override string Database => postgres.Place;
 
         public override void AddTo(IServiceCollection services)
         {
-            services.AddPooledDbContextFactory<PostgresDbContext>(options => PostgresStore.Configure(options, postgres.Calls));
+            services.AddPooledDbContextFactory<PostgresDbContext>(
+                options => PostgresStore.Configure(options, AuditKey is null ? postgres.Reading : postgres.Calls));
             services.AddSingleton<IDbContextFactory<MiraDbContext>, PostgresContexts>();
             services.AddSingleton(postgres);
             services.AddSingleton<SqlStore, PostgresStore>();

@@ -1,7 +1,8 @@
 using Microsoft.Extensions.Logging;
 using Mira.Application.Background;
-using Mira.Application.Ledger;
 using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Infrastructure.Ledger;
 
 namespace Mira.Infrastructure.Usage;
 
@@ -31,18 +32,20 @@ public sealed partial class UsageFlush(UsageLog usage, IUsageStore store, TimePr
         while (left > 0 && usage.Take(Math.Min(BatchSize, left)) is { Count: > 0 } batch)
         {
             left -= batch.Count;
-            try
-            {
-                await store.WriteAsync(batch, CancellationToken.None);
-            }
-            catch (Exception exception) when (exception is LedgerUnavailableException or OverloadedException)
-            {
-                usage.Return(batch);
-                LogDelayed(batch.Count, exception.InnerException?.Message);
-                return;
-            }
+            var rest = await BatchWrite.RunAsync(batch, part => store.WriteAsync(part, CancellationToken.None), Refuse);
+            if (rest.Left.Count == 0)
+                continue;
+
+            usage.Return(rest.Left);
+            LogDelayed(rest.Left.Count, rest.Cause?.InnerException?.Message);
+            return;
         }
     }
+
+    private void Refuse(SecretUse use, Exception cause) => LogRefused(cause, use.KeyId, use.Secret.Version);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The last use of {KeyId}, secret {Version}, cannot be written and is given up; the others are written")]
+    private partial void LogRefused(Exception cause, KeyId keyId, int version);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The last use of {Count} secrets is not written yet: {Cause}")]
     private partial void LogDelayed(int count, string? cause);

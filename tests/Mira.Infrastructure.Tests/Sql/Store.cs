@@ -109,6 +109,9 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     /// <summary>How the database of PostgreSQL is reached.</summary>
     public string Address => ((PostgresDatabase)_database).Address;
 
+    /// <summary>Was a connection pooler found before the server?</summary>
+    public bool HasPooler => ((PostgresDatabase)_database).Options.HasPooler;
+
     public static HeadSeal SealOf(LedgerFollower follower) => new(AuditKey, follower, NullLogger<HeadSeal>.Instance);
 
     public static async Task<Store> OpenAsync(StoreKind kind = StoreKind.Sqlite)
@@ -144,6 +147,14 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
         var store = Closed(address);
         await store.Follower.StartAsync(CancellationToken.None);
         return store;
+    }
+
+    /// <summary>The same, by the way of a connection pooler, which it looks for first as a start does.</summary>
+    public static async Task<Store> PoolAsync(string address)
+    {
+        var database = new PostgresDatabase(address);
+        await database.Options.FindPoolerAsync(CancellationToken.None);
+        return new Store(database);
     }
 
     public MiraDbContext CreateDbContext() => _database.CreateDbContext();

@@ -92,6 +92,8 @@ internal sealed class PostgresDatabase(string address, string? name = null) : St
 
     public string Address { get; } = address;
 
+    public PostgresOptions Options => _postgres;
+
     public override string LockStatement => "SELECT 1 FROM ledger_head FOR UPDATE";
 
     public static Task<StoreDatabase> MakeEmptyAsync() => MakeAsync("template0");
