@@ -11,13 +11,20 @@ public sealed class RedisConnections : IAsyncDisposable
         if (options.Cache is { } cache)
             Cache = new RedisConnection(cache.Endpoint, cache.Number, clock, log);
         if (options.Limits is { } limits)
+        {
             Limits = options.Cache?.Endpoint == limits.Endpoint ? Cache : new RedisConnection(limits.Endpoint, limits.Number, clock, log);
+            Nodes = new RedisNodes(Limits!, limits.Number, clock);
+        }
+
         All = [.. new[] { Cache, Limits }.OfType<RedisConnection>().Distinct()];
     }
 
     public RedisConnection? Cache { get; }
 
     public RedisConnection? Limits { get; }
+
+    /// <summary>The nodes that count together; null without shared limits.</summary>
+    public RedisNodes? Nodes { get; }
 
     public IReadOnlyList<RedisConnection> All { get; }
 
@@ -49,6 +56,8 @@ public sealed class RedisWatch(RedisConnections connections, TimeProvider clock)
 
             quiet = 0;
             await connection.ProbeAsync();
+            if (connection == connections.Limits)
+                await connections.Nodes!.AnnounceAsync();
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Mira.Application.Ledger;
+using Mira.Application.Limits;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Web.Authentication;
@@ -14,7 +15,7 @@ namespace Mira.Web.Controllers;
 [AllowAnonymous]
 [Tags("Operation")]
 public sealed class HealthController(
-    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, Drain drain, Readiness readiness, IKeySource? source = null) : ControllerBase
+    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, RateLimiter limiter, Drain drain, Readiness readiness, IKeySource? source = null) : ControllerBase
 {
     /// <summary>Health</summary>
     /// <remarks>Details are shown to who holds `stats:read`.</remarks>
@@ -44,8 +45,10 @@ public sealed class HealthController(
         var ready = readiness.IsReady;
         var writable = ledger.IsWritable;
         var redis = shared.IsAvailable;
+        // Calls that were decided alone in the last minute may have gone past a limit, so it still shows.
+        var alone = limiter.HasDecidedAlone;
         var elsewhere = source?.Health;
-        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && redis != false && ledger.IsAnchored != false && elsewhere is null or { IsWell: true };
+        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && redis != false && alone != true && ledger.IsAnchored != false && elsewhere is null or { IsWell: true };
         var status = (ready, isWell) switch
         {
             (false, _) => Health.Unhealthy,
@@ -53,7 +56,7 @@ public sealed class HealthController(
             _ => Health.Healthy,
         };
         return new Health(status, new HealthDetails(
-            ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, ledger.IsAnchored, follower.Seen.Seq,
+            ready, drain.HasBegun, writable, !follower.IsBroken, ledger.IsClockRight, redis, !alone, ledger.IsAnchored, follower.Seen.Seq,
             Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3),
             elsewhere is null ? null : new AirtableHealth(elsewhere.IsAvailable, elsewhere.Findings, elsewhere.Vanished, elsewhere.SeenSecondsAgo)));
     }
@@ -77,12 +80,13 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="ChainIntact">Does the ledger hold together?</param>
 /// <param name="ClockRight">Is this node's clock within two seconds of the one the ledger goes by?</param>
 /// <param name="Redis">Does it answer and take writes? Null when none is configured.</param>
+/// <param name="LimitsShared">Were all calls of the last minute counted over all nodes? Null when no Redis is configured for limits.</param>
 /// <param name="Anchored">Do the ledger's checkpoints reach the place outside? Null when none is configured.</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
 /// <param name="Airtable">Null unless keys are governed there.</param>
 public sealed record HealthDetails(
-    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, bool? Anchored, long LedgerSeq, double StalenessSeconds,
+    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool ClockRight, bool? Redis, bool? LimitsShared, bool? Anchored, long LedgerSeq, double StalenessSeconds,
     AirtableHealth? Airtable);
 
 /// <summary>How Airtable stands.</summary>
