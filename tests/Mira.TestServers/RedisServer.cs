@@ -95,6 +95,15 @@ public sealed class RedisServer : IAsyncDisposable
         return await SendAsync(stream, command);
     }
 
+    /// <summary>The same for whatever speaks Redis's protocol on a port, without a password.</summary>
+    public static async Task<string> AskAsync(int port, params string[] command)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port);
+        await using var stream = client.GetStream();
+        return await SendAsync(stream, command);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_process is { HasExited: false })

@@ -48,6 +48,9 @@ public sealed class TcpProxy : IDisposable
     /// <summary>The loopback port that new connections are led to; those that are open stay where they are.</summary>
     public int Target { get; set; }
 
+    /// <summary>How much later what the server sends arrives, in its order and without holding up what comes after it.</summary>
+    public TimeSpan Delay { get; set; }
+
     /// <summary>Looks at bytes before they go on. Several connections may call it at once.</summary>
     public Func<Flow, ReadOnlyMemory<byte>, Passage>? Inspect { get; set; }
 
@@ -143,13 +146,16 @@ public sealed class TcpProxy : IDisposable
     {
         var (source, sink) = flow == Flow.ToServer ? (link.Client, link.Server) : (link.Server, link.Client);
         var buffer = new byte[16_384];
+        var sent = Task.CompletedTask;
         try
         {
             while (await source.ReceiveAsync(buffer) is var count and > 0)
             {
                 await _valves[(int)flow].PassAsync();
                 var passage = Inspect?.Invoke(flow, buffer.AsMemory(0, count)) ?? Passage.Pass;
-                if (passage != Passage.Cut)
+                if (passage == Passage.Pass && flow == Flow.ToClient && Delay > TimeSpan.Zero)
+                    sent = SendLaterAsync(sink, buffer.AsMemory(0, count).ToArray(), sent, WaitAsync(Delay));
+                else if (passage != Passage.Cut)
                     await SendAsync(sink, buffer.AsMemory(0, count));
                 if (passage == Passage.Pass)
                     continue;
@@ -164,6 +170,26 @@ public sealed class TcpProxy : IDisposable
             // One side is gone; so is the other, then.
             link.Reset();
         }
+    }
+
+    private static async Task SendLaterAsync(Socket sink, byte[] bytes, Task before, Task delay)
+    {
+        await delay;
+        await before;
+        try
+        {
+            await SendAsync(sink, bytes);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // The connection ended meanwhile.
+        }
+    }
+
+    private static async Task WaitAsync(TimeSpan time)
+    {
+        using var nobody = new SemaphoreSlim(0);
+        await nobody.WaitAsync(time);
     }
 
     private static async Task SendAsync(Socket sink, ReadOnlyMemory<byte> bytes)

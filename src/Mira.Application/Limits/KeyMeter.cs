@@ -6,8 +6,9 @@ namespace Mira.Application.Limits;
 /// </summary>
 public sealed class KeyMeter
 {
-    private int _leased;
-    private long _leaseEnds;
+    private Leases? _leases;
+    private Window? _alone;
+    private int _aloneLimit;
 
     // What the shared window said last, and under which limit.
     private int _limit;
@@ -15,28 +16,57 @@ public sealed class KeyMeter
     private long _sharedAt;
     private long _sharedUntilRelease;
 
+    private long _lastSpent;
+    private long _roundTrip;
+
+    /// <summary>Every call that was admitted here.</summary>
     internal Window Admitted { get; } = new();
 
     /// <summary>The lease that is being fetched; all who need one wait for it.</summary>
-    internal Task<Lease>? Leasing { get; set; }
+    internal Task<FetchedLease>? Fetching { get; set; }
 
-    /// <summary>Calls that have asked the shared window and will be counted here.</summary>
+    /// <summary>Calls that wait for tokens and will be counted here.</summary>
     internal int Waiting { get; set; }
+
+    /// <summary>Tokens these calls need together.</summary>
+    internal long Demand { get; set; }
+
+    /// <summary>Has it admitted calls that the shared window does not know of?</summary>
+    internal bool IsOwing => _alone is { Total: > 0 };
 
     /// <summary>Nobody uses it any more, and another one may have taken its place.</summary>
     internal bool IsRetired { get; private set; }
 
+    internal void MoveTo(Moment now)
+    {
+        Admitted.MoveTo(now.Monotonic);
+        _alone?.MoveTo(now.Monotonic);
+    }
+
+    /// <summary>Counts a call that was admitted although the shared window did not answer.</summary>
+    internal void AdmitAlone(int cost, Moment now, int limit)
+    {
+        Admitted.Add(now.Monotonic, cost);
+        (_alone ??= new Window()).Add(now.Monotonic, cost);
+        _aloneLimit = limit;
+    }
+
     /// <summary>Does what was admitted here leave room for this?</summary>
     internal bool HasRoom(int cost, int limit) => cost == 0 || cost <= limit - Admitted.Total;
 
-    /// <summary>Takes from the lease, when it holds enough and is young enough.</summary>
-    internal bool TrySpend(int cost, long now, int limit)
-    {
-        if (Leased(now, limit) < cost)
-            return false;
+    /// <summary>Takes from the leases, when they hold enough and are young enough.</summary>
+    internal bool TrySpend(int cost, Moment now, int limit) => limit == _limit && _leases is not null && _leases.TrySpend(cost, now);
 
-        _leased -= cost;
-        return true;
+    /// <summary>
+    /// Is it time to fetch the next lease, because this one is nearly spent or will be over before the next call? Asked after each call that was
+    /// admitted from a lease.
+    /// </summary>
+    internal bool ShouldRenew(Moment now, int limit)
+    {
+        var sinceLast = now.Monotonic - _lastSpent;
+        _lastSpent = now.Monotonic;
+        return limit >= RateLimiter.LeasedFrom && Fetching is null && limit == _limit && !IsFull(1, now.Monotonic, limit)
+            && _leases!.IsNearlyOut(now, 2 * Math.Max(sinceLast, _roundTrip));
     }
 
     /// <summary>
@@ -45,6 +75,9 @@ public sealed class KeyMeter
     /// </summary>
     internal (int Tokens, long Life) NextLease(long now, int limit)
     {
+        if (limit < RateLimiter.LeasedFrom)
+            return (0, RateLimiter.SingleLife);
+
         var most = limit / RateLimiter.LeasedFrom;
         var least = Math.Max(1, most / 10);
         var lastSecond = Admitted.Since(now, RateLimiter.LeaseLife);
@@ -57,21 +90,37 @@ public sealed class KeyMeter
         return (Math.Clamp(lately, least, most), lately > 0 ? RateLimiter.LongLeaseLife : RateLimiter.LeaseLife);
     }
 
-    /// <summary>Takes in a grant that was asked for at <paramref name="began"/> and may be used until <paramref name="ends"/>.</summary>
-    internal void Take(Grant grant, long began, long ends, long now, int limit)
+    /// <summary>What the shared window is told with the next request: tokens that were not used, and calls that were admitted without it.</summary>
+    internal (Settlement Settlement, Debt Debt) Settle(Moment now)
     {
-        // What is left of the lease before makes one with it, which ends with the earlier of the two.
-        var left = Leased(now, limit);
-        _leaseEnds = left == 0 ? ends : Math.Min(ends, _leaseEnds);
-        Note(grant, began, limit);
-        _leased = left + grant.Tokens;
+        var (unused, bucket) = _leases?.TakeUnused() ?? default;
+        var debt = new Debt(_alone, _aloneLimit);
+        _alone = null;
+        return (new Settlement(unused, bucket, debt.Calls?.Total ?? 0, TimeSpan.FromTicks(debt.Calls?.UntilEmpty(now.Monotonic) ?? 0)), debt);
+    }
+
+    /// <summary>The settlement was not heard of: what is owed is owed still.</summary>
+    internal void OweAgain(Debt debt, Moment now)
+    {
+        if (_alone is null)
+            (_alone, _aloneLimit) = (debt.Calls, debt.Limit);
+        else if (debt.Calls is { Total: > 0 } calls)
+            _alone.Add(now.Monotonic, calls.Total);
+    }
+
+    /// <summary>Takes in a grant that was asked for at <paramref name="began"/> and may be used until <paramref name="ends"/>.</summary>
+    internal void Take(Grant grant, Moment began, Moment ends, Moment now, int limit)
+    {
+        _roundTrip = now.Monotonic - began.Monotonic;
+        Note(grant, began.Monotonic, limit);
+        (_leases ??= new Leases()).Add(new Lease(grant.Tokens, grant.Tokens, ends, ends.Monotonic - began.Monotonic, grant.Bucket), now);
     }
 
     /// <summary>Takes in how the shared window stood, from when it was asked: an answer may have been long on its way.</summary>
     internal void Note(Grant grant, long began, int limit)
     {
         if (limit != _limit)
-            _leased = 0;
+            _leases?.Clear();
         else if (began < _sharedAt)
             return;
 
@@ -79,20 +128,20 @@ public sealed class KeyMeter
     }
 
     /// <summary>Is it known that the shared window has no room for this, because nothing can have left it since it said so?</summary>
-    internal bool IsFull(int cost, long now, int limit) => Holds(now, limit) && cost > _sharedRemaining + Leased(now, limit);
+    internal bool IsFull(int cost, Moment now, int limit) => IsFull(cost - Leased(now, limit) - Unused, now.Monotonic, limit);
 
     /// <summary>Has the shared window said a moment ago how it stands?</summary>
     internal bool IsInformed(long now, int limit) => limit == _limit && now - _sharedAt < RateLimiter.LeaseLife;
 
-    internal LimitState State(bool isAdmitted, long now, int limit, bool isShared)
+    internal LimitState State(bool isAdmitted, Moment now, int limit, bool isShared)
     {
         var remaining = limit - Admitted.Total;
-        var release = Admitted.UntilRelease(now);
-        if (isShared && Holds(now, limit))
+        var release = Admitted.UntilRelease(now.Monotonic);
+        if (isShared && Holds(now.Monotonic, limit))
         {
             // Who waits must get through the narrower of the two windows.
-            var shared = _sharedRemaining + Leased(now, limit);
-            var sharedRelease = _sharedUntilRelease - (now - _sharedAt);
+            var shared = _sharedRemaining + Leased(now, limit) + Unused;
+            var sharedRelease = _sharedUntilRelease - (now.Monotonic - _sharedAt);
             release = shared < remaining ? sharedRelease : shared == remaining ? Math.Max(release, sharedRelease) : release;
             remaining = Math.Min(remaining, shared);
         }
@@ -101,18 +150,26 @@ public sealed class KeyMeter
         return new LimitState(isAdmitted, limit, Math.Max(remaining, 0), (int)Math.Min(seconds, 60));
     }
 
-    internal bool TryRetire(long now)
+    internal bool TryRetire(Moment now)
     {
-        Admitted.MoveTo(now);
-        return IsRetired |= Admitted.Total == 0 && Waiting == 0 && Leased(now, _limit) == 0 && !Holds(now, _limit);
+        MoveTo(now);
+        return IsRetired |= Admitted.Total == 0 && Waiting == 0 && Fetching is null && Leased(now, _limit) == 0 && !Holds(now.Monotonic, _limit);
     }
 
     /// <summary>Tokens in hand that may be spent now.</summary>
-    internal int Leased(long now, int limit) => limit == _limit && now < _leaseEnds ? _leased : 0;
+    internal int Leased(Moment now, int limit) => limit == _limit && _leases is not null ? _leases.SpendableAt(now) : 0;
+
+    /// <summary>Tokens that came too late or were not wanted: the next question returns them, and then they can be had again.</summary>
+    private int Unused => _leases?.Unused.Tokens ?? 0;
+
+    private bool IsFull(int missing, long now, int limit) => Holds(now, limit) && missing > _sharedRemaining;
 
     /// <summary>Nothing has left the shared window since it was asked, so there is no more in it than it said.</summary>
     private bool Holds(long now, int limit) => limit == _limit && now - _sharedAt < _sharedUntilRelease;
-
-    /// <summary>How the request for a lease went, for those who waited for it.</summary>
-    internal readonly record struct Lease(bool IsAnswered, long Ends);
 }
+
+/// <summary>How the request for a lease went, for those who waited for it.</summary>
+internal readonly record struct FetchedLease(bool IsAnswered, bool IsLate);
+
+/// <summary>Calls a node admitted while the shared window did not answer, and under which limit.</summary>
+internal readonly record struct Debt(Window? Calls, int Limit);

@@ -21,6 +21,9 @@ public sealed record LimitOptions
     /// <summary><c>RATE_LIMIT_FAILURES</c>, 1 to 10 000 000: invalid keys from one address (IPv6: one /64) at this node.</summary>
     public int Failures { get; init; } = 60;
 
+    /// <summary><c>RATE_LIMIT_WITHOUT_REDIS</c>: <c>local</c> (default), <c>share</c> or <c>refuse</c>.</summary>
+    public WithoutRedis WithoutRedis { get; init; } = WithoutRedis.Local;
+
     public static LimitOptions Read(SettingReader settings)
     {
         var defaults = new LimitOptions();
@@ -31,6 +34,8 @@ public sealed record LimitOptions
             Operator = Calls("RATE_LIMIT_OPERATOR", "Mira:RateLimit:Operator", defaults.Operator),
             Admin = Calls("RATE_LIMIT_ADMIN", "Mira:RateLimit:Admin", defaults.Admin),
             Failures = Calls("RATE_LIMIT_FAILURES", "Mira:RateLimit:Failures", defaults.Failures),
+            WithoutRedis = Enum.Parse<WithoutRedis>(
+                settings.Choice("RATE_LIMIT_WITHOUT_REDIS", "Mira:RateLimit:WithoutRedis", "local", "local", "share", "refuse"), ignoreCase: true),
         };
 
         int Calls(string name, string path, int fallback) => settings.Number(name, path, fallback, 1, KeyTerms.MaximumRateLimit);
@@ -43,4 +48,17 @@ public sealed record LimitOptions
         Role.Operator => Operator,
         _ => Admin,
     };
+}
+
+/// <summary>What a node does with calls while the shared windows do not answer.</summary>
+public enum WithoutRedis
+{
+    /// <summary>It admits up to the whole limit by itself.</summary>
+    Local,
+
+    /// <summary>It admits up to the limit divided by the nodes seen in the last minute, at least 1.</summary>
+    Share,
+
+    /// <summary>It admits nothing and answers 503 <c>limits_unavailable</c>.</summary>
+    Refuse,
 }

@@ -11,8 +11,9 @@ namespace Mira.Application.Limits;
 /// call is not counted.
 /// </summary>
 /// <remarks>
-/// Keys with a limit below <see cref="LeasedFrom"/> take each call's tokens from the shared window, so that small limits are exact. Others take
-/// up to a thousandth of the limit at once and spend it within a second, or within ten while hardly anything is used (docs/decisions/0010). What is admitted here is counted here too: when the shared windows are
+/// Keys with a limit below <see cref="LeasedFrom"/> take from the shared window what their waiting calls need and no more, so that small limits are
+/// exact. Others take up to a thousandth of the limit at once and spend it within a second, or within ten while hardly anything is used
+/// (docs/decisions/0010); the next lease is fetched before this one runs out. What is admitted here is counted here too: when the shared windows are
 /// gone this node goes on from there, and what it knows to be too much is refused without asking.
 /// </remarks>
 public sealed class RateLimiter : IDisposable
@@ -26,10 +27,14 @@ public sealed class RateLimiter : IDisposable
     /// <summary>The same, while the shared window is nearly empty.</summary>
     internal const long LongLeaseLife = 10 * TimeSpan.TicksPerSecond;
 
-    private const long SingleLife = TimeSpan.TicksPerSecond / 4;
+    /// <summary>The same, for tokens of keys that are not leased: longer than an answer may take.</summary>
+    internal const long SingleLife = TimeSpan.TicksPerSecond / 2;
 
     /// <summary>Answers in a row that may come too late to be used.</summary>
     private const int Patience = 3;
+
+    /// <summary>How long it shows that calls were decided alone.</summary>
+    private const long AloneShown = 60 * TimeSpan.TicksPerSecond;
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMinutes(1);
 
@@ -39,8 +44,11 @@ public sealed class RateLimiter : IDisposable
     private readonly LimitOptions _options;
     private readonly TimeProvider _clock;
     private readonly ISharedLimits? _shared;
+    private readonly SharedTokens? _tokens;
     private readonly long _start;
     private readonly ITimer _sweep;
+    private long _lastAlone = -AloneShown;
+    private int _isOwing;
 
     /// <param name="shared">Null when there is one node.</param>
     public RateLimiter(LimitOptions options, TimeProvider clock, ISharedLimits? shared = null)
@@ -49,6 +57,7 @@ public sealed class RateLimiter : IDisposable
         _clock = clock;
         _shared = shared;
         _start = clock.GetTimestamp();
+        _tokens = shared is null ? null : new SharedTokens(shared, Now);
         _sweep = clock.CreateTimer(_ => Sweep(), null, SweepInterval, SweepInterval);
     }
 
@@ -60,11 +69,15 @@ public sealed class RateLimiter : IDisposable
     /// <summary>Calls this node has decided by its own windows alone, although they should have been shared.</summary>
     public long DecidedAlone => _alone.Value;
 
+    /// <summary>Has it decided a call alone in the last minute? Null when there is one node.</summary>
+    public bool? HasDecidedAlone => _shared is null ? null : Now().Monotonic - Volatile.Read(ref _lastAlone) < AloneShown;
+
     /// <summary>Keys with a call in the last minutes.</summary>
     public int Meters => _meters.Count;
 
     /// <summary>Counts a call of <paramref name="cost"/> tokens, all or nothing. A cost of 0 only asks, and is always admitted.</summary>
     /// <exception cref="OverloadedException">This node takes so long for everything that no shared token is good when it gets it.</exception>
+    /// <exception cref="LimitsUnavailableException">The shared windows do not answer, and <see cref="LimitOptions.WithoutRedis"/> is <see cref="WithoutRedis.Refuse"/>.</exception>
     public ValueTask<LimitState> ChargeAsync(KeyEntry entry, int cost)
     {
         var charge = DecideAsync(entry, cost);
@@ -94,6 +107,9 @@ public sealed class RateLimiter : IDisposable
     private ValueTask<LimitState> DecideAsync(KeyEntry entry, int cost)
     {
         var limit = _options.Of(entry.Key!);
+        var isShared = _shared is { IsAvailable: true };
+        if (isShared && Volatile.Read(ref _isOwing) != 0 && Interlocked.Exchange(ref _isOwing, 0) != 0)
+            _ = _tokens!.SettleAsync(_meters);
         while (true)
         {
             var meter = MeterOf(entry);
@@ -104,17 +120,26 @@ public sealed class RateLimiter : IDisposable
                 if (meter.IsRetired)
                     continue;
 
-                meter.Admitted.MoveTo(now);
-                if (_shared is not { IsAvailable: true })
-                    return new(AdmitHere(meter, cost, now, limit));
+                meter.MoveTo(now);
                 if (!meter.HasRoom(cost, limit))
-                    return new(meter.State(false, now, limit, isShared: true));
-                if (cost == 0 ? limit >= LeasedFrom && meter.IsInformed(now, limit) : meter.TrySpend(cost, now, limit))
-                    return new(Admit(meter, cost, now, limit));
+                    return new(meter.State(false, now, limit, isShared));
+                if (cost > 0 && meter.TrySpend(cost, now, limit))
+                {
+                    var state = Admit(meter, cost, now, limit);
+                    if (isShared && meter.ShouldRenew(now, limit))
+                        _ = _tokens!.RenewAsync(entry.Id, meter, limit);
+                    return new(state);
+                }
+
+                if (!isShared)
+                    return new(DecideAlone(meter, cost, now, limit));
+                if (cost == 0 && limit >= LeasedFrom && meter.IsInformed(now.Monotonic, limit))
+                    return new(meter.State(true, now, limit, isShared: true));
                 if (meter.IsFull(cost, now, limit))
                     return new(meter.State(false, now, limit, isShared: true));
 
                 meter.Waiting++;
+                meter.Demand += cost;
             }
 
             return AskAsync(entry.Id, meter, cost, limit);
@@ -128,7 +153,7 @@ public sealed class RateLimiter : IDisposable
         lock (meter)
         {
             var now = Now();
-            meter.Admitted.MoveTo(now);
+            meter.MoveTo(now);
             return meter.State(true, now, _options.Of(entry.Key!), isShared: _shared is { IsAvailable: true });
         }
     }
@@ -139,120 +164,90 @@ public sealed class RateLimiter : IDisposable
     {
         try
         {
-            return limit >= LeasedFrom && cost > 0 ? await TakeLeasedAsync(id, meter, cost, limit) : await TakeExactlyAsync(id, meter, cost, limit);
+            return cost > 0 ? await TakeAsync(id, meter, cost, limit) : await LookAsync(id, meter, limit);
         }
         finally
         {
             lock (meter)
-                meter.Waiting--;
-        }
-    }
-
-    // Used before its life ends or not at all: a node that was paused meanwhile must not use it where it no longer counts. It asks again.
-    private async ValueTask<LimitState> TakeExactlyAsync(KeyId id, KeyMeter meter, int cost, int limit)
-    {
-        for (var answers = 0; answers < Patience; answers++)
-        {
-            var began = Now();
-            var grant = await _shared!.TakeAsync(id, limit, cost, cost, TimeSpan.FromTicks(SingleLife));
-            lock (meter)
             {
-                var now = Now();
-                meter.Admitted.MoveTo(now);
-                if (grant is not { } known)
-                    return AdmitHere(meter, cost, now, limit);
-
-                meter.Note(known, began, limit);
-                if (now - began < SingleLife || cost == 0)
-                    return known.Tokens >= cost && meter.HasRoom(cost, limit) ? Admit(meter, cost, now, limit) : meter.State(false, now, limit, isShared: true);
-                if (meter.IsFull(cost, now, limit))
-                    return meter.State(false, now, limit, isShared: true);
+                meter.Waiting--;
+                meter.Demand -= cost;
             }
         }
-
-        throw TooLate();
     }
 
-    private async ValueTask<LimitState> TakeLeasedAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    private async ValueTask<LimitState> LookAsync(KeyId id, KeyMeter meter, int limit)
+    {
+        var began = Now();
+        var grant = await _shared!.TakeAsync(id, limit, 0, 0, TimeSpan.Zero);
+        lock (meter)
+        {
+            var now = Now();
+            meter.MoveTo(now);
+            if (grant is not { } known)
+                return DecideAlone(meter, 0, now, limit);
+
+            meter.Note(known, began.Monotonic, limit);
+            return meter.State(true, now, limit, isShared: true);
+        }
+    }
+
+    private async ValueTask<LimitState> TakeAsync(KeyId id, KeyMeter meter, int cost, int limit)
     {
         for (var late = 0; late < Patience;)
         {
-            TaskCompletionSource<KeyMeter.Lease>? own = null;
-            Task<KeyMeter.Lease> leasing;
+            TaskCompletionSource<FetchedLease>? own = null;
+            Task<FetchedLease> fetching;
             lock (meter)
-                leasing = meter.Leasing ??= (own = new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+                fetching = meter.Fetching ??= (own = SharedTokens.NewFetch()).Task;
 
             // Who finds none under way fetches it, for all who come meanwhile.
-            var lease = own is null ? await leasing : await LeaseAsync(id, meter, cost, limit, own);
+            var lease = own is null ? await fetching : await _tokens!.FetchAsync(id, meter, cost, limit, late, own);
             lock (meter)
             {
                 var now = Now();
-                meter.Admitted.MoveTo(now);
-                if (!lease.IsAnswered)
-                    return AdmitHere(meter, cost, now, limit);
-                if (meter.HasRoom(cost, limit) && meter.TrySpend(cost, now, limit))
+                meter.MoveTo(now);
+                if (!meter.HasRoom(cost, limit))
+                    return meter.State(false, now, limit, isShared: lease.IsAnswered);
+                if (meter.TrySpend(cost, now, limit))
                     return Admit(meter, cost, now, limit);
-                if (!meter.HasRoom(cost, limit) || meter.IsFull(cost, now, limit))
+                if (!lease.IsAnswered)
+                    return DecideAlone(meter, cost, now, limit);
+                if (meter.IsFull(cost, now, limit))
                     return meter.State(false, now, limit, isShared: true);
-                if (now >= lease.Ends)
+                if (lease.IsLate)
                     late++;
             }
         }
 
-        throw TooLate();
+        throw new OverloadedException("This node is too slow to count calls.");
     }
 
-    private async ValueTask<KeyMeter.Lease> LeaseAsync(KeyId id, KeyMeter meter, int cost, int limit, TaskCompletionSource<KeyMeter.Lease> waited)
+    private LimitState DecideAlone(KeyMeter meter, int cost, Moment now, int limit)
     {
-        var began = Now();
-        var ends = began;
-        Grant? grant = null;
-        try
-        {
-            (int Tokens, long Life) next;
-            int held;
-            lock (meter)
-            {
-                meter.Admitted.MoveTo(began);
-                next = meter.NextLease(began, limit);
-                held = meter.Leased(began, limit);
-            }
-
-            ends = began + next.Life;
-            // What is in hand need not be found again.
-            grant = await _shared!.TakeAsync(id, limit, Math.Max(cost - held, 1), Math.Max(cost, next.Tokens), TimeSpan.FromTicks(next.Life));
-        }
-        finally
-        {
-            lock (meter)
-            {
-                meter.Leasing = null;
-                if (grant is { } known)
-                    meter.Take(known, began, ends, Now(), limit);
-            }
-
-            waited.SetResult(new KeyMeter.Lease(grant is not null, ends));
-        }
-
-        return new KeyMeter.Lease(grant is not null, ends);
-    }
-
-    private static OverloadedException TooLate() => new("This node is too slow to count calls.");
-
-    private LimitState AdmitHere(KeyMeter meter, int cost, long now, int limit)
-    {
+        var own = limit;
         if (_shared is not null)
+        {
+            if (_options.WithoutRedis == WithoutRedis.Refuse && cost > 0)
+                throw new LimitsUnavailableException();
+            if (_options.WithoutRedis == WithoutRedis.Share)
+                own = Math.Max(1, limit / _shared.NodesSeen);
             _alone.Increment();
-        var isAdmitted = meter.HasRoom(cost, limit);
-        if (isAdmitted && cost > 0)
-            meter.Admitted.Add(now, cost);
-        return meter.State(isAdmitted, now, limit, isShared: false);
+            Volatile.Write(ref _lastAlone, now.Monotonic);
+            Volatile.Write(ref _isOwing, 1);
+        }
+
+        var isAdmitted = meter.HasRoom(cost, own);
+        if (isAdmitted && cost > 0 && _shared is not null)
+            meter.AdmitAlone(cost, now, limit);
+        else if (isAdmitted && cost > 0)
+            meter.Admitted.Add(now.Monotonic, cost);
+        return meter.State(isAdmitted, now, own, isShared: false) with { Limit = limit };
     }
 
-    private static LimitState Admit(KeyMeter meter, int cost, long now, int limit)
+    private static LimitState Admit(KeyMeter meter, int cost, Moment now, int limit)
     {
-        if (cost > 0)
-            meter.Admitted.Add(now, cost);
+        meter.Admitted.Add(now.Monotonic, cost);
         return meter.State(true, now, limit, isShared: true);
     }
 
@@ -276,7 +271,7 @@ public sealed class RateLimiter : IDisposable
         }
     }
 
-    private long Now() => _clock.GetElapsedTime(_start).Ticks;
+    private Moment Now() => new(_clock.GetElapsedTime(_start).Ticks, _clock.GetUtcNow().Ticks);
 }
 
 /// <summary>How a key stands with its limit after a call.</summary>

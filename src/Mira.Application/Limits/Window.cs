@@ -63,6 +63,13 @@ internal sealed class Window
     public long UntilRelease(long now) =>
         _used == 0 ? 0 : Math.Max(1, Length - Age(_ring[_first], Ceiling(now))) * TimeSpan.TicksPerMillisecond;
 
+    /// <summary>Ticks until the newest bucket leaves and nothing is counted; 0 when nothing is.</summary>
+    public long UntilEmpty(long now) =>
+        _used == 0 ? 0 : Math.Max(1, Length - (int)(Ceiling(now) - _newest)) * TimeSpan.TicksPerMillisecond;
+
+    /// <summary>Forgets everything that was counted.</summary>
+    public void Clear() => (Total, _used) = (0, 0);
+
     /// <summary>What was counted in the last so many ticks, to the bucket.</summary>
     public int Since(long now, long ticks)
     {

@@ -1,21 +1,26 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Ledger;
 using StackExchange.Redis;
 
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>
-/// The way to one Redis: each command waits at most <see cref="RedisEndpoint.Patience"/>, and the first one that got no answer opens the
-/// breaker for all. While it is open a command costs nothing; <see cref="RedisWatch"/> tries the server beside the calls and closes it again,
-/// so that no call ever waits to find out.
+/// The way to one Redis, be it one server, a cluster or a primary that sentinels name. A judge for each server finds out whether it is gone; from then
+/// on a command costs nothing, and <see cref="RedisWatch"/> tries the server beside the calls until it is back, so that no call ever waits to find out.
 /// </summary>
 /// <remarks>A command that was given up may still be carried out later.</remarks>
 /// <param name="database">Which of its databases a caller gets who names none.</param>
 public sealed partial class RedisConnection(RedisEndpoint endpoint, int database, TimeProvider clock, ILogger<RedisConnection> log) : IAsyncDisposable
 {
-    private static readonly RedisKey ProbeKey = "mira:probe";
+    /// <summary>As many that each server of a cluster has one of them, so that each is tried.</summary>
+    private const int ProbeKeysOfCluster = 32;
+
     private static readonly TimeSpan ProbeLife = TimeSpan.FromSeconds(10);
 
     private ConnectionMultiplexer? _multiplexer;
+    private volatile RedisJudge[] _judges = [];
+    private volatile TaskCompletionSource _gone = NewGone();
     private volatile Reach _reach = Reach.Nothing;
     private Reach _reported = Reach.Writes;
     private int _trips;
@@ -28,10 +33,13 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
     }
 
     /// <summary>Does it answer?</summary>
-    public bool IsAvailable => _reach != Reach.Nothing;
+    public bool IsAvailable => _reach != Reach.Nothing && !IsGone;
 
     /// <summary>Does it answer, and take writes? A full one and a replica do not.</summary>
-    public bool IsWritable => _reach == Reach.Writes;
+    public bool IsWritable => _reach == Reach.Writes && !IsGone;
+
+    /// <summary>Is it a Redis Cluster, where a command may name keys of one slot only?</summary>
+    public bool IsCluster { get; private set; }
 
     /// <summary>How often a command found the server away or its writes refused, since the start.</summary>
     public int Trips => Volatile.Read(ref _trips);
@@ -42,49 +50,107 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
     /// <summary>Runs a command that changes nothing.</summary>
     /// <returns>Nothing when there was no answer in time.</returns>
     public ValueTask<Reply<T>> ReadAsync<T>(Func<IConnectionMultiplexer, Task<T>> command) =>
-        IsAvailable ? RunAsync(command, Reach.Nothing) : default;
+        IsAvailable ? RunAsync(command, Reach.Nothing, waitsForNode: false) : default;
 
     /// <summary>Runs a command that writes.</summary>
+    /// <param name="waitsForNode">True to wait for the answer as long as it is this node that is slow.</param>
     /// <returns>Nothing when there was no answer in time, or the server refused the write. It may have been done all the same.</returns>
-    public ValueTask<Reply<T>> WriteAsync<T>(Func<IConnectionMultiplexer, Task<T>> command) =>
-        IsWritable ? RunAsync(command, Reach.Reads) : default;
+    /// <exception cref="OverloadedException">The node was told to wait for itself, and was too slow even so.</exception>
+    public ValueTask<Reply<T>> WriteAsync<T>(Func<IConnectionMultiplexer, Task<T>> command, bool waitsForNode = false) =>
+        IsWritable ? RunAsync(command, Reach.Reads, waitsForNode) : default;
 
-    /// <summary>Connects if that was not done yet, tries the server, and opens or closes the breaker by what it says. For one caller at a time.</summary>
+    /// <summary>Connects if that was not done yet, tries the servers, and says what they can do from now on. For one caller at a time.</summary>
     public async Task ProbeAsync()
     {
+        var began = clock.GetTimestamp();
         string? cause = null;
+        var reach = Reach.Nothing;
         try
         {
             _multiplexer ??= await ConnectionMultiplexer.ConnectAsync(endpoint.ToConfiguration(database));
-            await _multiplexer.GetDatabase().KeyExistsAsync(ProbeKey).WaitAsync(endpoint.Patience, clock);
-            _reach = await TryWriteAsync(_multiplexer) is { } refusal ? Refused(refusal, out cause) : Reach.Writes;
+            IsCluster = _multiplexer.GetServers().Any(server => server.ServerType == ServerType.Cluster);
+            if (IsCluster && database != 0)
+                throw new RedisException("a Redis Cluster has no database but 0");
+
+            await FindServersAsync(_multiplexer);
+            reach = await TryWriteAsync(_multiplexer) is { } refusal ? Refused(refusal, out cause) : Reach.Writes;
         }
         catch (Exception exception) when (IsFailure(exception))
         {
-            _reach = Reach.Nothing;
+            // An answer that waited in this node says nothing about the server.
+            if (exception is TimeoutException and not RedisTimeoutException && WasNodeSlowSince(began) && !IsGone)
+                return;
+
             cause = exception.GetBaseException().Message;
         }
 
-        Report(_reach, cause);
+        if (IsGone)
+            (reach, cause) = (Reach.Nothing, cause ?? "it does not answer");
+        if (reach != Reach.Nothing && _gone.Task.IsCompleted)
+            _gone = NewGone();
+        _reach = reach;
+        Report(reach, cause);
     }
 
     public async ValueTask DisposeAsync()
     {
         _reach = Reach.Nothing;
+        foreach (var judge in _judges)
+            judge.Dispose();
         if (_multiplexer is not null)
             await _multiplexer.DisposeAsync();
     }
 
-    private async ValueTask<Reply<T>> RunAsync<T>(Func<IConnectionMultiplexer, Task<T>> command, Reach afterRefusal)
+    private bool IsGone
     {
+        get
+        {
+            foreach (var judge in _judges)
+            {
+                if (judge.IsGone)
+                    return true;
+            }
+
+            return false;
+        }
+    }
+
+    private async ValueTask<Reply<T>> RunAsync<T>(Func<IConnectionMultiplexer, Task<T>> command, Reach afterRefusal, bool waitsForNode)
+    {
+        var began = clock.GetTimestamp();
+        var gone = _gone.Task;
+        foreach (var judge in _judges)
+            judge.NoteCommand();
         try
         {
-            return new Reply<T>(true, await command(Multiplexer).WaitAsync(endpoint.Patience, clock));
+            var answer = command(Multiplexer);
+            while (!answer.IsCompleted)
+            {
+                try
+                {
+                    await Task.WhenAny(answer, gone).WaitAsync(endpoint.Patience, clock);
+                }
+                catch (TimeoutException) when (WasNodeSlowSince(began))
+                {
+                    if (!waitsForNode)
+                        return default;
+                }
+
+                if (!answer.IsCompleted && gone.IsCompleted)
+                    throw new TimeoutException();
+            }
+
+            return new Reply<T>(true, await answer);
         }
         catch (RedisServerException exception)
         {
             if (!IsAboutTheCommand(exception))
                 Trip(afterRefusal);
+        }
+        catch (RedisTimeoutException) when (WasNodeSlowSince(began) && !gone.IsCompleted)
+        {
+            if (waitsForNode)
+                throw new OverloadedException("This node is too slow to hear what Redis answers.");
         }
         catch (Exception exception) when (IsFailure(exception))
         {
@@ -93,6 +159,51 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
 
         return default;
     }
+
+    // In a cluster each primary counts some of the keys; else there is the one server that takes writes.
+    private async Task FindServersAsync(ConnectionMultiplexer multiplexer)
+    {
+        EndPoint[] servers;
+        if (IsCluster)
+        {
+            servers = [.. multiplexer.GetServers().Where(server => server is { IsConnected: true, IsReplica: false }).Select(server => server.EndPoint)];
+        }
+        else
+        {
+            var server = await multiplexer.GetDatabase().IdentifyEndpointAsync(ProbeKeyOf(0)).WaitAsync(endpoint.Patience, clock);
+            servers = server is null ? [] : [server];
+        }
+
+        var judges = _judges;
+        if (judges.Length == servers.Length && judges.All(judge => servers.Contains(judge.Server)))
+            return;
+
+        _judges = [.. servers.Select(server => judges.FirstOrDefault(judge => judge.Server.Equals(server)) ?? new RedisJudge(server, endpoint, clock, OnGone))];
+        foreach (var judge in judges.Except(_judges))
+            judge.Dispose();
+    }
+
+    private void OnGone()
+    {
+        // Whoever waits is let go on, and not on the judge's thread.
+        _gone.TrySetResult();
+        _reach = Reach.Nothing;
+    }
+
+    private bool WasNodeSlowSince(long timestamp)
+    {
+        foreach (var judge in _judges)
+        {
+            if (judge.WasNodeSlowSince(timestamp))
+                return true;
+        }
+
+        return false;
+    }
+
+    private static TaskCompletionSource NewGone() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private static RedisKey ProbeKeyOf(int number) => $"mira:probe:{number}";
 
     private void Trip(Reach reach)
     {
@@ -109,7 +220,9 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
             // A replica that has become the primary is known as such only after it was asked.
             if (_reported == Reach.Reads)
                 await multiplexer.ConfigureAsync().WaitAsync(endpoint.Patience, clock);
-            await multiplexer.GetDatabase().StringSetAsync(ProbeKey, "", ProbeLife).WaitAsync(endpoint.Patience, clock);
+            var redis = multiplexer.GetDatabase();
+            var keys = Enumerable.Range(0, IsCluster ? ProbeKeysOfCluster : 1);
+            await Task.WhenAll(keys.Select(number => redis.StringSetAsync(ProbeKeyOf(number), "", ProbeLife))).WaitAsync(endpoint.Patience, clock);
             return null;
         }
         catch (RedisException exception)

@@ -11,13 +11,20 @@ public sealed class RedisConnections : IAsyncDisposable
         if (options.Cache is { } cache)
             Cache = new RedisConnection(cache.Endpoint, cache.Number, clock, log);
         if (options.Limits is { } limits)
+        {
             Limits = options.Cache?.Endpoint == limits.Endpoint ? Cache : new RedisConnection(limits.Endpoint, limits.Number, clock, log);
+            Nodes = new RedisNodes(Limits!, limits.Number, clock);
+        }
+
         All = [.. new[] { Cache, Limits }.OfType<RedisConnection>().Distinct()];
     }
 
     public RedisConnection? Cache { get; }
 
     public RedisConnection? Limits { get; }
+
+    /// <summary>The nodes that count together; null without shared limits.</summary>
+    public RedisNodes? Nodes { get; }
 
     public IReadOnlyList<RedisConnection> All { get; }
 
@@ -38,7 +45,7 @@ public sealed class RedisWatch(RedisConnections connections, TimeProvider clock,
     protected override IEnumerable<Loop> Loops() =>
         connections.All.Select(connection => new Loop("redis_watch", Interval, Watching(connection)) { StartsAtOnce = true });
 
-    private static Func<CancellationToken, Task> Watching(RedisConnection connection)
+    private Func<CancellationToken, Task> Watching(RedisConnection connection)
     {
         var quiet = 0;
         return _ =>
@@ -47,7 +54,14 @@ public sealed class RedisWatch(RedisConnections connections, TimeProvider clock,
                 return Task.CompletedTask;
 
             quiet = 0;
-            return connection.ProbeAsync();
+            return ProbeAsync(connection);
         };
+    }
+
+    private async Task ProbeAsync(RedisConnection connection)
+    {
+        await connection.ProbeAsync();
+        if (connection == connections.Limits)
+            await connections.Nodes!.AnnounceAsync();
     }
 }

@@ -32,10 +32,12 @@ internal static class RedisRegistration
         }
 
         if (options.Limits is { } limits)
-            services.AddSingleton<ISharedLimits>(provider => new RedisLimits(provider.GetRequiredService<RedisConnections>().Limits!, limits.Number));
+            services.AddSingleton<ISharedLimits>(provider => RedisLimitsOf(provider.GetRequiredService<RedisConnections>(), limits.Number));
         if (options.Cache is not null || options.Limits is not null)
             services.AddHostedService<RedisWatch>();
     }
+
+    private static RedisLimits RedisLimitsOf(RedisConnections connections, int database) => new(connections.Limits!, database, connections.Nodes);
 
     /// <summary>The cache over a connection, whose owner ends it.</summary>
     public static RedisKeyCache CacheOf(RedisConnection connection, SealedEntry seal, TimeProvider clock, LoopBoard? board = null)

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Mira.Application.Background;
 using Mira.Application.Ledger;
+using Mira.Application.Limits;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Web.Authentication;
@@ -15,7 +16,7 @@ namespace Mira.Web.Controllers;
 [AllowAnonymous]
 [Tags("Operation")]
 public sealed class HealthController(
-    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, RowFindings rows, Drain drain, Readiness readiness, LoopBoard loops,
+    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, RowFindings rows, RateLimiter limiter, Drain drain, Readiness readiness, LoopBoard loops,
     IgnoredForwarding forwarding, IKeySource? source = null) : ControllerBase
 {
     /// <summary>Health</summary>
@@ -46,9 +47,11 @@ public sealed class HealthController(
         var ready = readiness.IsReady;
         var writable = ledger.IsWritable;
         var redis = shared.IsAvailable;
+        // Calls that were decided alone in the last minute may have gone past a limit, so it still shows.
+        var alone = limiter.HasDecidedAlone;
         var elsewhere = source?.Health;
-        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && rows.Count == 0 && redis != false && ledger.IsAnchored != false && !loops.IsFailing
-            && elsewhere is null or { IsWell: true };
+        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && rows.Count == 0 && redis != false && alone != true && ledger.IsAnchored != false
+            && !loops.IsFailing && elsewhere is null or { IsWell: true };
         var status = (ready, isWell) switch
         {
             (false, _) => Health.Unhealthy,
@@ -56,7 +59,7 @@ public sealed class HealthController(
             _ => Health.Healthy,
         };
         return new Health(status, new HealthDetails(
-            ready, drain.HasBegun, writable, !follower.IsBroken, rows.Count == 0, ledger.IsClockRight, redis, ledger.IsAnchored, !loops.IsFailing, follower.Seen.Seq,
+            ready, drain.HasBegun, writable, !follower.IsBroken, rows.Count == 0, ledger.IsClockRight, redis, !alone, ledger.IsAnchored, !loops.IsFailing, follower.Seen.Seq,
             Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3),
             forwarding.IsRecent,
             elsewhere is null ? null : new AirtableHealth(elsewhere.IsAvailable, elsewhere.Findings, elsewhere.Vanished, elsewhere.SeenSecondsAgo)));
@@ -82,6 +85,7 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="RowsIntact">Are all records of keys what Mira wrote, as far as they were looked at?</param>
 /// <param name="ClockRight">Is this node's clock within two seconds of the one the ledger goes by?</param>
 /// <param name="Redis">Does it answer and take writes? Null when none is configured.</param>
+/// <param name="LimitsShared">Were all calls of the last minute counted over all nodes? Null when no Redis is configured for limits.</param>
 /// <param name="Anchored">Do the ledger's checkpoints reach the place outside? Null when none is configured.</param>
 /// <param name="Background">Do all background loops work? The log says which one does not.</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
@@ -89,8 +93,8 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="ForwardingIgnored">Did X-Forwarded-For come from somebody who is no trusted proxy in the last minute, and was ignored?</param>
 /// <param name="Airtable">Null unless keys are governed there.</param>
 public sealed record HealthDetails(
-    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool RowsIntact, bool ClockRight, bool? Redis, bool? Anchored, bool Background, long LedgerSeq,
-    double StalenessSeconds, bool ForwardingIgnored, AirtableHealth? Airtable);
+    bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool RowsIntact, bool ClockRight, bool? Redis, bool? LimitsShared, bool? Anchored, bool Background,
+    long LedgerSeq, double StalenessSeconds, bool ForwardingIgnored, AirtableHealth? Airtable);
 
 /// <summary>How Airtable stands.</summary>
 /// <param name="Available">Did the last polls succeed?</param>

@@ -39,6 +39,7 @@ public sealed record ProblemKind(int Status, string Code, string Title)
     public static readonly ProblemKind InternalError = new(500, "internal_error", "Something went wrong here.");
     public static readonly ProblemKind StoreUnavailable = new(503, "store_unavailable", "The key store cannot be reached.");
     public static readonly ProblemKind AuditUnavailable = new(503, "audit_unavailable", "The change could not be recorded.");
+    public static readonly ProblemKind LimitsUnavailable = new(503, "limits_unavailable", "The shared rate limits do not answer.");
     public static readonly ProblemKind Overloaded = new(503, "overloaded", "There is too much to do right now.");
 }
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using FluentValidation;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
+using Mira.Application.Limits;
 using Mira.Application.Pipeline;
 using Mira.Domain.Keys;
 
@@ -30,6 +31,7 @@ public static class ProblemTable
             ProblemKind.StoreUnavailable, RetryAfter: away.RetryAfter is { } wait ? Math.Max(RetrySoon, (int)Math.Ceiling(wait.TotalSeconds)) : RetrySoon),
         LedgerUnavailableException { IsUndecided: true } => new Problem(ProblemKind.AuditUnavailable, Undecided, RetryAfter: RetrySoon),
         LedgerUnavailableException => new Problem(ProblemKind.AuditUnavailable, "It did not happen.", RetryAfter: RetrySoon),
+        LimitsUnavailableException => new Problem(ProblemKind.LimitsUnavailable, RetryAfter: RetrySoon),
         OverloadedException => new Problem(ProblemKind.Overloaded, exception.Message, RetryAfter: RetrySoon),
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => ProblemKind.PayloadTooLarge,
         BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } => ProblemKind.RequestTimeout,

@@ -32,7 +32,7 @@ internal sealed class SharedLimitTests
             Assert.That(await _limiter.ChargeAsync(entry), Is.EqualTo(new LimitState(true, limit, limit - call, 60)));
         Assert.That(await _limiter.ChargeAsync(entry), Is.EqualTo(new LimitState(false, limit, 0, 60)));
         Assert.That(_shared.Asked, Has.Count.EqualTo(limit));
-        Assert.That(_shared.Asked.Distinct().Single(), Is.EqualTo(new FakeSharedLimits.Question(entry.Id, limit, 1, 1, TimeSpan.FromSeconds(0.25))));
+        Assert.That(_shared.Asked.Distinct().Single(), Is.EqualTo(new FakeSharedLimits.Question(entry.Id, limit, 1, 1, TimeSpan.FromSeconds(0.5))));
     }
 
     [Test]
@@ -152,9 +152,36 @@ internal sealed class SharedLimitTests
         _clock.PassSeconds(70);
         _shared.Take(entry.Id, 10, 10, 10);
         gate.Open();
-        // The tokens it took then are gone, and others have taken all.
+        // Others have taken all, and the bucket of its token is gone.
         Assert.That((await granted).IsAdmitted, Is.False);
         Assert.That(_shared.Asked, Has.Count.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_token_that_comes_too_late_is_returned_and_asked_for_again_for_longer()
+    {
+        var entry = LimitedKey.Entry(1);
+        var gate = new Gate();
+        _shared.Coming = gate.PassAsync;
+        var granted = _limiter.ChargeAsync(entry);
+        _clock.PassSeconds(0.6);
+        gate.Open();
+        Assert.That((await granted).IsAdmitted, Is.True, "the only token was not lost");
+        Assert.That(_shared.Asked.Select(asked => asked.Life.TotalSeconds), Is.EqualTo(new[] { 0.5, 2 }));
+        Assert.That(_shared.Asked[1].Settlement.Unused, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task Calls_that_wait_together_ask_for_what_they_need_together()
+    {
+        var entry = LimitedKey.Entry(100);
+        var gate = new Gate();
+        _shared.Coming = gate.PassAsync;
+        var calls = Enumerable.Range(0, 300).Select(_ => _limiter.ChargeAsync(entry)).ToList();
+        gate.Open();
+        var states = await Task.WhenAll(calls);
+        Assert.That(states.Count(state => state.IsAdmitted), Is.EqualTo(100));
+        Assert.That(_shared.Asked.Select(asked => asked.Wanted), Is.EqualTo(new[] { 1, 299 }));
     }
 
     [Test]
@@ -194,7 +221,7 @@ internal sealed class SharedLimitTests
         _clock.PassSeconds(0.1);
         _shared.Take(entry.Id, 10, 9, 9);
         _shared.Coming = () => Task.CompletedTask;
-        Assert.That((await _limiter.ChargeAsync(entry)).IsAdmitted, Is.False);
+        Assert.That((await _limiter.ChargeAsync(entry, 0)).Remaining, Is.Zero);
         gate.Open();
         Assert.That((await older).IsAdmitted, Is.True);
         Assert.That(await _limiter.ChargeAsync(entry), Is.EqualTo(new LimitState(false, 10, 0, 60)));
@@ -207,13 +234,13 @@ internal sealed class SharedLimitTests
         var (small, large) = (LimitedKey.Entry(10), LimitedKey.Entry(10_000));
         _shared.Coming = () =>
         {
-            _clock.PassSeconds(2);
+            _clock.PassSeconds(20);
             return Task.CompletedTask;
         };
         Assert.That(async () => await _limiter.ChargeAsync(small), Throws.InstanceOf<OverloadedException>());
+        Assert.That(_shared.Take(small.Id, 10, 0, 0).Remaining, Is.EqualTo(9), "what came too late was returned with the next question");
         Assert.That(async () => await _limiter.ChargeAsync(large), Throws.InstanceOf<OverloadedException>());
         Assert.That(_shared.Asked, Has.Count.EqualTo(6));
-        Assert.That((await _limiter.ChargeAsync(small, 0)).Remaining, Is.EqualTo(7));
     }
 
     [Test]

@@ -20,12 +20,15 @@ internal sealed class RedisNode : IAsyncDisposable
         _connections = new RedisConnections(new RedisOptions(database, database), TimeProvider.System, log is null ? NullLogger<RedisConnection>.Instance : log);
         _watch = new RedisWatch(_connections, TimeProvider.System);
         Connection = _connections.Cache!;
-        Limits = new RedisLimits(Connection, 0);
+        Nodes = _connections.Nodes!;
+        Limits = new RedisLimits(Connection, 0, Nodes);
     }
 
     public RedisConnection Connection { get; }
 
     public RedisLimits Limits { get; }
+
+    public RedisNodes Nodes { get; }
 
     /// <summary>A node that has begun to connect.</summary>
     public static async Task<RedisNode> StartAsync(RedisServer server, string? user = null, string? password = null, bool tls = false, Messages<RedisConnection>? log = null)
@@ -40,7 +43,13 @@ internal sealed class RedisNode : IAsyncDisposable
     public static async Task<RedisNode> ConnectAsync(int port, bool isPatient = true)
     {
         var endpoint = new RedisEndpoint("127.0.0.1", port, null, null, IsTls: false);
-        var node = new RedisNode(isPatient ? endpoint with { Patience = Patience } : endpoint, null);
+        return await ConnectAsync(isPatient ? endpoint with { Patience = Patience } : endpoint);
+    }
+
+    /// <summary>A node that has found the servers it was told of.</summary>
+    public static async Task<RedisNode> ConnectAsync(RedisEndpoint endpoint)
+    {
+        var node = new RedisNode(endpoint, null);
         await node._watch.StartAsync(CancellationToken.None);
         await WaitForAsync(() => node.Connection.IsWritable);
         return node;

@@ -43,6 +43,29 @@ public class RedisOptionsTests
         Assert.That(Read(("Mira:RateLimit:Storage", text)).Limits, Is.EqualTo(options.Limits));
     }
 
+    [TestCase("redis://a,b:7001/2", "a", 6379, "b:7001", null, 2)]
+    [TestCase("redis://mira:hunter2@10.0.0.1:7000,10.0.0.2:7000,[::1]:7000", "10.0.0.1", 7000, "10.0.0.2:7000,[::1]:7000", null, 0)]
+    [TestCase("redis-sentinel://s1,s2:26380/payments/3", "s1", 26379, "s2:26380", "payments", 3)]
+    [TestCase("rediss-sentinel://:hunter2@s1:26379/payments", "s1", 26379, "", "payments", 0)]
+    public void Several_servers_and_sentinels_may_be_named(string text, string host, int port, string more, string? sentinel, int number)
+    {
+        var limits = Read(("RATE_LIMIT_STORAGE", text)).Limits!;
+
+        Assert.That((limits.Endpoint.Host, limits.Endpoint.Port, limits.Endpoint.More, limits.Endpoint.Sentinel, limits.Number), Is.EqualTo((host, port, more, sentinel, number)));
+        Assert.That(limits.Endpoint.IsTls, Is.EqualTo(text.StartsWith("rediss", StringComparison.Ordinal)));
+        Assert.That($"{limits.Endpoint}", Does.Not.Contain(Canary));
+    }
+
+    [Test]
+    public void The_cache_takes_several_servers_and_sentinels_too()
+    {
+        var cluster = Read(("REDIS_HOST", "a, b:7001"), ("REDIS_PORT", "7000")).Cache!.Endpoint;
+        Assert.That((cluster.Host, cluster.Port, cluster.More, cluster.Sentinel), Is.EqualTo(("a", 7000, "b:7001", (string?)null)));
+        var sentinels = Read(("REDIS_HOST", "a,b"), ("REDIS_SENTINEL", "payments")).Cache!.Endpoint;
+        Assert.That((sentinels.Host, sentinels.Port, sentinels.More, sentinels.Sentinel), Is.EqualTo(("a", 26379, "b:26379", "payments")));
+        Assert.That(Read(("REDIS_HOST", "a"), ("REDIS_PORT", "5000"), ("REDIS_SENTINEL", "payments")).Cache!.Endpoint.Port, Is.EqualTo(5000));
+    }
+
     [Test]
     public void Limits_that_are_switched_off_need_no_Redis() =>
         Assert.That(Read(("RATE_LIMIT_STORAGE", "redis://limits"), ("RATE_LIMIT_ENABLED", "false")).Limits, Is.Null);
@@ -69,6 +92,12 @@ public class RedisOptionsTests
     [TestCase("RATE_LIMIT_STORAGE", "redis://hunter2@redis/1")]
     [TestCase("RATE_LIMIT_STORAGE", "redis://hunter2:@redis/1")]
     [TestCase("RATE_LIMIT_STORAGE", "redis:redis")]
+    [TestCase("RATE_LIMIT_STORAGE", "redis://a,,b")]
+    [TestCase("RATE_LIMIT_STORAGE", "redis://a:1,b:0")]
+    [TestCase("RATE_LIMIT_STORAGE", "redis-sentinel://a")]
+    [TestCase("RATE_LIMIT_STORAGE", "redis-sentinel://a/service/x")]
+    [TestCase("REDIS_HOST", "a,b:0")]
+    [TestCase("REDIS_HOST", "a,")]
     public void What_cannot_be_right_is_named_and_not_shown(string name, string value)
     {
         (string, string)[] settings = name == "REDIS_HOST" ? [(name, value)] : [("REDIS_HOST", "redis"), (name, value)];

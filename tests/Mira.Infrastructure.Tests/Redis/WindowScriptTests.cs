@@ -14,7 +14,7 @@ public class WindowScriptTests
         local now = clock[1] * 1000000 + clock[2]
         """;
 
-    private static readonly string Script = RedisLimits.Script.Replace(ClockLines, "local now = tonumber(ARGV[5])", StringComparison.Ordinal);
+    private static readonly string Script = RedisLimits.Script.Replace(ClockLines, "local now = tonumber(ARGV[9])", StringComparison.Ordinal);
 
     private RedisServer _server = null!;
     private RedisNode _node = null!;
@@ -112,6 +112,42 @@ public class WindowScriptTests
         }
     }
 
+    [Test]
+    public async Task Unused_tokens_are_free_again_and_no_others()
+    {
+        var start = 1_900_000_000 * Second;
+        var first = await SettleAsync("unused", 10, 4, 4, 0, start);
+        var second = await SettleAsync("unused", 10, 6, 6, 0, start + (2 * Second));
+        Assert.That((first.Bucket, second.Bucket), Is.EqualTo((start, start + (2 * Second))));
+
+        var third = await SettleAsync("unused", 10, 3, 3, 0, start + (3 * Second), unused: 3, bucket: first.Bucket);
+        Assert.That((third.Taken, third.Remaining), Is.EqualTo((3, 0)));
+        Assert.That((await SettleAsync("unused", 10, 0, 0, 0, start + (3 * Second), unused: 5, bucket: 12_345)).Remaining, Is.Zero, "no such bucket");
+        Assert.That((await SettleAsync("unused", 10, 0, 0, 0, start + (3 * Second), unused: 9, bucket: first.Bucket)).Remaining, Is.EqualTo(1), "it held one more");
+        Assert.That((await SettleAsync("unused", 10, 0, 0, 0, start + (60 * Second))).Remaining, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task Returning_all_that_is_counted_empties_the_window()
+    {
+        var start = 1_900_000_000 * Second;
+        var grant = await SettleAsync("emptied", 10, 4, 4, 0, start);
+        Assert.That((await SettleAsync("emptied", 10, 0, 0, 0, start, unused: 4, bucket: grant.Bucket)), Is.EqualTo((0, 10, 0, 0)));
+        Assert.That((await _redis.KeyExistsAsync("emptied")), Is.False);
+    }
+
+    [Test]
+    public async Task What_a_node_admitted_by_itself_counts_also_past_the_limit_until_it_leaves()
+    {
+        var start = 1_900_000_000 * Second;
+        await SettleAsync("owed", 10, 8, 8, 0, start);
+        var charged = await SettleAsync("owed", 10, 1, 1, 0, start, owed: 5, owedFor: 20 * Second);
+        Assert.That((charged.Taken, charged.Remaining, charged.Reset), Is.EqualTo((0, 0, 20 * Second)));
+        Assert.That((await SettleAsync("owed", 10, 1, 1, 0, start + (20 * Second) - 1)).Taken, Is.Zero);
+        Assert.That((await SettleAsync("owed", 10, 5, 5, 0, start + (20 * Second))).Taken, Is.Zero);
+        Assert.That((await SettleAsync("owed", 10, 2, 2, 0, start + (20 * Second))).Taken, Is.EqualTo(2));
+    }
+
     [Test, Explicit("Measures.")]
     public async Task What_a_call_costs()
     {
@@ -127,7 +163,14 @@ public class WindowScriptTests
 
     private async Task<(int Taken, int Remaining, long Reset)> TakeAsync(string key, int limit, int needed, int wanted, long life, long now)
     {
-        var figures = (RedisResult[])(await _redis.ScriptEvaluateAsync(Script, [key], [limit, needed, wanted, life, now]))!;
-        return ((int)figures[0], (int)figures[1], (long)figures[2]);
+        var grant = await SettleAsync(key, limit, needed, wanted, life, now);
+        return (grant.Taken, grant.Remaining, grant.Reset);
+    }
+
+    private async Task<(int Taken, int Remaining, long Reset, long Bucket)> SettleAsync(
+        string key, int limit, int needed, int wanted, long life, long now, int unused = 0, long bucket = 0, int owed = 0, long owedFor = 0)
+    {
+        var figures = (RedisResult[])(await _redis.ScriptEvaluateAsync(Script, [key], [limit, needed, wanted, life, unused, bucket, owed, owedFor, now]))!;
+        return ((int)figures[0], (int)figures[1], (long)figures[2], (long)figures[3]);
     }
 }

@@ -10,6 +10,8 @@ internal sealed class BrokenLimits : ISharedLimits
 
     public bool IsAvailable => true;
 
-    public ValueTask<Grant?> TakeAsync(KeyId key, int limit, int needed, int wanted, TimeSpan life) =>
+    public int NodesSeen => 1;
+
+    public ValueTask<Grant?> TakeAsync(KeyId key, int limit, int needed, int wanted, TimeSpan life, Settlement settlement = default) =>
         Throws ? throw new InvalidOperationException("broken") : default;
 }

@@ -1,0 +1,148 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Authentication;
+
+namespace Mira.Infrastructure.Redis;
+
+/// <summary>
+/// Judges whether one Redis server is gone, apart from all other work: on a thread and a connection of its own. It looks fifty times a second
+/// while commands are sent, and five times when none are. It notices as well when this process itself is slow.
+/// </summary>
+internal sealed class RedisJudge : IDisposable
+{
+    private static readonly TimeSpan BusyPace = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan QuietPace = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan BusyAfterCommand = TimeSpan.FromSeconds(5);
+
+    /// <summary>A thread pool that takes longer to begin something is slow.</summary>
+    private static readonly TimeSpan SlowPool = TimeSpan.FromMilliseconds(50);
+
+    private readonly RedisEndpoint _identity;
+    private readonly TimeProvider _clock;
+    private readonly Action _onGone;
+    private readonly AutoResetEvent _wake = new(initialState: false);
+    private readonly WaitCallback _beginPoolWork;
+
+    private long _lastCommand;
+    private long _lastSlow;
+    private long _poolAsked;
+    private volatile bool _isPoolAsked;
+    private volatile bool _isQuiet;
+    private volatile bool _isGone;
+    private volatile bool _isEnded;
+
+    /// <param name="identity">Who we are at the server.</param>
+    /// <param name="onGone">Called on the judge's thread when the server is found gone.</param>
+    public RedisJudge(EndPoint server, RedisEndpoint identity, TimeProvider clock, Action onGone)
+    {
+        (Server, _identity, _clock, _onGone) = (server, identity, clock, onGone);
+        _lastCommand = clock.GetTimestamp();
+        _lastSlow = _lastCommand - (long)(BusyAfterCommand.TotalSeconds * clock.TimestampFrequency);
+        _beginPoolWork = _ => NotePoolBegan();
+        new Thread(Run) { IsBackground = true, Name = "Redis judge", Priority = ThreadPriority.AboveNormal }.Start();
+    }
+
+    public EndPoint Server { get; }
+
+    public bool IsGone => _isGone;
+
+    /// <summary>A command is sent: from now on the judge looks often.</summary>
+    public void NoteCommand()
+    {
+        Volatile.Write(ref _lastCommand, _clock.GetTimestamp());
+        if (_isQuiet)
+            _wake.Set();
+    }
+
+    /// <summary>Has this process been slow since then, so that an answer may have waited here?</summary>
+    public bool WasNodeSlowSince(long timestamp) =>
+        Volatile.Read(ref _lastSlow) >= timestamp || (_isPoolAsked && _clock.GetElapsedTime(Volatile.Read(ref _poolAsked)) > SlowPool);
+
+    public void Dispose()
+    {
+        _isEnded = true;
+        _wake.Set();
+    }
+
+    private void Run()
+    {
+        while (!_isEnded)
+        {
+            try
+            {
+                using var socket = PulseSocket.Connect(Server, _identity, Pulse.LongestAnswer);
+                Watch(socket);
+            }
+            catch (SocketException exception)
+            {
+                // A machine that refuses, or does not answer at all, has no Redis. Anything else is no verdict on the server.
+                if (exception.SocketErrorCode is SocketError.ConnectionRefused or SocketError.TimedOut or SocketError.HostUnreachable or SocketError.NetworkUnreachable)
+                    Find(isGone: true);
+            }
+            catch (Exception exception) when (exception is IOException or AuthenticationException)
+            {
+                // The connection ended. The next attempt shows whether the server did too.
+            }
+            catch (Exception)
+            {
+                // Nothing that happens here may end the process. Without a judge the commands' own failures are what there is to go by.
+                Find(isGone: false);
+            }
+
+            _wake.WaitOne(BusyPace);
+        }
+    }
+
+    private void Watch(PulseSocket socket)
+    {
+        var pulse = new Pulse();
+        while (!_isEnded)
+        {
+            var pace = _clock.GetElapsedTime(Volatile.Read(ref _lastCommand)) < BusyAfterCommand ? BusyPace : QuietPace;
+            if (pulse.MayAsk)
+            {
+                socket.Ask();
+                pulse.Ask();
+            }
+
+            AskPool();
+            var began = _clock.GetTimestamp();
+            _isQuiet = pace == QuietPace;
+            _wake.WaitOne(pace);
+            var isPunctual = pulse.Pass(pace, _clock.GetElapsedTime(began));
+            for (var answers = socket.CountAnswers(); answers > 0; answers--)
+                pulse.Answer();
+            if (!isPunctual)
+                Volatile.Write(ref _lastSlow, _clock.GetTimestamp());
+            if (isPunctual || !pulse.IsSilent)
+                Find(pulse.IsSilent);
+        }
+    }
+
+    private void AskPool()
+    {
+        if (_isPoolAsked)
+            return;
+
+        Volatile.Write(ref _poolAsked, _clock.GetTimestamp());
+        _isPoolAsked = true;
+        ThreadPool.UnsafeQueueUserWorkItem(_beginPoolWork, null);
+    }
+
+    private void NotePoolBegan()
+    {
+        if (_clock.GetElapsedTime(Volatile.Read(ref _poolAsked)) > SlowPool)
+            Volatile.Write(ref _lastSlow, _clock.GetTimestamp());
+        _isPoolAsked = false;
+    }
+
+    private void Find(bool isGone)
+    {
+        if (_isGone == isGone)
+            return;
+
+        _isGone = isGone;
+        if (isGone)
+            _onGone();
+    }
+}
