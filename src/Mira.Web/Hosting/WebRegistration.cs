@@ -29,8 +29,8 @@ public static class WebRegistration
         LogSetup.Apply(builder.Logging, settings);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = StrictJsonInputFormatter.MaximumSizeFramed;
+            EdgeOptions.Apply(kestrel);
         });
         services.Configure<HostOptions>(host => host.ShutdownTimeout = drain.Duration + DrainOptions.Rest);
         services.AddSingleton(drain);
@@ -71,15 +71,17 @@ public static class WebRegistration
         if (app.Services.GetService<RequestLog>() is not null)
             app.UseMiddleware<RequestLogMiddleware>();
         app.UseMiddleware<CorrelationMiddleware>();
+        if (edge.VariesByOrigin)
+            app.UseMiddleware<VaryByOrigin>();
         app.UseMiddleware<ProblemMiddleware>();
-        app.UseMiddleware<LoadGuard>();
         app.UseMiddleware<ForwardPath>();
+        app.UseMiddleware<LoadGuard>();
         if (edge.TrustedProxies.Count > 0)
             app.UseForwardedHeaders();
-        if (edge.CorsEnabled)
-            app.UseCors();
-        app.UseMiraSwagger();
         app.UseRouting();
+        if (edge.CorsEnabled)
+            app.UseMiraCors();
+        app.UseMiraSwagger();
         app.UseMiddleware<KeyAuthentication>();
         app.UseMiddleware<RateLimitMiddleware>();
         app.UseMiddleware<KeyAuthorization>();
