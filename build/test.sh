@@ -19,6 +19,9 @@ needs=(
     faketime:faketime   # a node whose clock is off
     prometheus:prometheus # rules, alerts and the queries of dashboards
     promtool:prometheus
+    nginx:nginx-light   # proxies in front of forward authentication
+    caddy:caddy
+    haproxy:haproxy
 )
 results=artifacts/test-results
 minimum_coverage=95

@@ -28,7 +28,7 @@ internal sealed class CallEventTests
             failed.Select(entry => (entry.Reason, entry.Count, entry.Subject, entry.Actor.Key_id, entry.Actor.Ip)),
             Is.EquivalentTo(new[]
             {
-                ("invalid_key", (long?)3, (string?)null, (string?)null, "127.0.0.1"), ("key_revoked", 1, MiraHost.IdOf(token), null, "127.0.0.1"),
+                ("invalid_key", (long?)4, (string?)null, (string?)null, "127.0.0.1"), ("key_revoked", 1, MiraHost.IdOf(token), null, "127.0.0.1"),
                 ("ambiguous_credentials", 1, null, null, "127.0.0.1"), ("credentials_in_query", 1, null, null, "127.0.0.1"),
             }));
         Assert.That(failed.Single(entry => entry.Reason == "invalid_key").Actor.User_agent, Is.EqualTo("thief/1.0"));

@@ -59,6 +59,12 @@ public sealed class ListAuditEventsHandler(ILedgerReader ledger, EditedEvents ed
 
 internal static class AuditInput
 {
+    /// <summary>Of <c>2026-01-31T12:00:00</c>.</summary>
+    private const int SecondsLength = 19;
+
+    /// <summary>What <see cref="DateTimeOffset"/> holds.</summary>
+    private const int FractionDigits = 7;
+
     private static readonly string[] Formats =
         ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK"];
 
@@ -70,9 +76,31 @@ internal static class AuditInput
         rule.Must(text => text is null || Time(text) is not null)
             .WithMessage("must be a time like 2026-01-31T12:00:00Z").WithErrorCode(KeyInput.InvalidParameter);
 
-    public static DateTimeOffset? Time(string? text) =>
-        text is { Length: > 19 } && (text[^1] == 'Z' || text[^6] is '+' or '-')
-        && DateTimeOffset.TryParseExact(text, Formats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
-            ? time.ToUniversalTime()
-            : null;
+    /// <summary>
+    /// A time with any number of fraction digits. What is finer than the clock stands for the clock's next moment: an event is at or after the one
+    /// exactly when it is at or after the other.
+    /// </summary>
+    public static DateTimeOffset? Time(string? text)
+    {
+        if (text is not { Length: > SecondsLength } || !(text[^1] == 'Z' || text[^6] is '+' or '-'))
+            return null;
+
+        var digits = text[SecondsLength] == '.' ? text.AsSpan(SecondsLength + 1).IndexOfAnyExceptInRange('0', '9') : FractionDigits;
+        if (digits == 0)
+            return null;
+
+        var isFiner = false;
+        if (digits > FractionDigits)
+        {
+            const int End = SecondsLength + 1 + FractionDigits;
+            isFiner = text.AsSpan(End, digits - FractionDigits).ContainsAnyExcept('0');
+            text = text.Remove(End, digits - FractionDigits);
+        }
+
+        if (!DateTimeOffset.TryParseExact(text, Formats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time))
+            return null;
+
+        var utc = time.ToUniversalTime();
+        return isFiner && utc < DateTimeOffset.MaxValue ? utc.AddTicks(1) : utc;
+    }
 }

@@ -9,6 +9,7 @@ using Mira.Application.Metrics;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Web.Hosting;
 using Mira.Web.Problems;
 
 namespace Mira.Web.Authentication;
@@ -30,32 +31,13 @@ public sealed class ApiKeyAuthenticationHandler(
 
     private Problem? _refusal;
 
-    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+    protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        var isPublic = Context.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null;
-        if (isPublic && Context.GetEndpoint()!.Metadata.GetMetadata<ReadsCredentialsAttribute>() is null)
-            return AuthenticateResult.NoResult();
+        var metadata = Context.GetEndpoint()?.Metadata;
+        if (metadata?.GetMetadata<IAllowAnonymous>() is null)
+            return AuthenticateKeyAsync();
 
-        var credential = Credential.Of(Context);
-        if (credential.Refusal is { } refusal)
-            return RefuseCredential(refusal, isPublic);
-        if (credential.Token is null)
-            return AuthenticateResult.NoResult();
-
-        Verification verification;
-        try
-        {
-            verification = await verifier.VerifyAsync(credential.Token, AddressOf(Context));
-        }
-        catch (Exception exception) when (isPublic && exception is StoreUnavailableException or OverloadedException)
-        {
-            return AuthenticateResult.NoResult();
-        }
-
-        if (verification.Verdict.IsValid)
-            return Accept(verification);
-
-        return isPublic ? Refuse(KindOf(verification.Verdict.Code)) : RefuseKey(verification);
+        return metadata.GetMetadata<ReadsCredentialsAttribute>() is null ? Task.FromResult(AuthenticateResult.NoResult()) : AuthenticateVisitorAsync();
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
@@ -71,6 +53,47 @@ public sealed class ApiKeyAuthenticationHandler(
     internal static IPAddress? AddressOf(HttpContext context) =>
         context.Connection.RemoteIpAddress is { IsIPv4MappedToIPv6: true } mapped ? mapped.MapToIPv4() : context.Connection.RemoteIpAddress;
 
+    private async Task<AuthenticateResult> AuthenticateKeyAsync()
+    {
+        var credential = Credential.Of(Context);
+        if (credential.Refusal is { } refusal)
+        {
+            events.Failed(Context, refusal);
+            return Refuse(refusal);
+        }
+
+        if (credential.Token is null)
+            return AuthenticateResult.NoResult();
+
+        var verification = await verifier.VerifyAsync(credential.Token, AddressOf(Context));
+        return verification.Verdict.IsValid ? Accept(verification) : RefuseKey(verification);
+    }
+
+    // A public endpoint is always answered, so the bound of what keys cost there is here: who finds no place among the calls that are served stays
+    // unknown. A bad key stays so too, and is counted, limited and recorded as anywhere.
+    private async Task<AuthenticateResult> AuthenticateVisitorAsync()
+    {
+        var calls = Context.RequestServices.GetRequiredService<RunningCalls>();
+        if (!calls.TryEnter())
+            return AuthenticateResult.NoResult();
+
+        try
+        {
+            var result = await AuthenticateKeyAsync();
+            if (_refusal is { } refusal)
+                metrics.CountRefusal(refusal.Kind.Code);
+            return result;
+        }
+        catch (Exception exception) when (exception is StoreUnavailableException or OverloadedException)
+        {
+            return AuthenticateResult.NoResult();
+        }
+        finally
+        {
+            calls.Leave();
+        }
+    }
+
     private AuthenticateResult Accept(Verification verification)
     {
         var use = verification.Use!;
@@ -78,13 +101,6 @@ public sealed class ApiKeyAuthenticationHandler(
         if (use.Secret.IsSuperseded)
             Response.Headers[SupersededHeader] = Rfc3339.Format(use.Secret.Deadline!.Value);
         return AuthenticateResult.Success(new AuthenticationTicket(use.Principal, NoProperties, SchemeName));
-    }
-
-    private AuthenticateResult RefuseCredential(ProblemKind refusal, bool isPublic)
-    {
-        if (!isPublic)
-            events.Failed(Context, refusal);
-        return Refuse(refusal);
     }
 
     private AuthenticateResult RefuseKey(Verification verification)

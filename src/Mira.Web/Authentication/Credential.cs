@@ -10,7 +10,8 @@ public readonly record struct Credential(string? Token, ProblemKind? Refusal)
     private const string ApiKeyHeader = "X-API-Key";
     private const string Scheme = "Bearer";
 
-    private static readonly string[] QueryNames = ["api_key", "access_token"];
+    /// <summary>What credentials are called where they do not belong.</summary>
+    internal static readonly string[] QueryNames = ["api_key", "access_token"];
 
     public static Credential Of(HttpContext context)
     {

@@ -16,6 +16,7 @@ namespace Mira.Web.Controllers;
 public sealed class AuthEndpoints(RateLimiter limiter, TimeProvider clock)
 {
     private const string Tag = "Verification";
+    private const string NoOwner = "-";
 
     public static void Map(IEndpointRouteBuilder app)
     {
@@ -52,11 +53,16 @@ public sealed class AuthEndpoints(RateLimiter limiter, TimeProvider clock)
             return;
         }
 
-        // All of them, always, so that none of a caller's own gets through a proxy that copies them.
+        // All of them, always and never empty, so that none of a caller's own gets through: some proxies do not copy an empty header.
         var headers = context.Response.Headers;
         headers["X-Mira-Key-Id"] = key.Id.Value;
         headers["X-Mira-Key-Name"] = Uri.EscapeDataString(key.Name);
         headers["X-Mira-Role"] = key.Role.Name();
-        headers["X-Mira-Owner"] = key.Owner is null ? "" : Uri.EscapeDataString(key.Owner);
+        headers["X-Mira-Owner"] = key.Owner switch
+        {
+            null => NoOwner,
+            NoOwner => "%2D",
+            var owner => Uri.EscapeDataString(owner),
+        };
     }
 }

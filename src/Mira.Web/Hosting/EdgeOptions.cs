@@ -1,5 +1,7 @@
+using System.Text;
 using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.HttpOverrides;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mira.Application.Settings;
 using Mira.Domain.Keys;
 
@@ -11,6 +13,10 @@ public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOri
     private const string Origins = "CORS_ORIGINS";
     private const string Proxies = "MIRA_TRUSTED_PROXIES";
 
+    private const int MaximumLine = 72 * 1024;
+    private const int MaximumHeaders = 128 * 1024;
+    private const int MaximumHeaderCount = 1_000;
+
     private static readonly string[] ExposedHeaders =
     [
         "ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Correlation-ID", "Idempotency-Replayed", "Mira-Key-Superseded",
@@ -20,10 +26,27 @@ public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOri
     public IEnumerable<System.Net.IPNetwork> TooWide => TrustedProxies.Where(network =>
         network.PrefixLength < (network.BaseAddress.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? 8 : 16));
 
+    /// <summary>Does what a page may read depend on where it comes from?</summary>
+    public bool VariesByOrigin => CorsEnabled && !CorsOrigins.Contains("*");
+
     public static EdgeOptions Read(SettingReader settings) => new(
         settings.Truth("CORS_ENABLED", "Mira:Cors:Enabled", false),
         [.. settings.List(Origins, "Mira:Cors:Origins").Select(ReadOrigin)],
         [.. settings.List(Proxies, "Mira:TrustedProxies").Select(ReadNetwork)]);
+
+    /// <summary>
+    /// What a proxy passes on must get through the parser, whose own refusals are no answers that proxies understand. A caller's path and query of
+    /// 32 KiB each may be part of the address, or stand in a header like <c>X-Forwarded-Uri</c> beside the caller's own. As many headers as nginx lets
+    /// through. A byte above 7F is Latin-1 (RFC 9110, section 5.5), so that somebody's cookie does not make the request unreadable.
+    /// </summary>
+    public static void Apply(KestrelServerOptions kestrel)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.Limits.MaxRequestLineSize = MaximumLine;
+        kestrel.Limits.MaxRequestHeadersTotalSize = MaximumHeaders;
+        kestrel.Limits.MaxRequestHeaderCount = MaximumHeaderCount;
+    }
 
     /// <summary>Origins by name, or all of them; never with credentials, because keys do not travel in cookies.</summary>
     public void Apply(CorsPolicyBuilder policy)

@@ -1,14 +1,25 @@
+using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc.Controllers;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.Net.Http.Headers;
 using Mira.Web.Authentication;
 using Mira.Web.Problems;
 
 namespace Mira.Web.Hosting;
 
-/// <summary>What holds for every call of the API, looked at before anything is done for it: what it takes as its answer, mostly JSON, and no parameter comes twice.</summary>
+/// <summary>
+/// What holds for every call of the API, looked at before anything is done for it: what it takes as its answer, mostly JSON, and no parameter comes twice
+/// or is one that the call does not know. A filter that is misspelt would otherwise be none.
+/// </summary>
 public sealed class RequestRules(RequestDelegate next, CurrentRequest current)
 {
+    private const int LongestName = 64;
+
     private static readonly string[] Json = ["application/json"];
+
+    // Found once for each endpoint, and forgotten with it.
+    private readonly ConditionalWeakTable<Endpoint, string[]> _parameters = [];
 
     public Task InvokeAsync(HttpContext context)
     {
@@ -16,7 +27,7 @@ public sealed class RequestRules(RequestDelegate next, CurrentRequest current)
         if (metadata is not null && IsApi(metadata) && metadata.GetMetadata<ForwardAuthAttribute>() is null)
         {
             DemandAccepted(context.Request, metadata.GetMetadata<AnswersAttribute>()?.Types ?? Json);
-            DemandSingleParameters(context.Request);
+            DemandKnownParameters(context, context.GetEndpoint()!);
         }
 
         // What sends messages and may log for its caller has a controller.
@@ -51,21 +62,35 @@ public sealed class RequestRules(RequestDelegate next, CurrentRequest current)
             ? type.StartsWith($"{range.Type}/", StringComparison.OrdinalIgnoreCase)
             : range.MediaType.Equals(type, StringComparison.OrdinalIgnoreCase));
 
-    private static void DemandSingleParameters(HttpRequest request)
+    private void DemandKnownParameters(HttpContext context, Endpoint endpoint)
     {
-        if (!request.QueryString.HasValue)
+        if (!context.Request.QueryString.HasValue)
             return;
 
-        foreach (var (name, values) in request.Query)
+        var known = _parameters.GetValue(endpoint, static endpoint => ParametersOf(endpoint.Metadata));
+        foreach (var (name, values) in context.Request.Query)
         {
             if (values.Count > 1)
-            {
-                throw new ProblemException(new Problem(
-                    ProblemKind.InvalidParameter, "A parameter is given more than once.",
-                    new Dictionary<string, string[]> { [name] = ["is given more than once"] }));
-            }
+                throw Refusal(name, "is given more than once");
+            if (!known.Contains(name, StringComparer.Ordinal))
+                throw Refusal(name, known.Length == 0 ? "is unknown: this call has no parameters" : $"is unknown: this call has {string.Join(", ", known)}");
         }
     }
+
+    // By their exact names, although the platform would also bind those in another case.
+    private static string[] ParametersOf(EndpointMetadataCollection metadata) =>
+    [
+        .. metadata.GetMetadata<ControllerActionDescriptor>()?.Parameters
+            .Where(parameter => parameter.BindingInfo?.BindingSource == BindingSource.Query)
+            .Select(parameter => parameter.BindingInfo!.BinderModelName ?? parameter.Name) ?? [],
+        // Where everybody is answered, credentials are not looked at, wherever they stand.
+        .. metadata.GetMetadata<IAllowAnonymous>() is null ? [] : Credential.QueryNames,
+    ];
+
+    private static ProblemException Refusal(string name, string message) => new(new Problem(
+        ProblemKind.InvalidParameter, $"A parameter {message}.",
+        // A long name is none that somebody misspelt, and may hold anything.
+        new Dictionary<string, string[]> { [name.Length <= LongestName ? TokenMask.Apply(name) : "?"] = [message] }));
 }
 
 /// <summary>Marks an endpoint of the API that has no controller.</summary>

@@ -29,10 +29,10 @@ public static class WebRegistration
         LogSetup.Apply(builder.Logging, settings);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.AddServerHeader = false;
             var room = kestrel.ApplicationServices.GetRequiredService<ConnectionRoom>();
             kestrel.ConfigureEndpointDefaults(listen => listen.Use(next => connection => room.ServeAsync(connection, next)));
             kestrel.Limits.MaxRequestBodySize = StrictJsonInputFormatter.MaximumSizeFramed;
+            EdgeOptions.Apply(kestrel);
         });
         services.Configure<HostOptions>(host =>
         {
@@ -85,9 +85,11 @@ public static class WebRegistration
         if (app.Services.GetService<RequestLog>() is not null)
             app.UseMiddleware<RequestLogMiddleware>();
         app.UseMiddleware<CorrelationMiddleware>();
+        if (edge.VariesByOrigin)
+            app.UseMiddleware<VaryByOrigin>();
         app.UseMiddleware<ProblemMiddleware>();
-        app.UseMiddleware<LoadGuard>();
         app.UseMiddleware<ForwardPath>();
+        app.UseMiddleware<LoadGuard>();
         var ignored = app.Services.GetRequiredService<IgnoredForwarding>();
         app.Use(next => context =>
         {
@@ -96,10 +98,10 @@ public static class WebRegistration
         });
         if (edge.TrustedProxies.Count > 0)
             app.UseForwardedHeaders();
-        if (edge.CorsEnabled)
-            app.UseCors();
-        app.UseMiraSwagger();
         app.UseRouting();
+        if (edge.CorsEnabled)
+            app.UseMiraCors();
+        app.UseMiraSwagger();
         app.UseMiddleware<KeyAuthentication>();
         app.UseMiddleware<RateLimitMiddleware>();
         app.UseMiddleware<KeyAuthorization>();

@@ -47,10 +47,10 @@ internal sealed class ForwardTests : SharedHostTests
     }
 
     [Test]
-    public async Task A_key_of_nobody_has_an_empty_owner()
+    public async Task A_key_of_nobody_has_a_hyphen_for_an_owner()
     {
         var answer = await SendAsync("GET", Path, _operator);
-        Assert.That(answer.Header("X-Mira-Owner"), Is.EqualTo(""));
+        Assert.That(answer.Header("X-Mira-Owner"), Is.EqualTo("-"));
     }
 
     [Test]

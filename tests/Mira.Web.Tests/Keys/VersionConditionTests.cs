@@ -8,9 +8,9 @@ internal sealed class VersionConditionTests : SharedHost
 {
     private static readonly string[] Changes = ["PATCH", "rotate", "DELETE"];
 
-    private static readonly string[] Met = ["\"2\"", "*", "\"7\", \"2\"", "\"2\",\"7\"", "W/\"2\", \"2\"", "\"x\", \"2\""];
+    private static readonly string[] Met = ["\"2\"", "*", "\"7\", \"2\"", "\"2\",\"7\"", "W/\"2\"", "W/\"7\", W/\"2\"", "\"x\", \"2\""];
 
-    private static readonly string[] Unmet = ["\"1\"", "\"3\"", "W/\"2\"", "\"02\"", "\"\"", "\"x\"", "\"1\", \"3\"", "\"2 \"", "\"+2\"", "\"4294967298\""];
+    private static readonly string[] Unmet = ["\"1\"", "\"3\"", "W/\"1\"", "\"02\"", "\"\"", "\"x\"", "\"1\", \"3\"", "\"2 \"", "\"+2\"", "\"4294967298\""];
 
     private static readonly string[] NoTags = ["2", "\"2", "'2'", "abc", "\"1\" \"2\"", ""];
 

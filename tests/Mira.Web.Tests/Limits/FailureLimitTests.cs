@@ -92,7 +92,7 @@ internal sealed class FailureLimitTests : SharedHostTests
         {
             await SendAnyAsync("GET", Validate, [("X-Forwarded-For", address)]);
             await TryAsync(address, dead);
-            await TryAsync(address, "bad", "/health");
+            await TryAsync(address, "bad", "/health/live");
             await TryAsync(address, "bad", Validate + "?api_key=bad");
             await SendAsync("GET", Validate, "bad", null, ("X-API-Key", "bad"), ("X-Forwarded-For", address));
             await SendAsync("POST", "/api/keys/verify", null, MiraHost.Json("""{"api_key":"bad"}"""), ("X-Forwarded-For", address));

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Threading.Channels;
 using FluentValidation;
 using FluentValidation.Results;
@@ -34,6 +35,10 @@ internal sealed class LoadGuardTests : SharedHostTests
 
             (await SendAnyAsync("GET", "/api/auth/forward")).ShouldBeProblem(503, "overloaded");
             (await SendAnyAsync("GET", "/api/nothing")).ShouldBeProblem(503, "overloaded");
+            // Neither of these is public, whatever its address looks like.
+            foreach (var (method, path) in new[] { ("POST", "/health"), ("GET", "/health/x"), ("GET", "/metrics/x"), ("POST", "/metrics") })
+                (await SendAsync(method, path)).ShouldBeProblem(503, "overloaded");
+            Assert.That((await SendAsync("GET", "/health")).Json.GetProperty("details").ValueKind, Is.EqualTo(JsonValueKind.Null), "a key is not looked at");
             foreach (var health in new[] { "/health", "/health/live", "/health/ready", "/metrics" })
                 Assert.That((await SendAnyAsync("GET", health)).Status, Is.EqualTo(200));
 
@@ -119,6 +124,7 @@ internal sealed class LoadGuardTests : SharedHostTests
         _door.Open();
         Assert.That((await Task.WhenAll(held)).Select(answer => answer.Status), Is.All.EqualTo(200));
         Assert.That((await SendAsync("GET", Validate)).Status, Is.EqualTo(200));
+        Assert.That((await SendAsync("GET", "/health")).Json.GetProperty("details").ValueKind, Is.EqualTo(JsonValueKind.Object));
     }
 
     private Task<WireAnswer> VerifyAsync() => PostAsync("/api/keys/verify", """{"api_key":"x"}""");
