@@ -18,6 +18,7 @@ needs=(
     faketime:faketime   # a node whose clock is off
     prometheus:prometheus # rules, alerts and the queries of dashboards
     promtool:prometheus
+    npm:npm             # the validators of the OpenAPI document
 )
 results=artifacts/test-results
 minimum_coverage=95
@@ -132,6 +133,9 @@ problems=()
 echo "Checking the formatting"
 dotnet format Mira.sln --verify-no-changes --no-restore >artifacts/format.log 2>&1 ||
     { cat artifacts/format.log; problems+=("dotnet format --verify-no-changes"); }
+
+echo "Checking the OpenAPI document"
+build/openapi/check.sh >artifacts/openapi.log 2>&1 || { cat artifacts/openapi.log; problems+=("build/openapi/check.sh"); }
 
 mapfile -t projects < <(sed -n 's/^Project(.*"\(tests[^"]*\.Tests\.csproj\)".*/\1/p' Mira.sln | tr '\\' '/' | tr -d '\r')
 ((${#projects[@]} > 0)) || fail "Mira.sln has no test project"
