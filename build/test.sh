@@ -22,6 +22,7 @@ needs=(
     nginx:nginx-light   # proxies in front of forward authentication
     caddy:caddy
     haproxy:haproxy
+    npm:npm             # the validators of the OpenAPI document
 )
 results=artifacts/test-results
 minimum_coverage=95
@@ -136,6 +137,9 @@ problems=()
 echo "Checking the formatting"
 dotnet format Mira.sln --verify-no-changes --no-restore >artifacts/format.log 2>&1 ||
     { cat artifacts/format.log; problems+=("dotnet format --verify-no-changes"); }
+
+echo "Checking the OpenAPI document"
+build/openapi/check.sh >artifacts/openapi.log 2>&1 || { cat artifacts/openapi.log; problems+=("build/openapi/check.sh"); }
 
 mapfile -t projects < <(sed -n 's/^Project(.*"\(tests[^"]*\.Tests\.csproj\)".*/\1/p' Mira.sln | tr '\\' '/' | tr -d '\r')
 ((${#projects[@]} > 0)) || fail "Mira.sln has no test project"

@@ -46,7 +46,7 @@ public sealed class UsageLog(PepperRing peppers)
     }
 }
 
-/// <summary>What is kept for one secret between calls: its principal, and when it was last used.</summary>
+/// <summary>What is kept for one secret between calls: its principal, its description, and when it was last used.</summary>
 public sealed class SecretUse(KeyId keyId, Secret secret)
 {
     private long _lastUsedTicks;
@@ -58,6 +58,9 @@ public sealed class SecretUse(KeyId keyId, Secret secret)
 
     /// <summary>Built by the authentication handler once, not for every call.</summary>
     public ClaimsPrincipal? Principal { get; set; }
+
+    /// <summary>What answers about this secret say of its key, as UTF-8; made by who answers at the first one.</summary>
+    public byte[]? Description { get; set; }
 
     public DateTimeOffset LastUsedAt => new(Interlocked.Read(ref _lastUsedTicks), TimeSpan.Zero);
 

@@ -28,6 +28,11 @@ public sealed class AuthEndpoints(RateLimiter limiter, TimeProvider clock)
             .WithMetadata(((Delegate)endpoints.ValidateAsync).Method, new ProducesResponseTypeMetadata(StatusCodes.Status200OK, typeof(ValidatedKey), ["application/json"]));
         app.Map($"/api/auth/forward/{{**{ForwardAuthAttribute.RestParameter}}}", endpoints.ForwardAsync)
             .WithName("ForwardAuth").ExcludeFromDescription();
+        var verify = app.ServiceProvider.GetRequiredService<VerifyEndpoint>();
+        app.MapPost("/api/keys/verify", verify.VerifyAsync)
+            .WithName("VerifyKey").WithTags(Tag).WithSummary("Verify a key")
+            .WithDescription("Answers 200 for every decision; `code` says which. Everything else is there only when the secret was right.")
+            .WithMetadata(((Delegate)verify.VerifyAsync).Method, new ProducesResponseTypeMetadata(StatusCodes.Status200OK, typeof(VerifiedKey), ["application/json"]));
     }
 
     [ApiCall]

@@ -1,5 +1,4 @@
 using System.Text;
-using FluentValidation;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Mvc.Formatters;
@@ -69,7 +68,8 @@ public static class WebRegistration
         // The check is for the platform's own middleware, whose place KeyAuthorization takes.
         services.AddRouting(routing => routing.SuppressCheckForUnhandledSecurityMetadata = true);
         services.AddSingleton<IPolicyEvaluator, KeyPolicyEvaluator>();
-        services.AddSingleton<IValidator<VerifyKey>, VerifyKeyValidator>();
+        services.AddSingleton<VerifyKeyValidator>();
+        services.AddSingleton<VerifyEndpoint>();
         AddJsonControllers(services);
         services.AddMiraOpenApi();
         services.AddSingleton<Readiness>();

@@ -15,6 +15,20 @@ public static class JsonSetup
 
     public static void Apply(JsonSerializerOptions options)
     {
+        ApplyRules(options);
+        options.TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { OmitUnproved } };
+    }
+
+    /// <summary>The rules alone, for who brings types of his own.</summary>
+    public static JsonSerializerOptions Rules()
+    {
+        var options = new JsonSerializerOptions();
+        ApplyRules(options);
+        return options;
+    }
+
+    private static void ApplyRules(JsonSerializerOptions options)
+    {
         options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
         options.PropertyNameCaseInsensitive = false;
         options.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
@@ -26,7 +40,6 @@ public static class JsonSetup
         options.Converters.Add(new TimeConverter());
         options.Converters.Add(new WholeNumberConverter());
         options.Converters.Add(new OptionalConverterFactory());
-        options.TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { OmitUnproved } };
     }
 
     private static JsonSerializerOptions Make()

@@ -1,11 +1,9 @@
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using Mira.Application.Keys;
 using Mira.Domain.Keys;
 using Mira.Web.Controllers;
-using Mira.Web.Problems;
 
 namespace Mira.Web.OpenApi;
 
@@ -13,10 +11,14 @@ namespace Mira.Web.OpenApi;
 public static class OpenApiSetup
 {
     private const string DocumentName = "v1";
-    private const string Scheme = "bearer";
-    private const string ProblemSchema = "Problem";
+    internal const string Scheme = "bearer";
+    internal const string ProblemSchema = "Problem";
 
-    private static readonly string[] TagOrder = ["Keys", "Verification", "Audit", "Operation"];
+    private static readonly (string Name, string Description)[] Tags =
+    [
+        ("Keys", "The life of keys."), ("Verification", "Is a key valid, and may it do this?"), ("Audit", "Who did what, provably."),
+        ("Operation", "How the service does."),
+    ];
 
     /// <summary>Bodies take no property they do not know; answers may grow.</summary>
     private static readonly Dictionary<Type, string[]> RequiredOfBodies = new()
@@ -33,7 +35,7 @@ public static class OpenApiSetup
         // A value that may be absent is described by the value itself, and one of any type by nothing.
         options.CreateSchemaReferenceId = type => IsOptional(type.Type) || type.Type == typeof(JsonNode) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(type);
         options.AddDocumentTransformer(DescribeDocument);
-        options.AddOperationTransformer(DescribeOperation);
+        options.AddOperationTransformer(OperationText.DescribeAsync);
         options.AddSchemaTransformer(DescribeSchema);
     });
 
@@ -57,11 +59,11 @@ public static class OpenApiSetup
             Title = "Mira",
             Version = DocumentName,
             Description = "Issues, verifies, rotates and revokes API keys. Present a key as `Authorization: Bearer <key>` or `X-API-Key: <key>`.",
-            License = new OpenApiLicense { Name = "MIT" },
+            License = new OpenApiLicense { Name = "MIT", Url = new Uri("https://opensource.org/license/mit") },
         };
         // Whoever serves the document serves the API.
-        document.Servers = [];
-        document.Tags = new HashSet<OpenApiTag>(TagOrder.Select(name => new OpenApiTag { Name = name }));
+        document.Servers = [new OpenApiServer { Url = "/" }];
+        document.Tags = new HashSet<OpenApiTag>(Tags.Select(tag => new OpenApiTag { Name = tag.Name, Description = tag.Description }));
         document.Components ??= new OpenApiComponents();
         document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
         {
@@ -74,108 +76,29 @@ public static class OpenApiSetup
             },
         };
         document.Components.Schemas ??= new Dictionary<string, IOpenApiSchema>();
-        foreach (var schema in document.Components.Schemas.Values)
-            SayNullableReferences(schema);
+        foreach (var schema in document.Components.Schemas.Values.ToList())
+            SayNullableReferences(schema, document.Components.Schemas);
         document.Components.Schemas[ProblemSchema] = Problem();
+        ForwardText.AddTo(document);
+        var paths = new OpenApiPaths();
+        foreach (var (path, item) in document.Paths.OrderBy(path => path.Key, StringComparer.Ordinal))
+            paths.Add(path, item);
+        document.Paths = paths;
         return Task.CompletedTask;
     }
 
-    // OpenAPI 3.0 has no null type: a reference that may be null is wrapped.
-    private static void SayNullableReferences(IOpenApiSchema schema)
+    // OpenAPI 3.0 has no null type, and says nothing beside a reference: what may be null where it is used says so itself.
+    private static void SayNullableReferences(IOpenApiSchema schema, IDictionary<string, IOpenApiSchema> schemas)
     {
         foreach (var (name, property) in schema.Properties?.ToList() ?? [])
         {
-            if (property is OpenApiSchema { OneOf: [_, OpenApiSchemaReference reference] })
-                schema.Properties![name] = new OpenApiSchema { Type = JsonSchemaType.Object | JsonSchemaType.Null, AllOf = [reference], Description = property.Description };
+            if (property is not OpenApiSchema { OneOf: [_, OpenApiSchemaReference reference] })
+                continue;
+
+            schema.Properties![name] = reference;
+            ((OpenApiSchema)schemas[reference.Reference.Id!]).Type |= JsonSchemaType.Null;
         }
     }
-
-    private static Task DescribeOperation(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
-    {
-        var metadata = context.Description.ActionDescriptor.EndpointMetadata;
-        var policy = metadata.OfType<IAuthorizeData>().FirstOrDefault()?.Policy;
-        operation.Responses ??= [];
-        if (policy is not null && !metadata.OfType<IAllowAnonymous>().Any())
-        {
-            operation.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Scheme, context.Document)] = [] }];
-            operation.Description = $"{operation.Description}\n\nNeeds: {(policy == Authorization.Policies.AnyKey ? "any valid key" : $"`{policy}`")}.".Trim();
-            AddProblems(operation, context, 401, 403, 429, 503);
-        }
-
-        // Read as text, so that every wrong value gets the same answer.
-        foreach (var limit in operation.Parameters?.OfType<OpenApiParameter>().Where(parameter => parameter.Name == "limit") ?? [])
-            limit.Schema = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Minimum = "1", Maximum = "200" };
-
-        var takesBody = operation.RequestBody is not null;
-        var takesInput = takesBody || operation.Parameters?.Count > 0;
-        if (takesInput)
-            AddProblems(operation, context, 400);
-        if (takesBody)
-            AddProblems(operation, context, 413, 415);
-        if (operation.Parameters?.Any(parameter => parameter.In == ParameterLocation.Path) == true)
-            AddProblems(operation, context, 404);
-        switch (operation.OperationId)
-        {
-            case "CreateKey":
-                AddHeaderParameter(operation, "Idempotency-Key", "Makes the call safe to repeat for 24 hours: 1 to 128 of `A-Za-z0-9._-`.");
-                AddProblems(operation, context, 409, 422);
-                break;
-            case "RotateKey":
-                AddHeaderParameter(operation, "Idempotency-Key", "Makes the call safe to repeat for 24 hours: 1 to 128 of `A-Za-z0-9._-`.");
-                AddHeaderParameter(operation, "If-Match", "Only if the key still has this ETag.");
-                AddProblems(operation, context, 409, 412, 422);
-                break;
-            case "UpdateKey" or "RevokeKey":
-                AddHeaderParameter(operation, "If-Match", "Only if the key still has this ETag.");
-                AddProblems(operation, context, 409, 412);
-                break;
-            case "ExportAuditEvents":
-                SayContent(operation, AuditExportResult.Lines, AuditExportResult.Table);
-                break;
-            case "GetAuditPublicKey":
-                SayContent(operation, AuditController.Pem);
-                break;
-            default:
-                break;
-        }
-
-        return Task.CompletedTask;
-    }
-
-    // What is no JSON has no schema; a client takes it as it comes.
-    private static void SayContent(OpenApiOperation operation, params string[] types) => operation.Responses!["200"] = new OpenApiResponse
-    {
-        Description = "OK",
-        Content = types.ToDictionary(type => type, _ => new OpenApiMediaType { Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" } }),
-    };
-
-    private static void AddHeaderParameter(OpenApiOperation operation, string name, string description) =>
-        (operation.Parameters ??= []).Add(new OpenApiParameter
-        {
-            Name = name,
-            In = ParameterLocation.Header,
-            Description = description,
-            Schema = new OpenApiSchema { Type = JsonSchemaType.String },
-        });
-
-    private static void AddProblems(OpenApiOperation operation, OpenApiOperationTransformerContext context, params ReadOnlySpan<int> statuses)
-    {
-        foreach (var status in statuses)
-        {
-            operation.Responses!.TryAdd(status.ToString(System.Globalization.CultureInfo.InvariantCulture), new OpenApiResponse
-            {
-                Description = $"A problem: {string.Join(", ", CodesOf(status))}",
-                Content = new Dictionary<string, OpenApiMediaType>
-                {
-                    [ProblemAnswer.ContentType] = new() { Schema = new OpenApiSchemaReference(ProblemSchema, context.Document) },
-                },
-            });
-        }
-    }
-
-    private static IEnumerable<string> CodesOf(int status) => typeof(ProblemKind).GetFields()
-        .Select(field => field.GetValue(null)).OfType<ProblemKind>()
-        .Where(kind => kind.Status == status).Select(kind => kind.Code);
 
     private static bool IsOptional(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Optional<>);
 

@@ -66,10 +66,10 @@ internal sealed class MiraHost : IAsyncDisposable
         }
     }
 
-    /// <summary>A bare client; with a token it sends it as Bearer.</summary>
+    /// <summary>A bare client; with a token it sends it as Bearer. Each answer has to be one that the OpenAPI document describes.</summary>
     public HttpClient Http(string? token = null)
     {
-        var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = Address };
+        var client = new HttpClient(new DescribedAnswersHandler()) { BaseAddress = Address };
         if (token is not null)
             client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         _clients.Add(client);

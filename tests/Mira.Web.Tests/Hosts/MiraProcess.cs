@@ -89,7 +89,7 @@ internal sealed class MiraProcess : IAsyncDisposable
 
     public HttpClient Http(string? token = null)
     {
-        var client = new HttpClient { BaseAddress = Address };
+        var client = new HttpClient(new DescribedAnswersHandler()) { BaseAddress = Address };
         if (token is not null)
             client.DefaultRequestHeaders.Authorization = new("Bearer", token);
         return client;

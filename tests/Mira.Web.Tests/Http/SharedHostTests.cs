@@ -34,7 +34,7 @@ internal abstract class SharedHostTests
     protected async Task<WireAnswer> SendAnyAsync(
         string method, string path, IEnumerable<(string Name, string Value)>? headers = null, HttpContent? content = null)
     {
-        using var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = Mira.Address };
+        using var client = new HttpClient(new DescribedAnswersHandler()) { BaseAddress = Mira.Address };
         using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = content };
         foreach (var (name, value) in headers ?? [])
         {
