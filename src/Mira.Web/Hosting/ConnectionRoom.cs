@@ -157,8 +157,8 @@ public sealed class RoomyListenerFactory(ConnectionRoom room, SocketTransportFac
 /// <summary>How many connections of callers may be open at once.</summary>
 public sealed record ConnectionRoomOptions(int Most)
 {
-    /// <summary>Files that are left for the store, its log, Redis and the runtime.</summary>
-    private const int Reserve = 160;
+    /// <summary>Files that are left for the runtime, which holds some 320 by itself, and for the store, its log and Redis.</summary>
+    private const int Reserve = 512;
 
     private const string LimitsFile = "/proc/self/limits";
     private const string Row = "Max open files";
@@ -171,6 +171,6 @@ public sealed record ConnectionRoomOptions(int Most)
 
         var row = File.ReadLines(LimitsFile).First(line => line.StartsWith(Row, StringComparison.Ordinal));
         var soft = row[Row.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0];
-        return new ConnectionRoomOptions(int.TryParse(soft, CultureInfo.InvariantCulture, out var files) ? Math.Max(files - Reserve, files / 4) : int.MaxValue);
+        return new ConnectionRoomOptions(int.TryParse(soft, CultureInfo.InvariantCulture, out var files) ? Math.Max(files - Reserve, files / 8) : int.MaxValue);
     }
 }
