@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.Net;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Mira.Application.Metrics;
 
 namespace Mira.Web.Hosting;
@@ -9,11 +11,13 @@ namespace Mira.Web.Hosting;
 /// without end, and neither store nor log could open what they need. When it is full, the connection that has been open longest without a valid key
 /// makes room for the next one.
 /// </summary>
-public sealed class ConnectionRoom(ConnectionRoomOptions options) : IMeasured
+public sealed class ConnectionRoom(ConnectionRoomOptions options) : IMeasured, IDisposable
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
     private readonly Lock _lock = new();
     private readonly LinkedList<Guest> _strangers = new();
-    private int _open;
+    private readonly SemaphoreSlim _places = new(options.Most, options.Most);
     private long _closed;
 
     /// <summary>Connections closed to make room, since the start.</summary>
@@ -22,11 +26,26 @@ public sealed class ConnectionRoom(ConnectionRoomOptions options) : IMeasured
     public void ShowOn(Instruments instruments) =>
         instruments.Counter("connections_closed_for_room", "Connections closed because the process could not open many more files", () => Closed);
 
-    /// <summary>Serves a connection, unless there is no room for it.</summary>
+    /// <summary>Waits for a place for the next connection, and has a stranger closed for it when all are taken.</summary>
+    public async ValueTask TakePlaceAsync(CancellationToken cancellationToken)
+    {
+        while (!await _places.WaitAsync(TimeSpan.Zero, cancellationToken))
+        {
+            CloseOldest();
+            // Longer only when the one that was closed takes long to go, or all others have shown a valid key.
+            if (await _places.WaitAsync(Patience, cancellationToken))
+                return;
+        }
+    }
+
+    public void GiveBackPlace() => _places.Release();
+
+    /// <summary>Serves a connection, which has a place.</summary>
     public async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         var guest = new Guest(this, connection);
-        Enter(guest)?.Close();
+        lock (_lock)
+            guest.Place = _strangers.AddLast(guest);
         try
         {
             connection.Features.Set(guest);
@@ -34,33 +53,28 @@ public sealed class ConnectionRoom(ConnectionRoomOptions options) : IMeasured
         }
         finally
         {
-            Leave(guest);
+            lock (_lock)
+                Forget(guest);
+            GiveBackPlace();
         }
     }
 
-    /// <returns>Who has to go for it: itself when all others have shown a valid key; null when there is room.</returns>
-    private Guest? Enter(Guest guest)
+    public void Dispose() => _places.Dispose();
+
+    private void CloseOldest()
     {
+        Guest? oldest;
         lock (_lock)
         {
-            guest.Place = _strangers.AddLast(guest);
-            if (++_open <= options.Most)
-                return null;
+            oldest = _strangers.First?.Value;
+            if (oldest is null)
+                return;
 
-            Interlocked.Increment(ref _closed);
-            var oldest = _strangers.First!.Value;
             Forget(oldest);
-            return oldest;
         }
-    }
 
-    private void Leave(Guest guest)
-    {
-        lock (_lock)
-        {
-            _open--;
-            Forget(guest);
-        }
+        Interlocked.Increment(ref _closed);
+        oldest.Close();
     }
 
     private void Forget(Guest guest)
@@ -94,11 +108,57 @@ public sealed class ConnectionRoom(ConnectionRoomOptions options) : IMeasured
     }
 }
 
+/// <summary>Listens as the platform does, and takes a connection only when there is room for it.</summary>
+public sealed class RoomyListenerFactory(ConnectionRoom room, SocketTransportFactory sockets) : IConnectionListenerFactory, IConnectionListenerFactorySelector
+{
+    public bool CanBind(EndPoint endpoint) => sockets.CanBind(endpoint);
+
+    public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
+        new Listener(room, await sockets.BindAsync(endpoint, cancellationToken));
+
+    private sealed class Listener(ConnectionRoom room, IConnectionListener inner) : IConnectionListener
+    {
+        private readonly CancellationTokenSource _end = new();
+
+        public EndPoint EndPoint => inner.EndPoint;
+
+        public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(_end.Token, cancellationToken);
+            try
+            {
+                await room.TakePlaceAsync(either.Token);
+            }
+            catch (OperationCanceledException) when (_end.IsCancellationRequested)
+            {
+                return null;
+            }
+
+            var accepted = await inner.AcceptAsync(cancellationToken);
+            if (accepted is null)
+                room.GiveBackPlace();
+            return accepted;
+        }
+
+        public async ValueTask UnbindAsync(CancellationToken cancellationToken = default)
+        {
+            await _end.CancelAsync();
+            await inner.UnbindAsync(cancellationToken);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await inner.DisposeAsync();
+            _end.Dispose();
+        }
+    }
+}
+
 /// <summary>How many connections of callers may be open at once.</summary>
 public sealed record ConnectionRoomOptions(int Most)
 {
-    /// <summary>Files that are left for the store, its log, Redis and the runtime.</summary>
-    private const int Reserve = 160;
+    /// <summary>Files that are left for the runtime, which holds some 320 by itself, and for the store, its log and Redis.</summary>
+    private const int Reserve = 512;
 
     private const string LimitsFile = "/proc/self/limits";
     private const string Row = "Max open files";
@@ -111,6 +171,6 @@ public sealed record ConnectionRoomOptions(int Most)
 
         var row = File.ReadLines(LimitsFile).First(line => line.StartsWith(Row, StringComparison.Ordinal));
         var soft = row[Row.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0];
-        return new ConnectionRoomOptions(int.TryParse(soft, CultureInfo.InvariantCulture, out var files) ? Math.Max(files - Reserve, files / 4) : int.MaxValue);
+        return new ConnectionRoomOptions(int.TryParse(soft, CultureInfo.InvariantCulture, out var files) ? Math.Max(files - Reserve, files / 8) : int.MaxValue);
     }
 }

@@ -1,9 +1,11 @@
 using System.Text;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization.Policy;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Mvc.Formatters;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.Mvc.ModelBinding.Metadata;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Mira.Application.Metrics;
 using Mira.Application.Pipeline;
 using Mira.Application.Settings;
@@ -45,6 +47,8 @@ public static class WebRegistration
         services.AddHostedService(provider => provider.GetRequiredService<Drain>());
         services.AddSingleton(ConnectionRoomOptions.OfProcess());
         services.AddSingleton<ConnectionRoom>();
+        services.AddSingleton<SocketTransportFactory>();
+        services.AddSingleton<IConnectionListenerFactory, RoomyListenerFactory>();
         services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<ConnectionRoom>());
         services.AddSingleton(edge);
         services.AddSingleton<IgnoredForwarding>();
