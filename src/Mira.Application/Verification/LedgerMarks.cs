@@ -1,6 +1,5 @@
 using System.Globalization;
 using Mira.Application.Ledger;
-using Mira.Domain.Ledger;
 
 namespace Mira.Application.Verification;
 

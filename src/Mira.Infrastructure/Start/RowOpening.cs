@@ -1,7 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
-using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Domain.Ledger;
 using Mira.Infrastructure.Ledger;

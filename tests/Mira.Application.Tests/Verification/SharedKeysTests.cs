@@ -164,18 +164,6 @@ public sealed class SharedKeysTests : IDisposable
     }
 
     [Test]
-    public async Task A_place_is_looked_up_once_and_remembered()
-    {
-        Share(_held.At(5, _ledger));
-        await _directory.FindAsync(_held.Id);
-        var reads = _ledger.Reads;
-        _directory.Drop(_held.Id);
-        await _directory.FindAsync(_held.Id);
-
-        Assert.That((_ledger.Reads, _store.Reads), Is.EqualTo((reads, 0)));
-    }
-
-    [Test]
     public async Task A_doubted_key_is_not_given_to_the_others()
     {
         _held.Key.Doubt();

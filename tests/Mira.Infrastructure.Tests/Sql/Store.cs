@@ -85,9 +85,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     public HeadSeal Seal { get; }
 
     public GatheredEvents Gathered { get; }
-
     public RowFindings Findings { get; }
-
     public RowSeal Rows { get; }
 
     public ILedger Ledger { get; private set; }
@@ -140,8 +138,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     /// <summary>In a database of PostgreSQL that is there already.</summary>
     public static Store Closed(string address) => new(new PostgresDatabase(address));
 
-    /// <summary>What a node has that comes to this database by another way.</summary>
-    /// <param name="address">For example through a proxy.</param>
+    /// <summary>What a node has that comes to this database by another way, for example through a proxy.</summary>
     public static async Task<Store> JoinAsync(string address)
     {
         var store = Closed(address);

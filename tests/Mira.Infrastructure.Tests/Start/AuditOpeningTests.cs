@@ -218,39 +218,23 @@ internal sealed class AuditOpeningTests(StoreKind kind)
     }
 
     [Test]
-    public async Task A_takeover_that_the_outgoing_key_has_not_signed_names_no_key_to_give()
+    public async Task A_takeover_that_the_outgoing_key_has_not_signed_is_a_forgers()
     {
         await AddAsync(3);
-        var forger = AuditKey.Generate();
-        await ForgeHandoverAsync(forger);
-
-        // Nothing shows that this key has signed here, so it may be a mistake in the settings.
-        ExpectRefusal(Store.AuditKey, "the ledger was forged");
-        Assert.That(() => OpenAsync(Store.AuditKey), Throws.TypeOf<SettingException>().With.Message.Not.Contains("Give that one"));
-    }
-
-    [Test]
-    public async Task A_forged_takeover_is_recorded_and_survived_where_the_key_is_known_to_have_signed()
-    {
-        await AddAsync(3);
-        AuditKeys.Publish(_data, Store.AuditKey.Public);
         await ForgeHandoverAsync(AuditKey.Generate());
+        ExpectRefusal(Store.AuditKey, "the ledger was forged");
 
-        var seal = await OpenAsync(Store.AuditKey);
-        await AddAsync(LedgerOf(Store.AuditKey, seal));
-
-        var events = await _store.EventsAsync();
-        Assert.That(events.Select(entry => entry.Type), Is.EqualTo(new[] { "key.created", "key.created", "key.created", "system.started", "integrity.violation", "key.created" })
-            .Or.Matches<IEnumerable<string>>(types => types.Skip(4).First() == "integrity.violation"));
-        Assert.That(events[4].Body, Does.Contain("\"to\":\"unknown_key\""));
+        // Where the key is known to have signed it is recorded, and survived.
+        AuditKeys.Publish(_data, Store.AuditKey.Public);
+        await AddAsync(LedgerOf(Store.AuditKey, await OpenAsync(Store.AuditKey)));
+        Assert.That((await _store.EventsAsync())[4].Body, Does.Contain("\"to\":\"unknown_key\""));
         Assert.That(_store.Follower.IsBroken);
     }
 
     private async Task ForgeHandoverAsync(AuditKey forger)
     {
         var forged = LedgerEvent.Append(await _store.HeadAsync(), HeldKey.Start, new KeyHandover(Store.AuditKey.Public, forger.Public).Draft());
-        await _store.AskAsync(
-            $"INSERT INTO ledger (seq, at, type, body, previous_hash, hash) VALUES ({forged.Seq}, {forged.At.ToUnixTimeMilliseconds()}, '{forged.Type}', '{forged.Body}', '{forged.PreviousHash}', '{forged.Hash}')");
+        await _store.AskAsync($"INSERT INTO ledger (seq, at, type, body, previous_hash, hash) VALUES ({forged.Seq}, {forged.At.ToUnixTimeMilliseconds()}, '{forged.Type}', '{forged.Body}', '{forged.PreviousHash}', '{forged.Hash}')");
         await _store.AskAsync($"UPDATE ledger_head SET seq = {forged.Seq}, hash = '{forged.Hash}'");
         await SignHeadAsync(forger);
         await _store.Follower.CatchUpAsync();
