@@ -14,6 +14,7 @@ needs=(
     kill:procps         # signals to the server's process
     chromium:chromium   # the browser that opens /swagger/
     postgres:postgresql # the store of several nodes
+    pgbouncer:pgbouncer # the pooler that may stand before it
     redis-server:redis-server
     faketime:faketime   # a node whose clock is off
     prometheus:prometheus # rules, alerts and the queries of dashboards
