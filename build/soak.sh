@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the long reliability tests in full and prints their figures: MIRA_ROUNDS kills (default 500), and the races with more rounds;
-# of three nodes, 1000 revocations and the faults with more rounds. A filter may be given: build/soak.sh 'FullyQualifiedName~Cluster'.
+# of three nodes, 1000 revocations and the faults with more rounds; fail-overs of the database ten times each. A filter may be given: build/soak.sh 'FullyQualifiedName~Cluster'.
 # MIRA_SEED=<the printed seed> draws the same numbers again.
 set -eu
 cd "$(dirname "$0")/.."

@@ -15,6 +15,7 @@ needs=(
     script:bsdutils     # a terminal for a start by hand
     chromium:chromium   # the browser that opens /swagger/
     postgres:postgresql # the store of several nodes
+    pgbouncer:pgbouncer # the pooler that may stand before it
     redis-server:redis-server
     faketime:faketime   # a node whose clock is off
     prometheus:prometheus # rules, alerts and the queries of dashboards

@@ -1,7 +1,6 @@
 using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Mira.Application.Ledger;
-using Mira.Infrastructure.Sql;
 using Npgsql;
 
 namespace Mira.Infrastructure.Ledger;

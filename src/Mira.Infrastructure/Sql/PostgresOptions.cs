@@ -10,6 +10,8 @@ public sealed class PostgresOptions
 {
     public const string Setting = "MIRA_POSTGRES";
 
+    internal const string Unreachable = "the database cannot be reached";
+
     private const string Path = "Mira:Postgres";
 
     /// <summary>
@@ -17,6 +19,13 @@ public sealed class PostgresOptions
     /// frozen loses it.
     /// </summary>
     private const string ServerLimits = "-c lock_timeout=1500 -c statement_timeout=1800 -c idle_in_transaction_session_timeout=4000";
+
+    /// <summary>
+    /// The same limits for one transaction. A connection pooler such as PgBouncer takes no startup options, and in transaction mode the settings of
+    /// a session belong to somebody else in the next one.
+    /// </summary>
+    internal const string TransactionLimits =
+        "SET LOCAL lock_timeout = 1500; SET LOCAL statement_timeout = 1800; SET LOCAL idle_in_transaction_session_timeout = 4000; ";
 
     /// <summary>When even that does not come through, nobody waits for the client's own attempts to be polite.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(2.2);
@@ -38,13 +47,6 @@ public sealed class PostgresOptions
 
     /// <summary>The database and its servers, for people; without user and password.</summary>
     public string Place => $"PostgreSQL, {_given.Database} on {_given.Host}";
-
-    /// <summary>
-    /// The same limits for one transaction. A connection pooler such as PgBouncer takes no startup options, and in transaction mode the settings of
-    /// a session belong to somebody else in the next one.
-    /// </summary>
-    internal const string TransactionLimits =
-        "SET LOCAL lock_timeout = 1500; SET LOCAL statement_timeout = 1800; SET LOCAL idle_in_transaction_session_timeout = 4000; ";
 
     /// <summary>Does a connection pooler stand before the server? <see cref="FindPoolerAsync"/> finds out.</summary>
     public bool HasPooler { get; private set; }
@@ -102,9 +104,10 @@ public sealed class PostgresOptions
     }
 
     /// <summary>
-    /// Finds out whether a pooler stands between: it refuses startup options, or names another process than the one that answers. What else goes wrong is
-    /// left for the start to meet.
+    /// Finds out whether a pooler stands between: it refuses startup options, or names another process than the one that answers. What else the server
+    /// refuses is left for the start to meet.
     /// </summary>
+    /// <exception cref="SettingException">The server cannot be reached.</exception>
     public async Task FindPoolerAsync(CancellationToken cancellationToken)
     {
         try
@@ -123,9 +126,14 @@ public sealed class PostgresOptions
         {
             HasPooler = true;
         }
-        catch (Exception exception) when (exception is DbException or TimeoutException or SocketException or ArgumentException)
+        catch (Exception exception) when (exception is PostgresException or ArgumentException)
         {
-            // The start tries again, and says what is wrong.
+            // The start meets it again, and says what is wrong.
+        }
+        catch (Exception exception) when (exception is DbException or TimeoutException or SocketException)
+        {
+            // Said here: a start that waited a second time would take too long to say it.
+            throw new SettingException(Setting, Unreachable, exception);
         }
     }
 

@@ -20,7 +20,8 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
     /// <summary>Any number, the same for all nodes: who holds it makes or upgrades the tables.</summary>
     private const long MigrationLock = 0x4D697261;
 
-    private const string LockStatement = "SELECT * FROM ledger_head WHERE id = {0} FOR UPDATE";
+    private const string Lock = "SELECT * FROM ledger_head WHERE id = {0} FOR UPDATE";
+    private const string LimitedLock = PostgresOptions.TransactionLimits + Lock;
 
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(2);
@@ -80,8 +81,7 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
 
     internal override async Task<LedgerHead> LockHeadAsync(MiraDbContext database, CancellationToken cancellationToken) =>
         // As a list, because anything more would be put around the statement that locks.
-        (await database.Heads.FromSqlRaw((options.HasPooler ? PostgresOptions.TransactionLimits : "") + LockStatement, LedgerHead.OnlyId)
-            .ToListAsync(cancellationToken)).Single();
+        (await database.Heads.FromSqlRaw(options.HasPooler ? LimitedLock : Lock, LedgerHead.OnlyId).ToListAsync(cancellationToken)).Single();
 
     internal override async Task<DateTimeOffset> ReadClockAsync(MiraDbContext database, CancellationToken cancellationToken)
     {
@@ -193,7 +193,7 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
 
     private static string Problem(Exception exception) => (exception as PostgresException ?? exception.InnerException as PostgresException)?.SqlState switch
     {
-        null => "the database cannot be reached",
+        null => PostgresOptions.Unreachable,
         PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification => "the database refuses the user or its password",
         PostgresErrorCodes.InvalidCatalogName => "there is no such database",
         PostgresErrorCodes.UndefinedTable => "there is no store in the database",

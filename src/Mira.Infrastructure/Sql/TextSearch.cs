@@ -1,4 +1,5 @@
 using System.Text;
+using System.Threading.Channels;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
@@ -23,13 +24,28 @@ internal sealed partial class TextSearch(ILogger? log)
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
-    private readonly SemaphoreSlim _turns = new(MostAtOnce);
+    private readonly Channel<bool> _turns = Turns();
     private bool? _hasIndex;
 
     /// <summary>The turn ends when the answer is disposed.</summary>
     /// <exception cref="OverloadedException">Too many searches run.</exception>
-    public async Task<IDisposable> TakeTurnAsync(CancellationToken cancellationToken) =>
-        await _turns.WaitAsync(Patience, cancellationToken) ? new Turn(_turns) : throw new OverloadedException("Too many searches run.");
+    public async Task<IDisposable> TakeTurnAsync(CancellationToken cancellationToken)
+    {
+        if (_turns.Reader.TryRead(out _))
+            return new Turn(_turns);
+
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
+        try
+        {
+            await _turns.Reader.ReadAsync(patience.Token);
+            return new Turn(_turns);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new OverloadedException("Too many searches run.");
+        }
+    }
 
     /// <summary>The places in lists of all keys that match; null when they are to be looked for in the keys themselves.</summary>
     public async Task<long[]?> FindAsync(MiraDbContext database, string text, CancellationToken cancellationToken)
@@ -82,8 +98,16 @@ internal sealed partial class TextSearch(ILogger? log)
     [LoggerMessage(Level = LogLevel.Warning, Message = "There is no trigram index of names and owners, so a search goes through all keys. With PostgreSQL somebody who may make extensions has to run CREATE EXTENSION pg_trgm")]
     private static partial void LogNoIndex(ILogger log);
 
-    private sealed class Turn(SemaphoreSlim turns) : IDisposable
+    private static Channel<bool> Turns()
     {
-        public void Dispose() => turns.Release();
+        var turns = Channel.CreateBounded<bool>(MostAtOnce);
+        while (turns.Writer.TryWrite(true))
+            continue;
+        return turns;
+    }
+
+    private sealed class Turn(Channel<bool> turns) : IDisposable
+    {
+        public void Dispose() => turns.Writer.TryWrite(true);
     }
 }

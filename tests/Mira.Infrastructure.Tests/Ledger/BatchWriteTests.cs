@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Tests.Sql;

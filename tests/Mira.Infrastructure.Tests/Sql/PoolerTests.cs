@@ -1,7 +1,9 @@
+using System.Data;
+using Microsoft.EntityFrameworkCore;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
+using Mira.Infrastructure.Sql;
 using Mira.TestServers;
-using Npgsql;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
@@ -62,8 +64,7 @@ public sealed class PoolerTests(string mode, params string[] more) : IAsyncDispo
         await _store.ChangeAsync(async change =>
         {
             change.Add(new HeldKey().Key);
-            await using var database = _store.CreateDbContext();
-            limits.Add(await AskAsync(((Infrastructure.Sql.SqlLedgerChange)change).Database));
+            limits.Add(await AskAsync(((SqlLedgerChange)change).Database));
         });
 
         Assert.That(limits, Is.EqualTo(new[] { "1500ms 1800ms 4s" }));
@@ -71,13 +72,14 @@ public sealed class PoolerTests(string mode, params string[] more) : IAsyncDispo
         Assert.That(await AskAsync(after), Is.EqualTo("0 0 0"));
     }
 
-    private static async Task<string> AskAsync(Infrastructure.Sql.MiraDbContext database)
+    private static async Task<string> AskAsync(MiraDbContext database)
     {
-        await using var command = Microsoft.EntityFrameworkCore.RelationalDatabaseFacadeExtensions.GetDbConnection(database.Database).CreateCommand();
+        // In the transaction that is open on the connection, if there is one.
+        await using var command = database.Database.GetDbConnection().CreateCommand();
         command.CommandText =
             "SELECT current_setting('lock_timeout') || ' ' || current_setting('statement_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')";
-        if (command.Connection!.State != System.Data.ConnectionState.Open)
+        if (command.Connection!.State != ConnectionState.Open)
             await command.Connection.OpenAsync();
-        return (string)(await ((NpgsqlCommand)command).ExecuteScalarAsync())!;
+        return (string)(await command.ExecuteScalarAsync())!;
     }
 }

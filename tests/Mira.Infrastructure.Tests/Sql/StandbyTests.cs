@@ -1,9 +1,8 @@
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
-using Mira.Application.Verification;
-using Mira.Domain.Keys;
 using Mira.Infrastructure.Sql;
 using Mira.TestServers;
+using Npgsql;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
@@ -173,9 +172,9 @@ public sealed class StandbyTests : IDisposable
     // The standby has the database, and the key in it.
     private Task CopiedAsync() => UntilAsync(async () =>
     {
-        await using var connection = new Npgsql.NpgsqlConnection(_standby.ConnectionString(_database) + ";Pooling=false");
+        await using var connection = new NpgsqlConnection(_standby.ConnectionString(_database) + ";Pooling=false");
         await connection.OpenAsync();
-        await using var command = new Npgsql.NpgsqlCommand("SELECT count(*) FROM keys", connection);
+        await using var command = new NpgsqlCommand("SELECT count(*) FROM keys", connection);
         return await command.ExecuteScalarAsync() is 1L;
     });
 
@@ -190,7 +189,7 @@ public sealed class StandbyTests : IDisposable
                 if (await holds())
                     return;
             }
-            catch (Exception exception) when (exception is Npgsql.NpgsqlException or StoreUnavailableException)
+            catch (Exception exception) when (exception is NpgsqlException or StoreUnavailableException)
             {
                 // Not yet.
             }

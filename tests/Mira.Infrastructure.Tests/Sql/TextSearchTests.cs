@@ -1,5 +1,5 @@
+using System.Data;
 using Microsoft.EntityFrameworkCore;
-using Mira.Application.Keys;
 using Mira.Domain.Keys;
 using Mira.Infrastructure.Sql;
 
@@ -129,8 +129,10 @@ public sealed class TextSearchTests(StoreKind kind) : IDisposable
         var numbers = kind == StoreKind.Postgres
             ? $"generate_series(1, {count}) AS n"
             : $"(WITH RECURSIVE one(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < {count}) SELECT n FROM one)";
-        await database.Database.ExecuteSqlRawAsync(
-            $"INSERT INTO keys ({string.Join(", ", columns)}) SELECT {string.Join(", ", values)} FROM (SELECT * FROM keys LIMIT 1) AS first, {numbers}");
+        await using var command = database.Database.GetDbConnection().CreateCommand();
+        command.CommandText = $"INSERT INTO keys ({string.Join(", ", columns)}) SELECT {string.Join(", ", values)} FROM (SELECT * FROM keys LIMIT 1) AS first, {numbers}";
+        await database.Database.OpenConnectionAsync();
+        await command.ExecuteNonQueryAsync();
         await database.Database.ExecuteSqlRawAsync("ANALYZE");
     }
 
@@ -139,7 +141,7 @@ public sealed class TextSearchTests(StoreKind kind) : IDisposable
         await using var database = _store.CreateDbContext();
         await using var command = query.CreateDbCommand();
         command.CommandText = (kind == StoreKind.Postgres ? "EXPLAIN " : "EXPLAIN QUERY PLAN ") + command.CommandText;
-        if (command.Connection!.State != System.Data.ConnectionState.Open)
+        if (command.Connection!.State != ConnectionState.Open)
             await command.Connection.OpenAsync();
         if (kind == StoreKind.Postgres)
         {

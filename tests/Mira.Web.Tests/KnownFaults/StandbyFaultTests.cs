@@ -1,3 +1,4 @@
+using System.Net;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Reliability;
@@ -37,7 +38,7 @@ internal sealed class StandbyFaultTests
         await MiraProcess.WaitForAsync(async () => (await holder.ValidateAsync()).Verdict == "503 store_unavailable");
         using var admin = node.Http(node.Admin);
         Assert.That((await admin.ValidateAsync()).Verdict, Is.EqualTo("503 store_unavailable"));
-        Assert.That((await admin.CallAsync("GET", "/health/ready")).Status, Is.EqualTo(503));
+        Assert.That((await admin.CallAsync("GET", "/health/ready")).Status, Is.EqualTo(HttpStatusCode.ServiceUnavailable));
 
         (proxy.Target, proxy.Refuses) = (primary.Port, false);
         await MiraProcess.WaitForAsync(async () => (await holder.ValidateAsync()).Verdict == "401 key_revoked");
