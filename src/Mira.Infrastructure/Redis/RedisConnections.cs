@@ -35,12 +35,38 @@ public sealed class RedisConnections : IAsyncDisposable
     }
 }
 
-/// <summary>Connects beside the start, which waits for nothing, and looks after each Redis from then on: once a second, and ten times a second while it is away.</summary>
+/// <summary>
+/// Connects at the start, which waits for it a moment, so that the first calls are counted over all nodes already; and looks after each Redis from
+/// then on: once a second, and ten times a second while it is away.
+/// </summary>
 public sealed class RedisWatch(RedisConnections connections, TimeProvider clock) : BackgroundService
 {
     private const int QuietTicks = 10;
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan StartPatience = TimeSpan.FromMilliseconds(500);
+
+    private readonly CountdownEvent _untried = new(connections.All.Count);
+    private readonly TaskCompletionSource _tried = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await base.StartAsync(cancellationToken);
+        try
+        {
+            await _tried.Task.WaitAsync(StartPatience, clock, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // Without Redis the node starts all the same.
+        }
+    }
+
+    public override void Dispose()
+    {
+        _untried.Dispose();
+        base.Dispose();
+    }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
         Task.WhenAll(connections.All.Select(connection => Task.Run(() => WatchAsync(connection, stoppingToken), stoppingToken)));
@@ -49,6 +75,7 @@ public sealed class RedisWatch(RedisConnections connections, TimeProvider clock)
     {
         using var timer = new PeriodicTimer(Interval, clock);
         var quiet = 0;
+        var isTried = false;
         do
         {
             if (connection.IsWritable && ++quiet < QuietTicks)
@@ -58,6 +85,9 @@ public sealed class RedisWatch(RedisConnections connections, TimeProvider clock)
             await connection.ProbeAsync();
             if (connection == connections.Limits)
                 await connections.Nodes!.AnnounceAsync();
+            if (!isTried && _untried.Signal())
+                _tried.TrySetResult();
+            isTried = true;
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
