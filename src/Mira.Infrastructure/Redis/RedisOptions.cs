@@ -63,7 +63,7 @@ public sealed partial record RedisOptions(RedisDatabase? Cache, RedisDatabase? L
         return new RedisDatabase(EndpointOf(servers, user, password, match.Groups["tls"].Length > 0, sentinel), database);
     }
 
-    private static RedisEndpoint EndpointOf(IReadOnlyList<(string Host, int Port)> servers, string? user, string? password, bool isTls, string? sentinel) =>
+    private static RedisEndpoint EndpointOf(List<(string Host, int Port)> servers, string? user, string? password, bool isTls, string? sentinel) =>
         new(servers[0].Host.Trim('[', ']'), servers[0].Port, user, password, isTls)
         {
             More = string.Join(',', servers.Skip(1).Select(server => $"{server.Host}:{server.Port}")),
