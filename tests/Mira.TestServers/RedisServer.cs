@@ -25,6 +25,8 @@ public sealed class RedisServer : IAsyncDisposable
 
     public int Port { get; }
 
+    public bool IsRunning => _process is { HasExited: false };
+
     /// <summary>A server that does not run yet.</summary>
     /// <param name="options">More of redis-server's own options, like <c>"--requirepass", "x"</c>.</param>
     public static RedisServer Absent(params string[] options) => new(FreePort.Find(), isTls: false, options);

@@ -62,7 +62,6 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
     /// <summary>Connects if that was not done yet, tries the servers, and says what they can do from now on. For one caller at a time.</summary>
     public async Task ProbeAsync()
     {
-        var began = clock.GetTimestamp();
         string? cause = null;
         var reach = Reach.Nothing;
         try
@@ -78,7 +77,7 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
         catch (Exception exception) when (IsFailure(exception))
         {
             // An answer that waited in this node says nothing about the server.
-            if (exception is TimeoutException and not RedisTimeoutException && WasNodeSlowSince(began) && !IsGone)
+            if (exception is TimeoutException and not RedisTimeoutException && IsKnownAlive)
                 return;
 
             cause = exception.GetBaseException().Message;
@@ -117,7 +116,6 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
 
     private async ValueTask<Reply<T>> RunAsync<T>(Func<IConnectionMultiplexer, Task<T>> command, Reach afterRefusal, bool waitsForNode)
     {
-        var began = clock.GetTimestamp();
         var gone = _gone.Task;
         foreach (var judge in _judges)
             judge.NoteCommand();
@@ -130,8 +128,9 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
                 {
                     await Task.WhenAny(answer, gone).WaitAsync(endpoint.Patience, clock);
                 }
-                catch (TimeoutException) when (WasNodeSlowSince(began))
+                catch (TimeoutException) when (IsKnownAlive)
                 {
+                    // The judge hears the server, so it is this node that is slow.
                     if (!waitsForNode)
                         return default;
                 }
@@ -147,10 +146,9 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
             if (!IsAboutTheCommand(exception))
                 Trip(afterRefusal);
         }
-        catch (RedisTimeoutException) when (WasNodeSlowSince(began) && !gone.IsCompleted)
+        catch (RedisTimeoutException) when (waitsForNode && IsKnownAlive)
         {
-            if (waitsForNode)
-                throw new OverloadedException("This node is too slow to hear what Redis answers.");
+            throw new OverloadedException("This node is too slow to hear what Redis answers.");
         }
         catch (Exception exception) when (IsFailure(exception))
         {
@@ -190,15 +188,13 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
         _reach = Reach.Nothing;
     }
 
-    private bool WasNodeSlowSince(long timestamp)
+    private bool IsKnownAlive
     {
-        foreach (var judge in _judges)
+        get
         {
-            if (judge.WasNodeSlowSince(timestamp))
-                return true;
+            var judges = _judges;
+            return judges.Length > 0 && Array.TrueForAll(judges, judge => judge.IsAlive);
         }
-
-        return false;
     }
 
     private static TaskCompletionSource NewGone() => new(TaskCreationOptions.RunContinuationsAsynchronously);

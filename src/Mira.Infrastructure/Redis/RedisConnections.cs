@@ -35,12 +35,38 @@ public sealed class RedisConnections : IAsyncDisposable
     }
 }
 
-/// <summary>Connects beside the start, which waits for nothing, and looks after each Redis from then on: once a second, and ten times a second while it is away.</summary>
+/// <summary>
+/// Connects at the start, which waits for it a moment, so that the first calls are counted over all nodes already; and looks after each Redis from
+/// then on: once a second, and ten times a second while it is away.
+/// </summary>
 public sealed class RedisWatch(RedisConnections connections, TimeProvider clock, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
     private const int QuietTicks = 10;
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan StartPatience = TimeSpan.FromMilliseconds(500);
+
+    private readonly CountdownEvent _untried = new(connections.All.Count);
+    private readonly TaskCompletionSource _tried = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await base.StartAsync(cancellationToken);
+        try
+        {
+            await _tried.Task.WaitAsync(StartPatience, Clock, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // Without Redis the node starts all the same.
+        }
+    }
+
+    public override void Dispose()
+    {
+        _untried.Dispose();
+        base.Dispose();
+    }
 
     protected override IEnumerable<Loop> Loops() =>
         connections.All.Select(connection => new Loop("redis_watch", Interval, Watching(connection)) { StartsAtOnce = true });
@@ -48,13 +74,23 @@ public sealed class RedisWatch(RedisConnections connections, TimeProvider clock,
     private Func<CancellationToken, Task> Watching(RedisConnection connection)
     {
         var quiet = 0;
-        return _ =>
+        var isTried = false;
+        return async _ =>
         {
             if (connection.IsWritable && ++quiet < QuietTicks)
-                return Task.CompletedTask;
+                return;
 
             quiet = 0;
-            return ProbeAsync(connection);
+            try
+            {
+                await ProbeAsync(connection);
+            }
+            finally
+            {
+                if (!isTried && _untried.Signal())
+                    _tried.TrySetResult();
+                isTried = true;
+            }
         };
     }
 

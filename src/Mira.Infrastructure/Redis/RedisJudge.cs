@@ -6,7 +6,7 @@ namespace Mira.Infrastructure.Redis;
 
 /// <summary>
 /// Judges whether one Redis server is gone, apart from all other work: on a thread and a connection of its own. It looks fifty times a second
-/// while commands are sent, and five times when none are. It notices as well when this process itself is slow.
+/// while commands are sent, and five times when none are.
 /// </summary>
 internal sealed class RedisJudge : IDisposable
 {
@@ -14,19 +14,13 @@ internal sealed class RedisJudge : IDisposable
     private static readonly TimeSpan QuietPace = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BusyAfterCommand = TimeSpan.FromSeconds(5);
 
-    /// <summary>A thread pool that takes longer to begin something is slow.</summary>
-    private static readonly TimeSpan SlowPool = TimeSpan.FromMilliseconds(50);
-
     private readonly RedisEndpoint _identity;
     private readonly TimeProvider _clock;
     private readonly Action _onGone;
     private readonly AutoResetEvent _wake = new(initialState: false);
-    private readonly WaitCallback _beginPoolWork;
 
     private long _lastCommand;
-    private long _lastSlow;
-    private long _poolAsked;
-    private volatile bool _isPoolAsked;
+    private volatile bool _isWatching;
     private volatile bool _isQuiet;
     private volatile bool _isGone;
     private volatile bool _isEnded;
@@ -37,14 +31,15 @@ internal sealed class RedisJudge : IDisposable
     {
         (Server, _identity, _clock, _onGone) = (server, identity, clock, onGone);
         _lastCommand = clock.GetTimestamp();
-        _lastSlow = _lastCommand - (long)(BusyAfterCommand.TotalSeconds * clock.TimestampFrequency);
-        _beginPoolWork = _ => NotePoolBegan();
         new Thread(Run) { IsBackground = true, Name = "Redis judge", Priority = ThreadPriority.AboveNormal }.Start();
     }
 
     public EndPoint Server { get; }
 
     public bool IsGone => _isGone;
+
+    /// <summary>Does it hear answers? A command without one then waits in this process, or for a connection that broke unseen.</summary>
+    public bool IsAlive => _isWatching && !_isGone;
 
     /// <summary>A command is sent: from now on the judge looks often.</summary>
     public void NoteCommand()
@@ -53,10 +48,6 @@ internal sealed class RedisJudge : IDisposable
         if (_isQuiet)
             _wake.Set();
     }
-
-    /// <summary>Has this process been slow since then, so that an answer may have waited here?</summary>
-    public bool WasNodeSlowSince(long timestamp) =>
-        Volatile.Read(ref _lastSlow) >= timestamp || (_isPoolAsked && _clock.GetElapsedTime(Volatile.Read(ref _poolAsked)) > SlowPool);
 
     public void Dispose()
     {
@@ -71,6 +62,7 @@ internal sealed class RedisJudge : IDisposable
             try
             {
                 using var socket = PulseSocket.Connect(Server, _identity, Pulse.LongestAnswer);
+                _isWatching = true;
                 Watch(socket);
             }
             catch (SocketException exception)
@@ -89,6 +81,7 @@ internal sealed class RedisJudge : IDisposable
                 Find(isGone: false);
             }
 
+            _isWatching = false;
             _wake.WaitOne(BusyPace);
         }
     }
@@ -105,35 +98,15 @@ internal sealed class RedisJudge : IDisposable
                 pulse.Ask();
             }
 
-            AskPool();
             var began = _clock.GetTimestamp();
             _isQuiet = pace == QuietPace;
             _wake.WaitOne(pace);
             var isPunctual = pulse.Pass(pace, _clock.GetElapsedTime(began));
             for (var answers = socket.CountAnswers(); answers > 0; answers--)
                 pulse.Answer();
-            if (!isPunctual)
-                Volatile.Write(ref _lastSlow, _clock.GetTimestamp());
             if (isPunctual || !pulse.IsSilent)
                 Find(pulse.IsSilent);
         }
-    }
-
-    private void AskPool()
-    {
-        if (_isPoolAsked)
-            return;
-
-        Volatile.Write(ref _poolAsked, _clock.GetTimestamp());
-        _isPoolAsked = true;
-        ThreadPool.UnsafeQueueUserWorkItem(_beginPoolWork, null);
-    }
-
-    private void NotePoolBegan()
-    {
-        if (_clock.GetElapsedTime(Volatile.Read(ref _poolAsked)) > SlowPool)
-            Volatile.Write(ref _lastSlow, _clock.GetTimestamp());
-        _isPoolAsked = false;
     }
 
     private void Find(bool isGone)

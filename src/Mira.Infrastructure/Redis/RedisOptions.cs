@@ -28,7 +28,8 @@ public sealed partial record RedisOptions(RedisDatabase? Cache, RedisDatabase? L
 
     private static RedisDatabase? ReadCache(SettingReader settings)
     {
-        var port = settings.Number("REDIS_PORT", "Mira:Redis:Port", DefaultPort, 1, 65_535);
+        var sentinel = settings.Text("REDIS_SENTINEL", "Mira:Redis:Sentinel");
+        var port = settings.Number("REDIS_PORT", "Mira:Redis:Port", sentinel is null ? DefaultPort : DefaultSentinelPort, 1, 65_535);
         var database = settings.Number("REDIS_DB", "Mira:Redis:Database", 0, 0, MaximumDatabase);
         var isTls = settings.Truth("REDIS_TLS", "Mira:Redis:Tls", false);
         var user = settings.Text(UserSetting, "Mira:Redis:User");
@@ -39,10 +40,9 @@ public sealed partial record RedisOptions(RedisDatabase? Cache, RedisDatabase? L
         if (user is not null && password is null)
             throw new SettingException(UserSetting, "needs REDIS_PASSWORD");
 
-        var sentinel = settings.Text("REDIS_SENTINEL", "Mira:Redis:Sentinel");
         var hosts = host.Split(',', StringSplitOptions.TrimEntries);
         // One host has its port in REDIS_PORT. Of several each may have its own.
-        var servers = hosts.Length == 1 && IsHost(host) ? [(host, port)] : hosts.Length == 1 ? null : ServersOf(hosts, sentinel is null ? port : DefaultSentinelPort);
+        var servers = hosts.Length == 1 && IsHost(host) ? [(host, port)] : hosts.Length == 1 ? null : ServersOf(hosts, port);
         if (servers is null)
             throw new SettingException(HostSetting, "must be the name or address of a host, without a port, or several with their ports, separated by commas");
         return new RedisDatabase(EndpointOf(servers, user, password, isTls, sentinel), database);
@@ -63,7 +63,7 @@ public sealed partial record RedisOptions(RedisDatabase? Cache, RedisDatabase? L
         return new RedisDatabase(EndpointOf(servers, user, password, match.Groups["tls"].Length > 0, sentinel), database);
     }
 
-    private static RedisEndpoint EndpointOf(IReadOnlyList<(string Host, int Port)> servers, string? user, string? password, bool isTls, string? sentinel) =>
+    private static RedisEndpoint EndpointOf(List<(string Host, int Port)> servers, string? user, string? password, bool isTls, string? sentinel) =>
         new(servers[0].Host.Trim('[', ']'), servers[0].Port, user, password, isTls)
         {
             More = string.Join(',', servers.Skip(1).Select(server => $"{server.Host}:{server.Port}")),

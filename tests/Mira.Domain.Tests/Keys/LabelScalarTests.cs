@@ -36,12 +36,12 @@ public sealed class LabelScalarTests
             Assert.That((Metadata.IsKey(text), Metadata.IsValue($"a{text}b")), Is.EqualTo((isText, isText)), $"U+{scalar:X4}");
             if (isText && IsNoncharacter(scalar))
                 Assert.Fail($"U+{scalar:X4} in metadata");
-            Permission.IsGrantable($"a:{text}");
-            IpRange.TryParse(text, out _);
-            IpRange.TryParse($"::1%{text}", out _);
-            KeyId.TryParse($"mira_key_00000000000{text}", out _);
-            Roles.TryParse(text, out _);
-            KeyStatuses.TryParse(text, out _);
+            _ = Permission.IsGrantable($"a:{text}");
+            _ = IpRange.TryParse(text, out _);
+            _ = IpRange.TryParse($"::1%{text}", out _);
+            _ = KeyId.TryParse($"mira_key_00000000000{text}", out _);
+            _ = Roles.TryParse(text, out _);
+            _ = KeyStatuses.TryParse(text, out _);
         }
     }
 

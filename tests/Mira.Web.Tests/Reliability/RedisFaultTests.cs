@@ -103,6 +103,9 @@ internal sealed class RedisFaultTests
         [
             ("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", $"{server.Port}"), ("Mira:Verification:CacheSize", "100"), ("RATE_LIMIT_VIEWER", "100000"), .. settings,
         ]);
+        // Else the first calls are decided alone, which shows for a minute.
+        if (server.IsRunning && settings.Length == 0)
+            await ExpectHealthAsync("healthy", redis: "True");
         _clients = [.. await Task.WhenAll(Enumerable.Range(0, Keys).Select(async _ => _host.Http(await _host.NewKeyAsync("viewer"))))];
     }
 
@@ -121,7 +124,8 @@ internal sealed class RedisFaultTests
     {
         await repair();
         var began = Stopwatch.GetTimestamp();
-        await ExpectHealthAsync("healthy", redis: "True");
+        // What was decided alone shows for a minute after.
+        await ExpectHealthAsync("degraded", redis: "True");
         TestContext.Out.WriteLine($"back after {Stopwatch.GetElapsedTime(began).TotalMilliseconds:F0} ms");
         await CallAsync("back");
     }
