@@ -227,7 +227,13 @@ internal sealed partial class ProxyTests(string kind) : SharedHostTests
         public string? Header(string name) =>
             _head.Where(line => line.StartsWith($"{name}:", StringComparison.OrdinalIgnoreCase)).Select(line => line[(name.Length + 1)..].Trim()).SingleOrDefault();
 
-        private static string Final(string text) => text.StartsWith("HTTP/1.1 100", StringComparison.Ordinal) ? text[(text.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..] : text;
+        // Behind any number of those that only say that it may go on.
+        private static string Final(string text)
+        {
+            while (text.StartsWith("HTTP/1.1 100", StringComparison.Ordinal))
+                text = text[(text.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
+            return text;
+        }
     }
 
     [GeneratedRegex(@"\|Connection:", RegexOptions.IgnoreCase)]
