@@ -1,7 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
@@ -16,13 +16,15 @@ namespace Mira.Infrastructure.Ledger;
 /// </summary>
 public sealed partial class RowCheck(
     IDbContextFactory<MiraDbContext> contexts, RowSeal seal, RowFindings findings, KeyDirectory directory, WriteGate gate, IServiceScopeFactory scopes,
-    RowOptions options, TimeProvider clock, ILogger<RowCheck> log) : BackgroundService
+    RowOptions options, TimeProvider clock, ILogger<RowCheck> log, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
     private const int MostFindings = 100;
 
     private readonly RowWalk _walk = new();
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override IEnumerable<Loop> Loops() => [new("row_check", Timeout.InfiniteTimeSpan, RepeatAsync) { StartsAtOnce = true }];
+
+    private async Task RepeatAsync(LoopRecord record, CancellationToken stoppingToken)
     {
         while (true)
         {
@@ -36,7 +38,8 @@ public sealed partial class RowCheck(
                 LogDelayed(exception.Message);
             }
 
-            await Task.Delay(pause, clock, stoppingToken);
+            record.NoteSuccess();
+            await Task.Delay(pause, Clock, stoppingToken);
         }
     }
 
@@ -130,7 +133,7 @@ public sealed partial class RowCheck(
     }
 
     // Only where nobody has written in between; who has, has signed as well.
-    private Task SignAsync(KeyId[] ids, CancellationToken cancellationToken) => gate.RunAsync(
+    private Task<int> SignAsync(KeyId[] ids, CancellationToken cancellationToken) => gate.RunAsync(
         async () =>
         {
             await using var database = await contexts.CreateDbContextAsync(cancellationToken);

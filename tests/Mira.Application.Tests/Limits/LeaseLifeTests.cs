@@ -49,7 +49,7 @@ internal sealed class LeaseLifeTests
         var asked = _shared.Asked.Count;
 
         _clock.PassSeconds(9.999);
-        Assert.That(_limiter.ChargeAsync(_entry, 1).IsCompletedSuccessfully, Is.True);
+        Assert.That(_limiter.ChargeAsync(_entry, 1).AsTask().IsCompletedSuccessfully, Is.True);
         Assert.That(_shared.Asked, Has.Count.EqualTo(asked + 1), "it was spent, and the next one fetched");
         _clock.PassSeconds(10);
         await _limiter.ChargeAsync(_entry);

@@ -92,12 +92,12 @@ internal sealed class LeaseTests
         _clock.PassSeconds(0.3);
         var gate = new Gate();
         _shared.Going = gate.PassAsync;
-        Assert.That(_limiter.ChargeAsync(entry, 1).IsCompletedSuccessfully, Is.True, "it is admitted from the lease it has");
+        Assert.That(_limiter.ChargeAsync(entry, 1).AsTask().IsCompletedSuccessfully, Is.True, "it is admitted from the lease it has");
         Assert.That(Questions, Is.EqualTo(2));
         gate.Open();
         await RenewedAsync(entry);
         _clock.PassSeconds(0.5);
-        Assert.That(_limiter.ChargeAsync(entry, 1).IsCompletedSuccessfully, Is.True, "the next lease was there before it ended");
+        Assert.That(_limiter.ChargeAsync(entry, 1).AsTask().IsCompletedSuccessfully, Is.True, "the next lease was there before it ended");
     }
 
     [Test]

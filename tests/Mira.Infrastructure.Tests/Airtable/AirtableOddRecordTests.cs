@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Infrastructure.Airtable;
-using Mira.TestServers.Airtable;
 
 namespace Mira.Infrastructure.Tests.Airtable;
 

@@ -81,7 +81,7 @@ internal sealed class IntegrityFaultTests
         await using var mira = MiraHost.Start();
         await mira.NewKeyAsync("viewer");
         var forger = AuditKey.Generate();
-        AuditPublicKey.TryParse(await File.ReadAllTextAsync(Path.Combine(mira.Folder.Data, "audit-public.pem")), out var own, out _);
+        Assert.That(AuditPublicKey.TryParse(await File.ReadAllTextAsync(Path.Combine(mira.Folder.Data, "audit-public.pem")), out var own, out _));
         var (seq, hash) = (Ask(mira.Folder, "SELECT seq FROM ledger_head"), Text(mira.Folder, "SELECT hash FROM ledger_head"));
         var forged = LedgerEvent.Append(new LedgerPosition(seq, hash), DateTimeOffset.UtcNow, new KeyHandover(own[0], forger.Public).Draft());
         var end = forger.Sign(forged.Position, DateTimeOffset.UtcNow);

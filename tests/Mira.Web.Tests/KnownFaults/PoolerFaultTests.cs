@@ -1,6 +1,5 @@
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
-using Mira.Web.Tests.Reliability;
 
 namespace Mira.Web.Tests;
 

@@ -1,7 +1,6 @@
 using System.Net;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
-using Mira.Web.Tests.Reliability;
 
 namespace Mira.Web.Tests;
 

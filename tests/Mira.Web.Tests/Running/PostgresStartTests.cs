@@ -112,12 +112,6 @@ internal sealed class PostgresStartTests
         Assert.That(output.Trim(), Does.Match(@"\A[0-9a-f]{8} current 2\z"));
     }
 
-    private static string PublicOf(string pem)
-    {
-        Assert.That(AuditKey.TryParse(pem, out var key, out var problem), problem);
-        return key!.Public.ExportPem();
-    }
-
     private static async Task ExpectRefusalAsync(string name, params (string Name, string Value)[] settings)
     {
         using var folder = new TestFolder();
