@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Mira.Application.Limits;
+using Mira.Application.Verification;
 
 namespace Mira.Application.Tests.Limits;
 
@@ -279,7 +280,7 @@ internal sealed class LeaseTests
     }
 
     // The answer comes in on another thread.
-    private async Task RenewedAsync(Mira.Application.Verification.KeyEntry entry)
+    private static async Task RenewedAsync(KeyEntry entry)
     {
         while (true)
         {
@@ -291,13 +292,5 @@ internal sealed class LeaseTests
 
             await Task.Yield();
         }
-    }
-
-    /// <summary>Its monotonic part stands still while the machine sleeps.</summary>
-    private sealed class SuspendedClock : FakeTimeProvider
-    {
-        public TimeSpan Slept { get; set; }
-
-        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Slept;
     }
 }
