@@ -130,7 +130,7 @@ public sealed partial class RowCheck(
     }
 
     // Only where nobody has written in between; who has, has signed as well.
-    private Task SignAsync(KeyId[] ids, CancellationToken cancellationToken) => gate.RunAsync(
+    private Task<int> SignAsync(KeyId[] ids, CancellationToken cancellationToken) => gate.RunAsync(
         async () =>
         {
             await using var database = await contexts.CreateDbContextAsync(cancellationToken);
