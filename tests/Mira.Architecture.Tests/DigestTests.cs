@@ -13,6 +13,7 @@ internal sealed class DigestTests
         "src/Mira.Domain/Tokens/MacKey.cs",
         "src/Mira.Domain/Tokens/PepperRing.cs",
         "src/Mira.Infrastructure/Sql/MiraDbContext.cs",
+        "src/Mira.Infrastructure/Sql/SqlUsageStore.cs",
     ];
 
     [Test]

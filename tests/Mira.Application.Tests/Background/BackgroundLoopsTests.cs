@@ -87,7 +87,7 @@ public sealed class BackgroundLoopsTests : IDisposable
             if (isBroken)
                 throw new InvalidOperationException();
             record.NoteSuccess();
-            await Task.Delay(Timeout.InfiniteTimeSpan, _clock, cancellationToken);
+            await new TaskCompletionSource().Task.WaitAsync(cancellationToken);
         }));
         await UntilAsync(() => _board.IsFailing);
 

@@ -105,7 +105,7 @@ internal sealed class KeyLifeModel(Role role, int? days, DateTimeOffset start)
     }
 
     private bool IsLastAdmin(int otherAdmins) =>
-        role == Role.Admin && otherAdmins == 0 && Status() is KeyStatus.Active or KeyStatus.Rotating;
+        role == Role.Admin && otherAdmins == 0 && Status() is KeyStatus.Active or KeyStatus.Rotating && Now < End(_secrets[^1]);
 
     private DateTimeOffset End(Held secret) => Earliest(Earliest(secret.Until, secret.Expires), _revoked);
 

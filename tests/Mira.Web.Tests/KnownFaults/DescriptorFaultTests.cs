@@ -2,7 +2,7 @@ using System.Net.Sockets;
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Sight;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>Connections that do nothing use up no files that the process needs.</summary>
 internal sealed class DescriptorFaultTests

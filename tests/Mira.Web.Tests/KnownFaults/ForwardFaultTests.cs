@@ -1,7 +1,7 @@
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Http;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>What proxies in front of applications met.</summary>
 internal sealed class ForwardFaultTests : SharedHostTests

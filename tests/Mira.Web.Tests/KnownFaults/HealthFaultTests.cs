@@ -2,7 +2,7 @@ using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>Keys could be tried at <c>/health</c> without a limit and without a trace.</summary>
 [Parallelizable(ParallelScope.Children)]

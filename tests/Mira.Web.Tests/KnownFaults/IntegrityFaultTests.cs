@@ -5,7 +5,7 @@ using Mira.Domain.Ledger;
 using Mira.Infrastructure.Ledger;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>What somebody does who can write the database and has neither pepper nor audit key.</summary>
 [Parallelizable(ParallelScope.Fixtures)]

@@ -1,7 +1,7 @@
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>What a caller and an operator see while the shared limits do not answer.</summary>
 public class LimitFaultTests

@@ -1,7 +1,7 @@
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>A start behind PgBouncer as it comes.</summary>
 internal sealed class PoolerFaultTests

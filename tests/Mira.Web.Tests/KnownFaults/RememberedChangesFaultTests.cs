@@ -1,6 +1,6 @@
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>A node that remembers as many changes as it can goes on to take new ones.</summary>
 internal sealed class RememberedChangesFaultTests

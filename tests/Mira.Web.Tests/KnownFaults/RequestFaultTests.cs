@@ -1,7 +1,7 @@
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Http;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>What callers of the API wrote and were not told about, or were told the wrong thing about.</summary>
 internal sealed class RequestFaultTests : SharedHostTests

@@ -2,7 +2,7 @@ using System.Net;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>A node that has only a standby to read from.</summary>
 internal sealed class StandbyFaultTests

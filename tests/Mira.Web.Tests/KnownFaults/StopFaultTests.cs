@@ -4,7 +4,7 @@ using System.Net.Sockets;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>A stop is over in time, whatever does not answer. What it takes is held to several times the promise, because the machine may be busy.</summary>
 internal sealed class StopFaultTests

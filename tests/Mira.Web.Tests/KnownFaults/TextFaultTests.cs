@@ -2,7 +2,7 @@ using System.Text.Json;
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Http;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>Text that nobody should send, in every field that takes text: it is taken or refused, and never an error of the service's own.</summary>
 [Parallelizable(ParallelScope.Fixtures)]

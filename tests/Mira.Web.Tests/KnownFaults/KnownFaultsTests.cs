@@ -13,7 +13,7 @@ using Mira.Infrastructure.Sql;
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Limits;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.KnownFaults;
 
 /// <summary>What an earlier system was measured to do wrong, one test for each fault that can be had by now.</summary>
 [Parallelizable(ParallelScope.Fixtures)]
