@@ -186,6 +186,7 @@ public sealed class AirtableDeletedByHandTests
         var expired = await AddAsync(8);
         await _governed.Store.AskAsync($"UPDATE keys SET lapse_at = 1 WHERE id <> '{_held.Id.Value}' RETURNING 1");
         await _governed.Store.AskAsync($"UPDATE secrets SET expires_at = 1 WHERE key_id <> '{_held.Id.Value}' RETURNING 1");
+        await _governed.Store.SignAsync();
         _governed.Table.Delete(row => expired.Any(held => held.Id.Value == (string?)row.Fields["key_id"]));
 
         await _governed.SweepAsync();

@@ -146,6 +146,7 @@ public sealed class AirtableRevokedByHandTests
     {
         await _governed.RevokeAsync(_held);
         await _governed.Store.AskAsync("UPDATE keys SET revoked_at = NULL, revoked_by = NULL RETURNING 1");
+        await _governed.Store.SignAsync();
 
         await _governed.SweepAsync();
 

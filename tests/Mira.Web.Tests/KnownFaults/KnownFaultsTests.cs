@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Diagnostics;
 using System.Text.RegularExpressions;
 using Microsoft.Data.Sqlite;
@@ -280,10 +281,14 @@ internal sealed class KnownFaultsTests : SharedHost
 
         public void OnNext(KeyValuePair<string, object?> value)
         {
-            if (value.Value is not CommandExecutedEventData { Command: { Parameters.Count: 1 } command })
+            if (value.Value is not CommandExecutedEventData { Command: { Parameters.Count: > 0 } command })
+                return;
+
+            var parameters = command.Parameters.Cast<DbParameter>().ToList();
+            if (parameters.Select(parameter => parameter.Value as string ?? "").Distinct().ToList() is not [var only])
                 return;
             lock (_seen)
-                _seen.Add((command.CommandText.Replace(command.Parameters[0].ParameterName, "@id", StringComparison.Ordinal), command.Parameters[0].Value as string ?? ""));
+                _seen.Add((parameters.Aggregate(command.CommandText, (sql, parameter) => Regex.Replace(sql, $@"{parameter.ParameterName}\b", "@id")), only));
         }
 
         public void OnCompleted()
