@@ -129,7 +129,7 @@ internal sealed class HeadSealTests(StoreKind kind)
     {
         await _store.AddAsync(new HeldKey());
         var next = AuditKey.Generate();
-        var ledger = LedgerOf(next.After(Store.AuditKey.Public));
+        var ledger = LedgerOf(next.After(Store.AuditKey.Public).TakingOverFrom(Store.AuditKey));
         await AppendAsync(ledger, 1);
         var head = await _store.HeadAsync();
 
