@@ -83,10 +83,11 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
             if (cancellationToken.IsCancellationRequested)
                 return;
 
-            if (!_hasFailed)
-                LogAway(exception.Message);
+            var isNew = !_hasFailed;
             (_hasFailed, _failedAt) = (true, Clock.GetTimestamp());
             _pause = _pause * 2 < LongestSilence ? _pause * 2 : LongestSilence;
+            if (isNew)
+                LogAway(exception.Message);
         }
         finally
         {

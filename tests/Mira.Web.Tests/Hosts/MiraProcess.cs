@@ -8,7 +8,7 @@ namespace Mira.Web.Tests.Hosts;
 internal sealed class MiraProcess : IAsyncDisposable
 {
     private static readonly string Binary = Path.Combine(AppContext.BaseDirectory, "Mira.Web.dll");
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
 
     private readonly StringBuilder _output = new();
