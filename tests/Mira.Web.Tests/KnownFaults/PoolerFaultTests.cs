@@ -24,7 +24,7 @@ internal sealed class PoolerFaultTests
         using var holder = mira.Http(made.Field("api_key"));
         Assert.That((await holder.ValidateAsync()).Verdict, Is.EqualTo("200"));
 
-        var turned = await AskedAgainAsync(() => admin.CallAsync("POST", $"/api/keys/{made.Field("key_id")}/rotate", "{}"));
+        var turned = await AskedAgainAsync(() => admin.CallAsync("POST", $"/api/keys/{made.Field("key_id")}/rotate", """{"grace_minutes":0}"""));
         Assert.That(turned.Verdict, Is.EqualTo("201"));
         Assert.That((await holder.ValidateAsync()).Verdict, Does.StartWith("401"));
         using var next = mira.Http(turned.Field("api_key"));
