@@ -44,7 +44,9 @@ public sealed class PgBouncer : IAsyncDisposable
         }
 
         _process?.Dispose();
-        Directory.Delete(_folder, recursive: true);
+        _process = null;
+        if (Directory.Exists(_folder))
+            Directory.Delete(_folder, recursive: true);
     }
 
     private async Task StartAsync(string address, int server, string database, string mode, string[] more)

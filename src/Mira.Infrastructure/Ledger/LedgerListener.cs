@@ -12,7 +12,7 @@ namespace Mira.Infrastructure.Ledger;
 
 /// <summary>
 /// Wakes the follower when another node has committed, over a connection of its own that comes back by itself. What it misses meanwhile
-/// <see cref="FollowLoop"/> finds within a second.
+/// <see cref="FollowLoop"/> finds within a second. Behind a pooler in transaction mode there is nothing to listen on.
 /// </summary>
 public sealed partial class LedgerListener(
     PostgresOptions options, LedgerFollower follower, TimeProvider clock, ILogger<LedgerListener> log, LoopBoard? board = null) : BackgroundLoops(clock, board)
@@ -21,7 +21,8 @@ public sealed partial class LedgerListener(
 
     private bool _isLost;
 
-    protected override IEnumerable<Loop> Loops() => [new("listen", Interval, TryListenAsync) { StartsAtOnce = true }];
+    // Without a session of its own nothing would be heard, and each change would be announced to a connection that others use.
+    protected override IEnumerable<Loop> Loops() => options.KeepsSessions ? [new("listen", Interval, TryListenAsync) { StartsAtOnce = true }] : [];
 
     private async Task TryListenAsync(LoopRecord record, CancellationToken cancellationToken)
     {

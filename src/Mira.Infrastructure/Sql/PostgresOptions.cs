@@ -35,6 +35,9 @@ public sealed class PostgresOptions
     private const int PooledPoolSize = 8;
     private const int IdleSeconds = 5;
 
+    /// <summary>Others may take the session between two questions.</summary>
+    private const int LooksForSharing = 5;
+
     /// <summary>
     /// How long it is believed which of several hosts is the primary, in seconds. Npgsql's own ten would keep a standby that was promoted from being
     /// used for as long.
@@ -50,6 +53,12 @@ public sealed class PostgresOptions
 
     /// <summary>Does a connection pooler stand before the server? <see cref="FindPoolerAsync"/> finds out.</summary>
     public bool HasPooler { get; private set; }
+
+    /// <summary>
+    /// Does each connection keep a session of the server to itself? Not behind a pooler in transaction mode, where what is listened for would come to
+    /// whoever has the session then.
+    /// </summary>
+    public bool KeepsSessions { get; private set; } = true;
 
     /// <summary>For calls: nothing waits longer than two seconds.</summary>
     public string Calls => With(builder =>
@@ -119,8 +128,7 @@ public sealed class PostgresOptions
                 builder.Pooling = false;
             }));
             await connection.OpenAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
-            await using var command = new NpgsqlCommand("SELECT pg_backend_pid()", connection);
-            HasPooler = await command.ExecuteScalarAsync(cancellationToken) is int process && process != connection.ProcessID;
+            HasPooler = await AskProcessAsync(connection, cancellationToken) != connection.ProcessID;
         }
         catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.ProtocolViolation)
         {
@@ -135,6 +143,38 @@ public sealed class PostgresOptions
             // Said here: a start that waited a second time would take too long to say it.
             throw new SettingException(Setting, Unreachable, exception);
         }
+
+        KeepsSessions = !HasPooler || !await ShareASessionAsync(cancellationToken);
+    }
+
+    // Two connections that are open at once are answered by one process only if the pooler gives it out anew for each transaction.
+    private async Task<bool> ShareASessionAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var one = new NpgsqlConnection(Listening);
+            await using var other = new NpgsqlConnection(Listening);
+            await one.OpenAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
+            await other.OpenAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
+            for (var look = 0; look < LooksForSharing; look++)
+            {
+                if (await AskProcessAsync(one, cancellationToken) == await AskProcessAsync(other, cancellationToken))
+                    return true;
+            }
+
+            return false;
+        }
+        catch (Exception exception) when (exception is DbException or TimeoutException or SocketException or ArgumentException)
+        {
+            // The start meets it again. To listen in vain does no harm.
+            return false;
+        }
+    }
+
+    private static async Task<int> AskProcessAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT pg_backend_pid()", connection);
+        return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
     // A pooler in session mode has one session of the server for each connection, 20 in all as it comes, and keeps others waiting while one is held idle.
@@ -168,7 +208,7 @@ public sealed class PostgresOptions
         if (IsSeveral && !_given.ShouldSerialize("Host Recheck Seconds"))
             builder.HostRecheckSeconds = RoleSeconds;
         builder.ApplicationName ??= "mira";
-        if (!_given.ContainsKey("Maximum Pool Size"))
+        if (!_given.ShouldSerialize("Maximum Pool Size"))
             builder.MaxPoolSize = Math.Max(PoolSize, builder.MinPoolSize);
         set(builder);
         return builder.ConnectionString;

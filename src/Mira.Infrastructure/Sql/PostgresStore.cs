@@ -51,11 +51,13 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
         if (await IsCurrentAsync(database, cancellationToken))
             return true;
 
-        // Held by a transaction of its own, because behind a pooler a session is another one for each transaction.
+        // Held by a transaction of its own, because behind a pooler a session is another one for each transaction. The user may have limits of time.
         await using var turn = new PostgresDbContext(builder.Options);
         await using var transaction = await turn.Database.BeginTransactionAsync(cancellationToken);
         await turn.Database.ExecuteSqlAsync(
-            $"SELECT set_config('idle_in_transaction_session_timeout', '0', true), pg_advisory_xact_lock({MigrationLock})", cancellationToken);
+            $"SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)",
+            cancellationToken);
+        await turn.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock({MigrationLock})", cancellationToken);
         await MigrateAsync(database, cancellationToken);
         return true;
     });

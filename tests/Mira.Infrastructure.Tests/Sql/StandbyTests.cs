@@ -98,6 +98,48 @@ public sealed class StandbyTests : IDisposable
     }
 
     [Test]
+    public async Task While_the_synchronous_standby_is_away_a_change_is_said_to_be_unknown()
+    {
+        LedgerUnavailableException? refused = null;
+        await CommitWithAsync("'nobody'");
+        try
+        {
+            // The server takes the setting in beside its answers.
+            await UntilAsync(async () =>
+            {
+                try
+                {
+                    await _writer.AddAsync(new HeldKey());
+                }
+                catch (LedgerUnavailableException exception)
+                {
+                    refused = exception;
+                }
+
+                return refused is not null;
+            });
+        }
+        finally
+        {
+            await CommitWithAsync("''");
+        }
+
+        Assert.That(refused!.IsUndecided);
+        await UntilAsync(async () =>
+        {
+            try
+            {
+                await _writer.AddAsync(new HeldKey());
+                return true;
+            }
+            catch (LedgerUnavailableException)
+            {
+                return false;
+            }
+        });
+    }
+
+    [Test]
     public void A_start_on_a_standby_is_refused_in_one_line()
     {
         using var node = Store.Closed(_standby.ConnectionString(_database));
@@ -165,6 +207,12 @@ public sealed class StandbyTests : IDisposable
 
         Assert.That(Read("Host=one,other;Database=mira;Target Session Attributes=read-write").Calls, Does.Contain("=read-write"));
         Assert.That(Read("Host=one;Database=mira;Target Session Attributes=primary").Calls, Does.Not.Contain("Target"));
+    }
+
+    private async Task CommitWithAsync(string standby)
+    {
+        await _primary.ExecuteAsync($"ALTER SYSTEM SET synchronous_standby_names = {standby}");
+        await _primary.ExecuteAsync("SELECT pg_reload_conf()");
     }
 
     private static PostgresOptions Read(string text) => PostgresOptions.Read(new SettingReader(_ => text));

@@ -105,8 +105,8 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     /// <summary>How the database of PostgreSQL is reached.</summary>
     public string Address => ((PostgresDatabase)_database).Address;
 
-    /// <summary>Was a connection pooler found before the server?</summary>
-    public bool HasPooler => ((PostgresDatabase)_database).Options.HasPooler;
+    /// <summary>How it is connected to.</summary>
+    public PostgresOptions Postgres => ((PostgresDatabase)_database).Options;
 
     public static HeadSeal SealOf(LedgerFollower follower) => new(AuditKey, follower, NullLogger<HeadSeal>.Instance);
 

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
@@ -31,10 +33,19 @@ internal sealed class StandbyFaultTests
         await standby.ExecuteAsync("SELECT pg_wal_replay_pause()");
         (proxy.Target, proxy.Refuses) = (standby.Port, severalHosts);
         proxy.Cut();
+        var cut = Stopwatch.GetTimestamp();
         await other.Client().RevokeKeyAsync(MiraHost.IdOf(key));
 
         // It may go on by what it knows for as long as MaxStaleness says, and then opens to nobody.
-        await MiraProcess.WaitForAsync(async () => (await holder.ValidateAsync()).Verdict == "503 store_unavailable");
+        TimeSpan letIn = default;
+        await MiraProcess.WaitForAsync(async () =>
+        {
+            var began = Stopwatch.GetElapsedTime(cut);
+            var verdict = (await holder.ValidateAsync()).Verdict;
+            letIn = verdict == "200" ? began : letIn;
+            return verdict == "503 store_unavailable";
+        });
+        Assert.That(letIn, Is.LessThan(TimeSpan.Parse(MaxStaleness, CultureInfo.InvariantCulture)), "the beginning of the last call that was let in");
         using var admin = node.Http(node.Admin);
         Assert.That((await admin.ValidateAsync()).Verdict, Is.EqualTo("503 store_unavailable"));
         Assert.That((await admin.CallAsync("GET", "/health/ready")).Status, Is.EqualTo(HttpStatusCode.ServiceUnavailable));
