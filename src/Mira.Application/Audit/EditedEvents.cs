@@ -30,7 +30,8 @@ public sealed class EditedEvents(LedgerFollower follower, GatheredEvents gathere
                 Report(entry.Seq);
             else
                 whole.Add(entry);
-            next = entry;
+            // What cannot be read names none, and must not take the one before it along.
+            next = entry.IsUnreadable ? null : entry;
         }
 
         return whole;

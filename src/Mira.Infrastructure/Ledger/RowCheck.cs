@@ -75,9 +75,13 @@ public sealed partial class RowCheck(
     }
 
     /// <summary>Keys that these events changed and that have no row.</summary>
-    internal static async Task<List<KeyId>> FindLostAsync(MiraDbContext database, long after, long to, CancellationToken cancellationToken) =>
-        await database.KeyChanges.Where(change => change.Seq > after && change.Seq <= to && !database.Keys.Any(key => key.Id == change.Subject))
-            .Select(change => change.Subject).Distinct().ToListAsync(cancellationToken);
+    internal static async Task<List<KeyId>> FindLostAsync(MiraDbContext database, long after, long to, CancellationToken cancellationToken)
+    {
+        // As text: an event whose subject was edited into something else is found by the check of the chain, and must not end this one.
+        var named = await database.KeyChanges.Where(change => change.Seq > after && change.Seq <= to && !database.Keys.Any(key => key.Id == change.Subject))
+            .Select(change => ((string)(object)change.Subject).Substring(0, KeyId.Length + 1)).Distinct().ToListAsync(cancellationToken);
+        return [.. named.Select(text => KeyId.TryParse(text, out var id) ? id : default).Where(id => id != default)];
+    }
 
     private async Task<bool> ReadRowsAsync(CancellationToken cancellationToken)
     {

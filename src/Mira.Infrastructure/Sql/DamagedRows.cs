@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Mira.Domain.Keys;
+using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Sql;
 
@@ -27,7 +28,7 @@ internal static class DamagedRows
         }
 
         var places = await keys.Select(key => new Place(
-            EF.Property<long>(key, KeyColumns.CreatedSeq), ((string)(object)key.Id).Substring(0, KeyId.Length))).ToListAsync(cancellationToken);
+            EF.Property<long>(key, KeyColumns.CreatedSeq), ((string)(object)key.Id).Substring(0, KeyId.Length + 1))).ToListAsync(cancellationToken);
         var found = new Dictionary<long, KeyRow>();
         await SplitAsync(
             [.. places.Select(place => place.Seq)],
@@ -38,6 +39,32 @@ internal static class DamagedRows
                 rows.ForEach(row => found[row.CreatedSeq] = row);
             });
         return [.. places.Select(place => found.GetValueOrDefault(place.Seq) ?? Unreadable(place))];
+    }
+
+    /// <summary>The events in their order. One that cannot be read is <see cref="LedgerEvent.Unreadable"/> in its place.</summary>
+    /// <param name="read">Reads some of them.</param>
+    public static async Task<List<LedgerEvent>> ReadAsync(
+        this IQueryable<LedgerEvent> events, MiraDbContext database, Func<IQueryable<LedgerEvent>, Task<List<LedgerEvent>>> read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await read(events);
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            // As above.
+        }
+
+        var seqs = await events.Select(entry => entry.Seq).ToArrayAsync(cancellationToken);
+        var found = new Dictionary<long, LedgerEvent>();
+        await SplitAsync(
+            seqs,
+            async part =>
+            {
+                var some = await read(database.Events.AsNoTracking().Where(entry => EF.Parameter(part).Contains(entry.Seq)));
+                some.ForEach(entry => found[entry.Seq] = entry);
+            });
+        return [.. seqs.Select(seq => found.GetValueOrDefault(seq) ?? LedgerEvent.Unreadable(seq))];
     }
 
     /// <summary>Reads all of them, and in halves what cannot be read, down to single ones; these are left out.</summary>
@@ -71,5 +98,6 @@ internal static class DamagedRows
 
     private static KeyRow Unreadable(Place place) => Unreadable(KeyId.TryParse(place.Id, out var id) ? id : default, place.Seq);
 
+    /// <param name="Id">Long enough to tell it from a longer one.</param>
     private sealed record Place(long Seq, string Id);
 }
