@@ -9,12 +9,13 @@ namespace Mira.Application.Audit;
 /// Keeps events that are not what was hashed from being given out as true. One that is found so is left out, makes the chain broken, and is told of
 /// in the trail itself, once.
 /// </summary>
-public sealed class EditedEvents(LedgerFollower follower, GatheredEvents gathered)
+/// <param name="most">How many are told of one by one; more only make the chain broken.</param>
+public sealed class EditedEvents(LedgerFollower follower, GatheredEvents gathered, int most = EditedEvents.Most)
 {
     /// <summary>Why an <see cref="EventType.IntegrityViolation"/> is recorded.</summary>
     public const string Reason = "event_edited";
 
-    private const int Most = 1_000;
+    public const int Most = 1_000;
 
     private readonly ConcurrentDictionary<long, byte> _told = new();
 
@@ -30,7 +31,8 @@ public sealed class EditedEvents(LedgerFollower follower, GatheredEvents gathere
                 Report(entry.Seq);
             else
                 whole.Add(entry);
-            next = entry;
+            // What cannot be read names none, and must not take the one before it along.
+            next = entry.IsUnreadable ? null : entry;
         }
 
         return whole;
@@ -40,7 +42,7 @@ public sealed class EditedEvents(LedgerFollower follower, GatheredEvents gathere
     public void Report(long seq)
     {
         follower.ReportBroken();
-        if (_told.Count < Most && _told.TryAdd(seq, 0))
+        if (_told.Count < most && _told.TryAdd(seq, 0))
             gathered.Note(new EventGroup(EventType.IntegrityViolation, Reason), seq, static _ => Actor.System);
     }
 }

@@ -81,7 +81,7 @@ public sealed class ExportAuditEventsHandler(
                 if (!entry.IsWhole())
                 {
                     edited.Report(entry.Seq);
-                    if (isTable)
+                    if (isTable || entry.IsUnreadable)
                         continue;
                 }
 

@@ -8,15 +8,18 @@ namespace Mira.Application.Limits;
 /// Counts invalid keys by the address they come from, so that nobody tries many. It changes what a failure is told and nothing else: a good key
 /// from the same address is never asked about here.
 /// </summary>
-public sealed class FailureLimiter(LimitOptions options, TimeProvider clock)
+/// <param name="capacity">Addresses remembered; the least recently seen are forgotten.</param>
+public sealed class FailureLimiter(LimitOptions options, TimeProvider clock, int capacity = FailureLimiter.DefaultCapacity)
 {
-    /// <summary>Addresses remembered; the least recently seen are forgotten.</summary>
-    private const int Capacity = 20_000;
+    public const int DefaultCapacity = 20_000;
 
     private const int SubnetBytes = 8;
 
-    private readonly ConcurrentLru<Source, Window> _sources = new(Capacity);
+    private readonly ConcurrentLru<Source, Window> _sources = new(capacity);
     private readonly long _start = clock.GetTimestamp();
+
+    /// <summary>How many addresses are remembered now.</summary>
+    public int Sources => _sources.Count;
 
     /// <summary>Counts a failure. Past the limit it is not counted, and the seconds until one may be made again are returned instead of 0.</summary>
     public int Note(IPAddress? address)

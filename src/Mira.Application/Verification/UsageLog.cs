@@ -9,9 +9,16 @@ namespace Mira.Application.Verification;
 /// When secrets were last used, collected in memory. It is flushed in batches, so a crash loses the last seconds of it, and nothing else:
 /// a use never writes the key's record or counts as its change.
 /// </summary>
-public sealed class UsageLog(PepperRing peppers)
+/// <param name="capacity">
+/// How many secrets may wait. While they cannot be written, keys that the cache forgets and reads again wait anew; past this many the use of further ones is
+/// not kept.
+/// </param>
+public sealed class UsageLog(PepperRing peppers, int capacity = UsageLog.DefaultCapacity)
 {
+    public const int DefaultCapacity = 1_000_000;
+
     private readonly ConcurrentQueue<SecretUse> _pending = new();
+    private int _count;
 
     /// <summary>Secrets whose use is not written yet.</summary>
     public int Pending => _pending.Count;
@@ -22,7 +29,7 @@ public sealed class UsageLog(PepperRing peppers)
         if (use.Secret.PepperId != peppers.Current.Id)
             use.Renewal ??= new Renewal(peppers.Seal(token));
         if (use.Touch(now))
-            _pending.Enqueue(use);
+            Add(use);
     }
 
     /// <summary>Takes what came since the last time, at most this many.</summary>
@@ -31,6 +38,7 @@ public sealed class UsageLog(PepperRing peppers)
         var taken = new List<SecretUse>();
         while (taken.Count < limit && _pending.TryDequeue(out var use))
         {
+            Interlocked.Decrement(ref _count);
             use.Release();
             taken.Add(use);
         }
@@ -42,7 +50,20 @@ public sealed class UsageLog(PepperRing peppers)
     public void Return(IEnumerable<SecretUse> uses)
     {
         foreach (var use in uses.Where(use => use.Hold()))
+            Add(use);
+    }
+
+    private void Add(SecretUse use)
+    {
+        // Counted by itself: the queue's own count looks at all of its parts.
+        if (Interlocked.Increment(ref _count) <= capacity)
+        {
             _pending.Enqueue(use);
+            return;
+        }
+
+        Interlocked.Decrement(ref _count);
+        use.Release();
     }
 }
 

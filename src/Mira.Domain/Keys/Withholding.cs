@@ -20,6 +20,9 @@ public sealed partial class ApiKey
     /// <summary>Marks it as read from a record that is not believed.</summary>
     public void Doubt() => IsDoubted = true;
 
+    /// <summary>Stands for a key whose record cannot be read: without any secret, and not believed.</summary>
+    public static ApiKey Unreadable(KeyId id) => new() { Id = id, IsDoubted = true };
+
     /// <summary>Takes in a key that a record holds and this ledger does not know yet.</summary>
     /// <exception cref="FormatException">It is the record of no key.</exception>
     public static ApiKey Import(KeyRecord record, string reason)

@@ -50,6 +50,12 @@ public sealed record LedgerEvent(
         return new LedgerEvent(seq, at, draft.Type, draft.Actor.KeyId, draft.Subject, body, head.Hash, HashOf(body));
     }
 
+    /// <summary>Stands in the place of an event that cannot be read; it is never whole and follows none.</summary>
+    public static LedgerEvent Unreadable(long seq) => new(seq, default, "", null, null, "", "", "");
+
+    /// <summary>Does it stand for one that cannot be read?</summary>
+    public bool IsUnreadable => Body.Length == 0;
+
     public LedgerPosition Position => new(Seq, Hash);
 
     /// <summary>How it stands in the canonical form that an event is of its own, and gathers no others; nothing else can look like it.</summary>

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Mira.Application;
@@ -79,11 +78,14 @@ internal sealed class OpenStore : IAsyncDisposable
     public async IAsyncEnumerable<ApiKey> ReadKeysAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var page = IsThere ? await ReadPageAsync(0, cancellationToken) : [];
-        while (page.Count > 0)
+        for (var seq = 0L; page.Count > 0;)
         {
             foreach (var (key, _) in page)
                 yield return key;
-            page = await ReadPageAsync(page[^1].Seq, cancellationToken);
+            // A place that is no number is read as one and comes after all others; it must not begin anew.
+            var last = page.Max(row => row.Seq);
+            page = last > seq ? await ReadPageAsync(last, cancellationToken) : [];
+            seq = last;
         }
     }
 
@@ -121,19 +123,12 @@ internal sealed class OpenStore : IAsyncDisposable
 
     private async Task<List<(ApiKey Key, long Seq)>> ReadPageAsync(long after, CancellationToken cancellationToken)
     {
-        try
-        {
-            var page = await ReadAsync(
-                database => database.Keys
-                    .OrderBy(key => EF.Property<long>(key, KeyColumns.CreatedSeq)).Where(key => EF.Property<long>(key, KeyColumns.CreatedSeq) > after).Take(PageSize)
-                    .AsNoTracking().WithProof(database).ToListAsync(cancellationToken),
-                cancellationToken);
-            page.ForEach(row => Part<RowSeal>().Examine(row));
-            return [.. page.Select(row => (row.Key, row.CreatedSeq))];
-        }
-        catch (Exception exception) when (exception is FormatException or JsonException)
-        {
-            throw new StoreUnavailableException("A key is damaged where it is stored.", exception);
-        }
+        var page = await ReadAsync(
+            database => database.Keys
+                .OrderBy(key => EF.Property<long>(key, KeyColumns.CreatedSeq)).Where(key => EF.Property<long>(key, KeyColumns.CreatedSeq) > after).Take(PageSize)
+                .AsNoTracking().ReadAsync(database, cancellationToken),
+            cancellationToken);
+        page.ForEach(row => Part<RowSeal>().Examine(row));
+        return [.. page.Select(row => (row.Key, row.CreatedSeq))];
     }
 }

@@ -9,6 +9,9 @@ public sealed record AnchorOptions(string? File, Uri? Address)
 {
     public const string Setting = "MIRA_AUDIT_ANCHOR";
 
+    /// <summary>How many checkpoints may wait; then the newest take the places of the oldest.</summary>
+    public int MostWaiting { get; init; } = 1_000;
+
     public bool IsGiven => File is not null || Address is not null;
 
     /// <exception cref="SettingException">It is neither a file that can be appended to nor an HTTPS address.</exception>

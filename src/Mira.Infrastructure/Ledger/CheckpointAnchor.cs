@@ -13,8 +13,6 @@ namespace Mira.Infrastructure.Ledger;
 public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider clock, ILogger<CheckpointAnchor> log, LoopBoard? board = null)
     : BackgroundLoops(clock, board)
 {
-    private const int MostWaiting = 1_000;
-
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestSilence = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -39,7 +37,7 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         lock (_lock)
         {
             _waiting.Enqueue(checkpoint);
-            if (_waiting.Count > MostWaiting)
+            if (_waiting.Count > options.MostWaiting)
                 _waiting.Dequeue();
         }
     }

@@ -68,14 +68,20 @@ public sealed partial class RowCheck(
             return options.Pace;
 
         await EndAsync(cancellationToken);
+        if (!_walk.HasNameless)
+            findings.Clear(default);
         _walk.Begin();
         return seal.IsStrict ? options.Rest : options.Haste;
     }
 
     /// <summary>Keys that these events changed and that have no row.</summary>
-    internal static async Task<List<KeyId>> FindLostAsync(MiraDbContext database, long after, long to, CancellationToken cancellationToken) =>
-        await database.KeyChanges.Where(change => change.Seq > after && change.Seq <= to && !database.Keys.Any(key => key.Id == change.Subject))
-            .Select(change => change.Subject).Distinct().ToListAsync(cancellationToken);
+    internal static async Task<List<KeyId>> FindLostAsync(MiraDbContext database, long after, long to, CancellationToken cancellationToken)
+    {
+        // As text: an event whose subject was edited into something else is found by the check of the chain, and must not end this one.
+        var named = await database.KeyChanges.Where(change => change.Seq > after && change.Seq <= to && !database.Keys.Any(key => key.Id == change.Subject))
+            .Select(change => ((string)(object)change.Subject).Substring(0, KeyId.Length + 1)).Distinct().ToListAsync(cancellationToken);
+        return [.. named.Select(text => KeyId.TryParse(text, out var id) ? id : default).Where(id => id != default)];
+    }
 
     private async Task<bool> ReadRowsAsync(CancellationToken cancellationToken)
     {
@@ -88,14 +94,16 @@ public sealed partial class RowCheck(
         if (unsigned.Length > 0)
             await SignAsync(unsigned, cancellationToken);
         _walk.Signed += unsigned.Length;
-        _walk.After = page.Count > 0 ? page[^1].CreatedSeq : after;
-        _walk.HasReadAll = page.Count < options.Page;
+        // A place that is no number is read as one and comes after all others; it must not send the walk back.
+        _walk.After = page.Count > 0 ? Math.Max(after, page.Max(row => row.CreatedSeq)) : after;
+        _walk.HasReadAll = page.Count < options.Page || _walk.After == after;
         return unsigned.Length > 0;
     }
 
     private void Look(KeyRow row)
     {
         var id = row.Key.Id;
+        _walk.HasNameless |= id == default;
         switch (seal.Judge(row))
         {
             case RowState.Forged or RowState.Replayed:
@@ -121,13 +129,13 @@ public sealed partial class RowCheck(
     // A record that was put back is believed again at once, and does not wait for the next look at all.
     private async Task LookAgainAsync(CancellationToken cancellationToken)
     {
-        KeyId[] ids = [.. findings.Ids.Take(MostFindings)];
+        KeyId[] ids = [.. findings.Ids.Where(id => id != default).Take(MostFindings)];
         if (ids.Length == 0)
             return;
 
         var rows = await contexts.ReadAsync(
             "The keys cannot be read.",
-            database => database.Keys.AsNoTracking().Where(key => ids.Contains(key.Id)).WithProof(database).ToListAsync(cancellationToken),
+            database => database.Keys.AsNoTracking().Where(key => ids.Contains(key.Id)).ReadAsync(database, cancellationToken),
             cancellationToken);
         rows.ForEach(Look);
     }
@@ -138,7 +146,7 @@ public sealed partial class RowCheck(
         {
             await using var database = await contexts.CreateDbContextAsync(cancellationToken);
             await using var transaction = await database.Database.BeginTransactionAsync(cancellationToken);
-            var rows = await database.Keys.Where(key => ids.Contains(key.Id)).WithProof(database).ToListAsync(cancellationToken);
+            var rows = await database.Keys.Where(key => ids.Contains(key.Id)).ReadAsync(database, cancellationToken);
             foreach (var row in rows.Where(seal.IsToBeSealed))
                 seal.Seal(database, database.Entry(row.Key), row.BoundSeq);
             var count = await database.SaveChangesAsync(cancellationToken);

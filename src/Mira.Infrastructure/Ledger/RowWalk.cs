@@ -14,12 +14,15 @@ internal sealed class RowWalk
     /// <summary>The last event that was looked at.</summary>
     public long Seq { get; set; }
 
+    /// <summary>Was there a record of which not even the id can be read?</summary>
+    public bool HasNameless { get; set; }
+
     /// <summary>Records that were signed.</summary>
     public long Signed { get; set; }
 
-    public void Begin() => (After, HasReadAll, Seq, Signed) = (long.MinValue, false, 0, 0);
+    public void Begin() => (After, HasReadAll, HasNameless, Seq, Signed) = (long.MinValue, false, false, 0, 0);
 
     public static Task<List<KeyRow>> PageAsync(MiraDbContext database, long after, int count, CancellationToken cancellationToken) => database.Keys.AsNoTracking()
         .Where(key => EF.Property<long>(key, KeyColumns.CreatedSeq) > after).OrderBy(key => EF.Property<long>(key, KeyColumns.CreatedSeq)).Take(count)
-        .WithProof(database).ToListAsync(cancellationToken);
+        .ReadAsync(database, cancellationToken);
 }

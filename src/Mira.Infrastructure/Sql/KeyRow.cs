@@ -12,6 +12,9 @@ internal sealed class KeyRow
 {
     public required ApiKey Key { get; init; }
 
+    /// <summary>Can it not be read at all? Then it holds no more than its id, as far as that can be read, and its place.</summary>
+    public bool IsUnreadable { get; init; }
+
     /// <summary>Those that are stored, when they are not those that the key holds.</summary>
     public IReadOnlyList<Secret>? Stored { get; init; }
 

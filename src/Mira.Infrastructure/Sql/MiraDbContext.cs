@@ -127,7 +127,7 @@ public class MiraDbContext : DbContext
     {
         events.ToTable("ledger").HasKey(entry => entry.Seq);
         events.Property(entry => entry.Seq).ValueGeneratedNever();
-        events.Ignore(entry => entry.Position).Ignore(entry => entry.ChangesKey);
+        events.Ignore(entry => entry.Position).Ignore(entry => entry.ChangesKey).Ignore(entry => entry.IsUnreadable);
         events.HasIndex(entry => new { entry.Subject, entry.Seq });
         events.HasIndex(entry => new { entry.Type, entry.Seq });
         events.HasIndex(entry => new { entry.ActorKeyId, entry.Seq });

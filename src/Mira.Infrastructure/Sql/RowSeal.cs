@@ -75,6 +75,8 @@ public sealed class RowSeal(PepperRing peppers, RowFindings? findings = null)
 
     internal RowState Judge(KeyRow row)
     {
+        if (row.IsUnreadable)
+            return RowState.Forged;
         if (row.Mac is not { } mac)
             return IsStrict || !row.IsToldOf ? RowState.Forged : RowState.Unsealed;
         if (row.MacPepperId is not { } pepper || !_keys.TryGetValue(pepper, out var key) || !key.Verifies(MessageOf(row), mac))

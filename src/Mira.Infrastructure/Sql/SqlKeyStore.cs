@@ -42,14 +42,15 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
     public Task<KeyEntry> ReadAsync(KeyId id, CancellationToken cancellationToken) => ReadAsync(
         async database =>
         {
-            var found = await _find(database, id) ?? throw new StoreUnavailableException("The ledger has no head.");
+            var found = await FindAsync(database, id, cancellationToken);
             Standby.Refuse(database, found.IsStandby);
-            if (found.ToRow() is { } row)
+            var row = found.IsUnreadable ? DamagedRows.Unreadable(id) : found.ToRow();
+            if (row is not null)
                 seal.Examine(row);
             else if (found.NewestSeq is not null)
                 findings.Report(id, RowFindings.Deleted);
             // Its own id, so that the text is not kept twice.
-            return new KeyEntry(found.Key?.Id ?? id, found.Key, found.AsOf, LedgerMarks.MarkOf(found.Hash));
+            return new KeyEntry(row?.Key.Id ?? id, row?.Key, found.AsOf, LedgerMarks.MarkOf(found.Hash));
         },
         cancellationToken);
 
@@ -65,12 +66,28 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
                     .OrderByDescending(key => EF.Property<long>(key, KeyColumns.CreatedSeq))
                     .Take(filter.Limit)
                     .AsNoTracking()
-                    .WithProof(database)
-                    .ToListAsync(cancellationToken);
+                    .ReadAsync(database, cancellationToken);
                 rows.ForEach(row => seal.Examine(row));
                 return [.. rows.Select(row => (row.Key, row.CreatedSeq))];
             },
             cancellationToken);
+    }
+
+    // A row that cannot be read refuses its own key, and is no fault of the store.
+    private async Task<Found> FindAsync(MiraDbContext database, KeyId id, CancellationToken cancellationToken)
+    {
+        Found? found;
+        try
+        {
+            found = await _find(database, id);
+        }
+        catch (Exception exception) when (DamagedRows.IsDamage(exception))
+        {
+            found = await database.Heads.Select(head => new Found { AsOf = head.Seq, Hash = head.Hash, IsUnreadable = true, IsStandby = Standby.IsAnswering() })
+                .FirstOrDefaultAsync(cancellationToken);
+        }
+
+        return found ?? throw new StoreUnavailableException("The ledger has no head.");
     }
 
     private static IQueryable<ApiKey> Matching(MiraDbContext database, KeyFilter filter, long[]? hits)
@@ -112,6 +129,9 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
         public bool IsStandby { get; init; }
 
         public required string Hash { get; init; }
+
+        /// <summary>Is there a row that cannot be read?</summary>
+        public bool IsUnreadable { get; init; }
 
         public ApiKey? Key { get; init; }
 

@@ -47,11 +47,16 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
         var page = await ReadAsync<IReadOnlyList<LedgerEvent>>(
             async database =>
             {
-                var rows = await database.Events.AsNoTracking()
-                    .Where(entry => entry.Seq >= seq).OrderBy(entry => entry.Seq).Take(limit)
-                    .Select(entry => new { Entry = entry, IsStandby = Standby.IsAnswering() }).ToListAsync(cancellationToken);
-                Standby.Refuse(database, rows.Exists(row => row.IsStandby));
-                return [.. rows.Select(row => row.Entry)];
+                var events = database.Events.AsNoTracking().Where(entry => entry.Seq >= seq).OrderBy(entry => entry.Seq).Take(limit);
+                return await events.ReadAsync(
+                    database,
+                    async part =>
+                    {
+                        var rows = await part.Select(entry => new { Entry = entry, IsStandby = Standby.IsAnswering() }).ToListAsync(cancellationToken);
+                        Standby.Refuse(database, rows.Exists(row => row.IsStandby));
+                        return [.. rows.Select(row => row.Entry)];
+                    },
+                    cancellationToken);
             },
             cancellationToken);
         // An empty page says nothing about who answered; the head does.
@@ -62,8 +67,8 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<LedgerEvent>> FindAsync(EventFilter filter, CancellationToken cancellationToken) => ReadAsync<IReadOnlyList<LedgerEvent>>(
-        async database => await Matching(database, filter).AsNoTracking()
-            .OrderByDescending(entry => entry.Seq).Take(filter.Limit).ToListAsync(cancellationToken),
+        async database => await Matching(database, filter).AsNoTracking().OrderByDescending(entry => entry.Seq).Take(filter.Limit)
+            .ReadAsync(database, part => part.ToListAsync(cancellationToken), cancellationToken),
         cancellationToken);
 
     private static async Task<List<(long, KeyId)>> FindChangesAsync(MiraDbContext database, long after, long to, CancellationToken cancellationToken)

@@ -39,7 +39,7 @@ public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, Sql
         KeyId[] ids = [.. uses.Select(use => use.KeyId).Distinct()];
         foreach (var id in ids)
             await store.HoldSecretsAsync(database, id.Value, cancellationToken);
-        var rows = await database.Keys.Where(key => ids.Contains(key.Id)).WithProof(database).ToListAsync(cancellationToken);
+        var rows = await database.Keys.Where(key => ids.Contains(key.Id)).ReadAsync(database, cancellationToken);
         var believed = rows.Where(seal.Examine).ToDictionary(row => row.Key.Id);
         foreach (var use in uses)
         {

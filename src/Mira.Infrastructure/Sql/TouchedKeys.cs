@@ -16,7 +16,7 @@ internal sealed class TouchedKeys(MiraDbContext database, RowSeal seal, Cancella
     /// <summary>The key, followed from here on; one that is not believed is marked so.</summary>
     public async Task<ApiKey?> FindAsync(KeyId id)
     {
-        var row = await database.Keys.Where(key => key.Id == id).WithProof(database).SingleOrDefaultAsync(cancellationToken);
+        var row = (await database.Keys.Where(key => key.Id == id).ReadAsync(database, cancellationToken)).SingleOrDefault();
         // Asked for twice, it is the object that may have been changed meanwhile.
         if (row is not null && !_believed.ContainsKey(id))
             Believe(row);
@@ -29,7 +29,7 @@ internal sealed class TouchedKeys(MiraDbContext database, RowSeal seal, Cancella
         var count = await keys.CountAsync(cancellationToken);
         for (var seen = 0; seen < count; seen += AdminsAtOnce)
         {
-            var page = await keys.OrderBy(key => key.Id).Skip(seen).Take(AdminsAtOnce).AsNoTracking().WithProof(database).ToListAsync(cancellationToken);
+            var page = await keys.OrderBy(key => key.Id).Skip(seen).Take(AdminsAtOnce).AsNoTracking().ReadAsync(database, cancellationToken);
             if (page.Any(seal.Examine))
                 return count;
         }
@@ -46,7 +46,7 @@ internal sealed class TouchedKeys(MiraDbContext database, RowSeal seal, Cancella
             return;
 
         // As they are stored: what is followed may have been changed already.
-        var stored = await database.Keys.AsNoTracking().Where(key => unknown.Contains(key.Id)).WithProof(database).ToListAsync(cancellationToken);
+        var stored = await database.Keys.AsNoTracking().Where(key => unknown.Contains(key.Id)).ReadAsync(database, cancellationToken);
         stored.ForEach(Believe);
         foreach (var entry in tracked.Where(entry => !_believed.ContainsKey(entry.Entity.Id)))
         {

@@ -185,4 +185,19 @@ public sealed class ListAuditEventsTests : IDisposable
 
     private Task<AuditEventPage> SendAsync(ListAuditEvents message) =>
         new ListAuditEventsHandler(_ledger, _edited, Views.Mapper, new GatheredEvents(TimeProvider.System), new AuditScope()).Handle(message, CancellationToken.None);
+
+    [Test]
+    public async Task More_edited_events_than_are_told_of_take_no_more_room()
+    {
+        var edited = new EditedEvents(_follower, _gathered, most: 10);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(thread => Task.Run(() =>
+        {
+            for (var seq = 0; seq < 10_000; seq++)
+                edited.Report((thread * 10_000) + seq);
+        })));
+
+        // Threads that come upon the last ones at once may each tell of one more.
+        Assert.That(_gathered.Take().Single(one => one.Group.Reason == EditedEvents.Reason).Count, Is.InRange(10, 18));
+        Assert.That(_follower.IsBroken);
+    }
 }

@@ -90,4 +90,22 @@ internal sealed class FailureLimiterTests
         })));
         Assert.That(counted, Is.EqualTo(1_000));
     }
+
+    [Test]
+    public async Task More_addresses_than_are_remembered_take_no_more_room_and_begin_anew()
+    {
+        const int capacity = 64;
+        var limiter = new FailureLimiter(new LimitOptions { Failures = 1 }, _clock, capacity);
+        limiter.Note(IPAddress.Loopback);
+        Assert.That(limiter.Note(IPAddress.Loopback), Is.Positive);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(thread => Task.Run(() =>
+        {
+            for (var address = 0; address < 5_000; address++)
+                limiter.Note(new IPAddress((thread * 100_000) + address));
+        })));
+
+        // Threads that add at once may each be one ahead of what is put out.
+        Assert.That(limiter.Sources, Is.LessThanOrEqualTo(capacity + 8));
+        Assert.That(limiter.Note(IPAddress.Loopback), Is.Zero, "long forgotten");
+    }
 }

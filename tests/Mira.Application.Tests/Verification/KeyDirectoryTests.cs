@@ -113,6 +113,61 @@ public class KeyDirectoryTests
     }
 
     [Test]
+    public async Task More_keys_and_guesses_than_the_cache_holds_take_no_more_room()
+    {
+        const int size = 100;
+        _directory = Directory(size, coldReads: 4, patience: Timeout.InfiniteTimeSpan);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () =>
+        {
+            for (var i = 0; i < 500; i++)
+            {
+                var held = new HeldKey();
+                _store.Put(held);
+                Assert.That((await _directory.FindAsync(held.Id)).Key, Is.SameAs(held.Key));
+                Assert.That((await _directory.FindAsync(KeyId.Generate())).Key, Is.Null);
+            }
+        })));
+
+        // As many keys, and as many ids that do not exist.
+        Assert.That(_directory.Figures.Entries, Is.LessThanOrEqualTo((2 * size) + 16));
+        Assert.That((await _directory.FindAsync(_held.Id)).Key, Is.SameAs(_held.Key));
+    }
+
+    [Test]
+    public async Task More_reads_than_have_turns_are_refused_and_no_turn_is_lost()
+    {
+        _directory = Directory(coldReads: 2, patience: TimeSpan.FromMilliseconds(1));
+        for (var round = 0; round < 20; round++)
+        {
+            var gate = _store.HoldBeforeTheSnapshot();
+            var first = _directory.FindAsync(KeyId.Generate()).AsTask();
+            await gate.Reached;
+            _store.IsDown = round % 2 == 0;
+            await Task.WhenAll(Enumerable.Range(0, 50).Select(async _ =>
+            {
+                try
+                {
+                    await _directory.FindAsync(KeyId.Generate());
+                }
+                catch (Exception exception) when (exception is OverloadedException or StoreUnavailableException)
+                {
+                    // Refused, as it should be, or failed; both give their turn back.
+                }
+            }));
+            gate.Open();
+            Assert.That(async () => await first, _store.IsDown ? Throws.TypeOf<StoreUnavailableException>() : Throws.Nothing);
+        }
+
+        _store.IsDown = false;
+        var held = _store.HoldBeforeTheSnapshot();
+        var one = _directory.FindAsync(KeyId.Generate()).AsTask();
+        await held.Reached;
+        Assert.That((await _directory.FindAsync(_held.Id)).Key, Is.SameAs(_held.Key), "the second turn is there");
+        held.Open();
+        await one;
+    }
+
+    [Test]
     public async Task A_read_that_fails_fails_for_all_who_wait_and_leaves_room_for_the_next()
     {
         _directory = Directory(coldReads: 1);

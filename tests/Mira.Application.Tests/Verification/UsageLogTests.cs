@@ -93,4 +93,23 @@ public class UsageLogTests
     }
 
     private void Record(int minutes) => _usage.Record(_use, _held.Token, HeldKey.Start.AddMinutes(minutes));
+
+    [Test]
+    public async Task More_secrets_than_may_wait_take_no_more_room_and_are_kept_again_afterwards()
+    {
+        var usage = new UsageLog(HeldKey.Peppers, capacity: 100);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() =>
+        {
+            for (var i = 0; i < 1_000; i++)
+                usage.Record(new SecretUse(_held.Id, _held.Key.Current), _held.Token, HeldKey.Start);
+        })));
+        usage.Record(_use, _held.Token, HeldKey.Start);
+
+        var taken = usage.Take(1_000);
+        Assert.That(taken, Has.Count.EqualTo(100).And.Not.Contains(_use));
+        usage.Record(_use, _held.Token, HeldKey.Start);
+        usage.Return(taken);
+        Assert.That(usage.Pending, Is.EqualTo(100));
+        Assert.That(usage.Take(1), Is.EqualTo(new[] { _use }), "there is room again");
+    }
 }

@@ -123,6 +123,54 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Test]
+    public async Task More_checkpoints_than_may_wait_leave_the_newest()
+    {
+        var file = _folder.At($"anchor-{Guid.NewGuid():N}");
+        using var anchor = new CheckpointAnchor(AnchorOptions.Read(new SettingReader(_ => file)) with { MostWaiting = 10 }, _store.Clock, _anchorLog);
+        var one = Sign(1);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() =>
+        {
+            for (var i = 0; i < 1_000; i++)
+                anchor.Offer(one);
+        })));
+        anchor.Offer(Sign(2));
+        await anchor.FlushAsync();
+
+        var lines = await File.ReadAllLinesAsync(file);
+        Assert.That(lines, Has.Length.EqualTo(10));
+        Assert.That(lines[^1], Does.Contain("\"seq\":2,"));
+        Assert.That(anchor.IsWorking, Is.True);
+    }
+
+    [Test]
+    public async Task After_a_fail_over_to_a_ledger_that_ends_before_it_is_published_from_there_on()
+    {
+        var (publisher, anchor, file) = Make();
+        using var disposed = anchor;
+        using (publisher)
+        {
+            await _store.AddAsync(new HeldKey());
+            await RunAsync("CREATE TABLE older AS SELECT * FROM ledger", "CREATE TABLE older_head AS SELECT * FROM ledger_head");
+            for (var i = 0; i < 4; i++)
+                await _store.AddAsync(new HeldKey());
+            await publisher.StartAsync(CancellationToken.None);
+            await UntilAnchoredAsync(publisher, 5);
+
+            await RunAsync(
+                "DELETE FROM ledger", "INSERT INTO ledger SELECT * FROM older", "DELETE FROM ledger_head", "INSERT INTO ledger_head SELECT * FROM older_head",
+                "DELETE FROM checkpoints", "DELETE FROM secrets WHERE key_id IN (SELECT id FROM keys WHERE created_seq > 1)", "DELETE FROM keys WHERE created_seq > 1");
+            await _store.Follower.RefreshAsync();
+            Assert.That(_store.Follower.Seen.Seq, Is.EqualTo(1));
+            await _store.AddAsync(new HeldKey());
+            await publisher.StopAsync(CancellationToken.None);
+            await publisher.StoppedAsync(CancellationToken.None);
+        }
+
+        var lines = await File.ReadAllLinesAsync(file);
+        Assert.That(lines[^1], Does.Contain("\"seq\":2,"), "though 5 was published before");
+    }
+
+    [Test]
     public async Task A_keeper_that_is_away_is_tried_again_and_gets_all_of_it()
     {
         var port = FreePort.Find();
@@ -177,6 +225,17 @@ public sealed class CheckpointTests : IDisposable
     {
         using var anchor = new CheckpointAnchor(AnchorOptions.Read(new SettingReader(_ => null)), _store.Clock, NullLogger<CheckpointAnchor>.Instance);
         Assert.That(anchor.IsWorking, Is.Null);
+    }
+
+    private async Task RunAsync(params string[] statements)
+    {
+        await using var connection = _store.Connect();
+        foreach (var statement in statements)
+        {
+            await using var command = connection.CreateCommand();
+            command.CommandText = statement;
+            await command.ExecuteNonQueryAsync();
+        }
     }
 
     private static Checkpoint Sign(long seq) => Store.AuditKey.Sign(new LedgerPosition(seq, new string('a', 64)), HeldKey.Start);

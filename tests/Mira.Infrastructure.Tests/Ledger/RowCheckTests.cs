@@ -43,6 +43,43 @@ public sealed class RowCheckTests(StoreKind kind) : IDisposable
     }
 
     [Test]
+    public async Task What_cannot_be_read_ends_no_look_through_all_records()
+    {
+        await _store.AskAsync($"UPDATE keys SET allowed_ips = 'anywhere' WHERE id = '{_held[3].Id}' RETURNING version");
+        await _store.AskAsync($"DELETE FROM keys WHERE id = '{_held[5].Id}' RETURNING version");
+        await _store.AskAsync("UPDATE ledger SET subject = 'nobody' WHERE seq = 2 RETURNING seq");
+
+        var warm = await _store.Directory.FindAsync(_held[6].Id);
+        using var check = Make(_store.Rows);
+        await LookThroughAsync(check);
+        Assert.That((_store.Findings.Find(_held[3].Id), _store.Findings.Find(_held[5].Id)), Is.EqualTo((RowFindings.Forged, RowFindings.Deleted)));
+        Assert.That(await _store.Directory.FindAsync(_held[6].Id), Is.SameAs(warm));
+
+        await _store.AskAsync($"UPDATE keys SET allowed_ips = '[]' WHERE id = '{_held[3].Id}' RETURNING version");
+        await check.StepAsync(CancellationToken.None);
+        Assert.That(_store.Findings.Find(_held[3].Id), Is.Null);
+    }
+
+    [Test]
+    public async Task A_record_without_a_readable_id_is_found_until_it_is_gone()
+    {
+        await using (var connection = _store.Connect())
+        {
+            await using var command = connection.CreateCommand();
+            command.CommandText = $"CREATE TABLE made AS SELECT * FROM keys WHERE id = '{_held[0].Id}'; UPDATE made SET id = 'mine', created_seq = 99; INSERT INTO keys SELECT * FROM made";
+            await command.ExecuteNonQueryAsync();
+        }
+
+        using var check = Make(_store.Rows);
+        await LookThroughAsync(check);
+        Assert.That(_store.Findings.Ids, Is.EqualTo(new[] { default(KeyId) }));
+
+        await _store.AskAsync("DELETE FROM keys WHERE id = 'mine' RETURNING version");
+        await LookThroughAsync(check);
+        Assert.That(_store.Findings.Count, Is.Zero);
+    }
+
+    [Test]
     public async Task A_warm_entry_of_a_row_that_was_edited_is_dropped()
     {
         var entry = await _store.Directory.FindAsync(_held[0].Id);

@@ -67,6 +67,47 @@ public sealed class RowForgeryTests(StoreKind kind) : IDisposable
         await ExpectBelievedAsync(_other);
     }
 
+    [TestCase("UPDATE keys SET role = 'emperor' WHERE id = '{0}'")]
+    [TestCase("UPDATE keys SET free_permissions = '[\"' WHERE id = '{0}'")]
+    [TestCase("UPDATE keys SET free_permissions = 'null' WHERE id = '{0}'")]
+    [TestCase("UPDATE keys SET metadata = '[]' WHERE id = '{0}'")]
+    [TestCase("UPDATE keys SET allowed_ips = '[\"everywhere\"]' WHERE id = '{0}'")]
+    [TestCase("UPDATE keys SET allowed_ips = 'null' WHERE id = '{0}'")]
+    [TestCase("UPDATE secrets SET digest = substr(digest, 1, 7) WHERE key_id = '{0}'")]
+    [TestCase("UPDATE keys SET version = 99999999999 WHERE id = '{0}'", StoreKind.Sqlite)]
+    [TestCase("UPDATE keys SET version = 'two' WHERE id = '{0}'", StoreKind.Sqlite)]
+    [TestCase("UPDATE keys SET created_at = 'then' WHERE id = '{0}'", StoreKind.Sqlite)]
+    [TestCase("UPDATE keys SET name = x'ff00ff' WHERE id = '{0}'", StoreKind.Sqlite)]
+    [TestCase("UPDATE secrets SET digest = 'short' WHERE key_id = '{0}'", StoreKind.Sqlite)]
+    [TestCase("UPDATE secrets SET expires_at = x'00' WHERE key_id = '{0}'", StoreKind.Sqlite)]
+    public async Task A_row_that_cannot_be_read_holds_up_no_other(string attack, StoreKind? only = null)
+    {
+        if (only is not null && only != kind)
+            Assert.Ignore("The columns of this database have types.");
+        await _store.AddAsync(new HeldKey(Role.Viewer, name: "last"));
+        await AttackAsync(attack);
+
+        await ExpectDoubtedAsync(_held, RowFindings.Forged);
+        await ExpectBelievedAsync(_other);
+        var all = await _store.Keys.FindAsync(new KeyFilters().All, CancellationToken.None);
+        Assert.That(all.Select(row => (row.Seq, row.Key.IsDoubted)), Is.EqualTo(new[] { (3L, false), (2L, false), (1L, true) }));
+        await _store.ChangeAsync(_held.Id, key => Assert.That(key.IsDoubted));
+        await _store.ChangeAsync(async change => Assert.That(await change.CountActiveAdminsAsync(_held.Id), Is.EqualTo(1)));
+        await _store.Usage.WriteAsync([RenewalOf(_held), RenewalOf(_other)], CancellationToken.None);
+        Assert.That((await _store.ReadAsync(_other.Id))!.Current.PepperId, Is.EqualTo(HeldKey.PepperOf(2).Id));
+    }
+
+    [Test]
+    public async Task A_row_whose_id_cannot_be_read_holds_up_no_other()
+    {
+        await AttackAsync(
+            "CREATE TABLE made AS SELECT * FROM keys WHERE id = '{1}'", "UPDATE made SET id = 'mine', created_seq = 77", "INSERT INTO keys SELECT * FROM made");
+
+        var all = await _store.Keys.FindAsync(new KeyFilters().All, CancellationToken.None);
+        Assert.That(all.Select(row => (row.Seq, row.Key.IsDoubted)), Is.EqualTo(new[] { (77L, true), (2L, false), (1L, false) }));
+        Assert.That(_store.Findings.Count, Is.EqualTo(1));
+    }
+
     [Test]
     public async Task A_revoked_viewer_is_made_no_admin_by_an_update()
     {

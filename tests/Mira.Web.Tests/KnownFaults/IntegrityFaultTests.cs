@@ -42,6 +42,26 @@ internal sealed class IntegrityFaultTests
         Assert.That((exitCode, error.Trim()), Is.EqualTo((1, $"mira: the record of {MiraHost.IdOf(viewer)} is not one that Mira wrote (row_forged)")));
     }
 
+    [TestCase("role = 'emperor'")]
+    [TestCase("allowed_ips = '[\"everywhere\"]'")]
+    [TestCase("version = 99999999999")]
+    public async Task One_row_that_cannot_be_read_took_the_list_from_everybody(string edit)
+    {
+        await using var mira = MiraHost.Start();
+        var (damaged, other) = (await mira.NewKeyAsync("viewer"), await mira.NewKeyAsync("viewer"));
+        var id = MiraHost.IdOf(damaged);
+        Edit(mira.Folder, $"UPDATE keys SET {edit} WHERE id = '{id}'");
+
+        var admin = mira.Http(mira.Admin);
+        Assert.That((await mira.Client().ListKeysAsync()).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { MiraHost.IdOf(other), MiraHost.IdOf(mira.Admin) }));
+        Assert.That((await admin.CallAsync("GET", "/health")).Text, Does.Contain("\"rows_intact\":false"));
+        Assert.That((await admin.CallAsync("GET", $"/api/keys/{id}")).Verdict, Is.EqualTo("503 store_unavailable"));
+        Assert.That((await admin.CallAsync("PATCH", $"/api/keys/{id}", """{"name":"x"}""")).Verdict, Is.EqualTo("409 key_not_active"));
+        Assert.That((await mira.Http(damaged).CallAsync("GET", "/api/auth/validate")).Verdict, Does.StartWith("401"));
+        Assert.That((await mira.Http(other).CallAsync("GET", "/api/auth/validate")).Verdict, Is.EqualTo("200"));
+        Assert.That((await admin.CallAsync("GET", "/api/audit")).Verdict, Is.EqualTo("200"));
+    }
+
     [Test]
     public async Task What_was_edited_while_the_service_ran_was_given_out_as_true()
     {
