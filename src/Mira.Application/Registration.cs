@@ -59,6 +59,7 @@ public static class Registration
             new ServiceMetrics()
                 .Watching(provider.GetRequiredService<KeyDirectory>(), provider.GetRequiredService<RateLimiter>())
                 .Watching(provider.GetServices<IMeasured>()));
+        services.AddSingleton<QuietTime>();
         services.AddSingleton<LoopBoard>();
         services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<LoopBoard>());
         services.AddSingleton<LedgerTally>();

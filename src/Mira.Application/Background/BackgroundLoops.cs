@@ -37,23 +37,26 @@ public abstract class BackgroundLoops(TimeProvider clock, LoopBoard? board) : Ba
     private async Task RepeatAsync(Loop loop, CancellationToken stoppingToken)
     {
         var record = board?.Enter(loop.Name) ?? new LoopRecord((_, _) => { });
-        using var timer = new PeriodicTimer(loop.Interval, clock);
+        using var beat = loop.Interval >= Pulse.Interval ? Pulse.Of(clock).Join(loop.Interval, loop.HasWork) : null;
+        using var timer = beat is null ? new PeriodicTimer(loop.Interval, clock) : null;
         try
         {
-            var isDue = loop.StartsAtOnce || await timer.WaitForNextTickAsync(stoppingToken);
+            var isDue = loop.StartsAtOnce || await NextAsync();
             for (var failures = 0; isDue;)
             {
                 failures = await TryAsync(loop, record, stoppingToken) ? 0 : failures + 1;
                 if (failures > 0)
                     await Task.Delay(PauseAfter(failures), clock, stoppingToken);
                 else
-                    isDue = loop.Interval != Timeout.InfiniteTimeSpan && await timer.WaitForNextTickAsync(stoppingToken);
+                    isDue = loop.Interval != Timeout.InfiniteTimeSpan && await NextAsync();
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             // The service stops.
         }
+
+        ValueTask<bool> NextAsync() => beat?.WaitAsync(stoppingToken) ?? timer!.WaitForNextTickAsync(stoppingToken);
     }
 
     private static async Task<bool> TryAsync(Loop loop, LoopRecord record, CancellationToken stoppingToken)
@@ -78,8 +81,8 @@ public abstract class BackgroundLoops(TimeProvider clock, LoopBoard? board) : Ba
 
 /// <summary>One loop of a background service.</summary>
 /// <param name="Name">The label of its metrics, in snake case: one of a few words that are fixed in the source.</param>
-/// <param name="Interval">From the begin of one round to that of the next. A round that takes longer is followed by the next at once. Infinite ends
-/// the loop with the first round that succeeds.</param>
+/// <param name="Interval">From the begin of one round to that of the next, within half a second where it is a second or more. A round that takes longer
+/// is followed by the next at once. Infinite ends the loop with the first round that succeeds.</param>
 /// <param name="Round">What it does each time.</param>
 public sealed record Loop(string Name, TimeSpan Interval, Func<LoopRecord, CancellationToken, Task> Round)
 {
@@ -90,4 +93,10 @@ public sealed record Loop(string Name, TimeSpan Interval, Func<LoopRecord, Cance
 
     /// <summary>Does the first round begin without waiting for the interval?</summary>
     public bool StartsAtOnce { get; init; }
+
+    /// <summary>
+    /// Has a round that is due anything to do? Asked each second from then on, on the thread that wakes all loops: it answers at once from memory. A round
+    /// with nothing to do is then not run at all. Null runs each. A loop of less than a second is not asked.
+    /// </summary>
+    public Func<bool>? HasWork { get; init; }
 }

@@ -3,7 +3,10 @@ namespace Mira.Application.Ledger;
 /// <summary>Tells how recording changes went last, without waiting for anything.</summary>
 public interface ILedgerHealth
 {
-    /// <summary>False from a write that failed until one that worked; writes are tried every two seconds, also when nobody changes anything.</summary>
+    /// <summary>
+    /// False from a write that failed until one that worked; writes are tried every two seconds, also when nobody changes anything, and every ten seconds
+    /// while nobody calls a node that has its store for itself.
+    /// </summary>
     bool IsWritable { get; }
 
     /// <summary>Writes that failed, since the start.</summary>

@@ -56,7 +56,7 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
         base.Dispose();
     }
 
-    protected override IEnumerable<Loop> Loops() => options.IsGiven ? [new("anchor", Interval, TryDeliverAsync)] : [];
+    protected override IEnumerable<Loop> Loops() => options.IsGiven ? [new("anchor", Interval, TryDeliverAsync) { HasWork = () => Peek() is not null }] : [];
 
     private Task TryDeliverAsync(CancellationToken cancellationToken) =>
         !_hasFailed || Clock.GetElapsedTime(_failedAt) >= _pause ? DeliverAsync(cancellationToken) : Task.CompletedTask;

@@ -46,7 +46,7 @@ public sealed partial class CheckpointPublisher(
         base.Dispose();
     }
 
-    protected override IEnumerable<Loop> Loops() => [new("checkpoints", Pace, cancellation => PublishAsync(isLast: false, cancellation)) { StartsAtOnce = true }];
+    protected override IEnumerable<Loop> Loops() => [new("checkpoints", Pace, cancellation => PublishAsync(isLast: false, cancellation)) { StartsAtOnce = true, HasWork = () => follower.Seen.Seq != Volatile.Read(ref _published) }];
 
     private async Task PublishLastAsync()
     {

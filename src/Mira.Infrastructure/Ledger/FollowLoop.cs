@@ -7,16 +7,23 @@ using Mira.Application.Verification;
 namespace Mira.Infrastructure.Ledger;
 
 /// <summary>
-/// Looks at the ledger each second, so that its state is known also when nobody calls. A ledger that is not the one this node had seen is recorded in
+/// Looks at the ledger each second, so that its state is known also when nobody calls; every three seconds while nobody calls and nobody else writes to it.
+/// The first call after that looks before it is answered. A ledger that is not the one this node had seen is recorded in
 /// it, which begins a new epoch for all nodes.
 /// </summary>
 public sealed partial class FollowLoop(
     LedgerFollower follower, LedgerFollowerOptions options, IServiceScopeFactory scopes, TimeProvider clock, ILogger<FollowLoop> log,
-    LoopBoard? board = null) : BackgroundLoops(clock, board)
+    LoopBoard? board = null, QuietTime? quiet = null) : BackgroundLoops(clock, board)
 {
+    private static readonly TimeSpan QuietInterval = TimeSpan.FromSeconds(3);
+
     private string? _told;
 
-    protected override IEnumerable<Loop> Loops() => [new("follow", options.PollInterval, FollowAsync)];
+    protected override IEnumerable<Loop> Loops() => [new("follow", options.PollInterval, FollowAsync) { HasWork = IsToLook }];
+
+    internal bool IsToLook() =>
+        quiet is not { IsNow: true } || !follower.IsReachable || follower.Violation is not null
+        || follower.Staleness is not { } age || age >= QuietInterval || age >= options.MaxStaleness / 2;
 
     private async Task FollowAsync(CancellationToken cancellationToken)
     {

@@ -19,7 +19,7 @@ public sealed partial class GatherFlush(
         await FlushAsync().WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    protected override IEnumerable<Loop> Loops() => [new("gather_flush", Interval, _ => FlushAsync())];
+    protected override IEnumerable<Loop> Loops() => [new("gather_flush", Interval, _ => FlushAsync()) { HasWork = () => gathered.Waiting > 0 }];
 
     private async Task FlushAsync()
     {

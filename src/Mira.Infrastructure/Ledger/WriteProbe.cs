@@ -6,21 +6,22 @@ using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Ledger;
 
-/// <summary>Writes a time every two seconds, unless something else was written meanwhile: a full disk or a foreign lock is known before the next change meets it.</summary>
+/// <summary>
+/// Writes a time every two seconds, unless something else was written meanwhile: a full disk or a foreign lock is known before the next change meets it.
+/// While nobody calls and the store is this node's alone, it writes every ten seconds as long as that works.
+/// </summary>
 /// <param name="store">Told before each attempt, when it may have been opened for reading alone.</param>
 public sealed partial class WriteProbe(
-    IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log, SqlStore? store = null, LoopBoard? board = null)
+    IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log, SqlStore? store = null, LoopBoard? board = null,
+    QuietTime? quiet = null)
     : BackgroundLoops(clock, board)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan QuietInterval = TimeSpan.FromSeconds(10);
 
-    protected override IEnumerable<Loop> Loops() => [new("write_probe", Interval, LookAsync)];
+    protected override IEnumerable<Loop> Loops() => [new("write_probe", Interval, ProbeAsync) { HasWork = IsToWrite }];
 
-    private async Task LookAsync(CancellationToken cancellationToken)
-    {
-        if (!gate.IsWritable || gate.SinceSuccess >= Interval)
-            await ProbeAsync(cancellationToken);
-    }
+    internal bool IsToWrite() => !gate.IsWritable || gate.SinceSuccess >= (quiet is { IsNow: true } ? QuietInterval : Interval);
 
     private async Task ProbeAsync(CancellationToken cancellationToken)
     {

@@ -23,7 +23,7 @@ public sealed partial class UsageFlush(UsageLog usage, IUsageStore store, TimePr
         await FlushAsync(int.MaxValue).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    protected override IEnumerable<Loop> Loops() => [new("usage_flush", Interval, _ => FlushAsync(MostAtOnce))];
+    protected override IEnumerable<Loop> Loops() => [new("usage_flush", Interval, _ => FlushAsync(MostAtOnce)) { HasWork = () => usage.Pending > 0 }];
 
     // No more than were waiting at its begin: under load those it has written wait again at once.
     private async Task FlushAsync(int most)

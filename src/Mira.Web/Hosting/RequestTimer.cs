@@ -1,10 +1,13 @@
+using Mira.Application.Background;
+
 namespace Mira.Web.Hosting;
 
-/// <summary>Takes the time of each request, around everything else.</summary>
-public sealed class RequestTimer(RequestDelegate next, RequestMetrics metrics, TimeProvider clock)
+/// <summary>Takes the time of each request, around everything else, and ends the quiet time of this node.</summary>
+public sealed class RequestTimer(RequestDelegate next, RequestMetrics metrics, QuietTime quiet, TimeProvider clock)
 {
     public Task InvokeAsync(HttpContext context)
     {
+        quiet.NoteCall();
         if (!metrics.IsOn)
             return next(context);
 

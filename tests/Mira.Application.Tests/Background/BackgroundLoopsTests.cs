@@ -79,6 +79,53 @@ public sealed class BackgroundLoopsTests : IDisposable
     }
 
     [Test]
+    public async Task A_loop_with_nothing_to_do_is_not_run_and_one_that_has_work_again_is_run_within_a_second()
+    {
+        var hasWork = false;
+        var work = new Rounds();
+        var other = new Rounds();
+        await StartAsync(new Loop("one", Interval, work.RunAsync) { HasWork = () => hasWork }, new Loop("other", Interval, other.RunAsync));
+
+        await UntilAsync(() => other.Count >= 3);
+        Assert.That(work.Count, Is.Zero);
+
+        hasWork = true;
+        _clock.Advance(Pulse.Interval);
+        await work.First;
+    }
+
+    [Test]
+    public async Task A_loop_that_cannot_say_whether_it_has_work_is_run_and_so_are_the_others()
+    {
+        var work = new Rounds();
+        var other = new Rounds();
+        await StartAsync(new Loop("one", Interval, work.RunAsync) { HasWork = () => throw new InvalidOperationException() }, new Loop("other", Interval, other.RunAsync));
+        await UntilAsync(() => work.Count >= 2 && other.Count >= 2);
+    }
+
+    [Test]
+    public async Task All_loops_of_a_clock_share_one_timer_which_ends_with_the_last_of_them()
+    {
+        var clock = new CountingClock();
+        var rounds = Enumerable.Range(0, 5).Select(_ => new Rounds()).ToList();
+        using var first = new GivenLoops(clock, _board, [new Loop("first", Interval, rounds[0].RunAsync)]);
+        using var others = new GivenLoops(clock, _board, [.. rounds.Skip(1).Select((one, index) => new Loop($"{index}", Interval * (index + 1), one.RunAsync))]);
+        await first.StartAsync(CancellationToken.None);
+        await others.StartAsync(CancellationToken.None);
+        while (rounds.Any(one => one.Count < 2))
+        {
+            clock.Advance(Pulse.Interval);
+            await Task.Yield();
+        }
+
+        Assert.That(clock.Running, Is.EqualTo(1));
+        await first.StopAsync(CancellationToken.None);
+        Assert.That(clock.Running, Is.EqualTo(1));
+        await others.StopAsync(CancellationToken.None);
+        Assert.That(clock.Running, Is.Zero);
+    }
+
+    [Test]
     public async Task A_round_that_lasts_says_itself_that_it_works()
     {
         var isBroken = true;
@@ -111,6 +158,36 @@ public sealed class BackgroundLoopsTests : IDisposable
             patience.Token.ThrowIfCancellationRequested();
             _clock.Advance(TimeSpan.FromMilliseconds(500));
             await Task.Yield();
+        }
+    }
+
+    private sealed class CountingClock : FakeTimeProvider
+    {
+        private int _running;
+
+        public int Running => Volatile.Read(ref _running);
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Interlocked.Increment(ref _running);
+            return new Counted(this, base.CreateTimer(callback, state, dueTime, period));
+        }
+
+        private sealed class Counted(CountingClock clock, ITimer timer) : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => timer.Change(dueTime, period);
+
+            public void Dispose()
+            {
+                Interlocked.Decrement(ref clock._running);
+                timer.Dispose();
+            }
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return default;
+            }
         }
     }
 

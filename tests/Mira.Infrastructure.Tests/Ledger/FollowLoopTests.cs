@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
+using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Tests.Sql;
@@ -122,6 +124,31 @@ public sealed class FollowLoopTests(StoreKind kind) : IDisposable
         Assert.That((await _log.NextAsync()).Level, Is.EqualTo(LogLevel.Error));
         Assert.That(_store.Follower.IsBroken, Is.False);
         await StopAsync();
+    }
+
+    [Test]
+    public async Task While_nobody_calls_it_looks_every_three_seconds_unless_nodes_share_the_store_or_it_cannot_be_read()
+    {
+        await StopAsync();
+        var options = Options with { IsShared = kind == StoreKind.Postgres };
+        var quiet = new QuietTime(options, _store.Clock);
+        using var loop = new FollowLoop(_store.Follower, options, _store.Scopes, _store.Clock, _log, quiet: quiet);
+        using var strict = new FollowLoop(_store.Follower, options with { MaxStaleness = TimeSpan.FromSeconds(2) }, _store.Scopes, _store.Clock, _log, quiet: quiet);
+        _store.Clock.Advance(QuietTime.After);
+        await _store.Follower.CatchUpAsync();
+        _store.Clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.That(loop.IsToLook(), Is.EqualTo(options.IsShared));
+        Assert.That(strict.IsToLook(), "half of what a node may trust what it knows is over");
+        _store.Clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.That(loop.IsToLook());
+
+        await _store.Follower.CatchUpAsync();
+        quiet.NoteCall();
+        Assert.That(loop.IsToLook());
+        _store.Clock.Advance(QuietTime.After);
+        _store.Watch.Fails = _ => true;
+        Assert.ThrowsAsync<StoreUnavailableException>(_store.Follower.CatchUpAsync);
+        Assert.That(loop.IsToLook());
     }
 
     private Task StopAsync() => _loop.StopAsync(CancellationToken.None);

@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Logging;
+using Mira.Application.Background;
+using Mira.Application.Ledger;
 using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Tests.Sql;
 
@@ -57,6 +59,27 @@ public sealed class WriteProbeTests : IDisposable
         await StopAsync();
 
         Assert.That(await _store.AskAsync("SELECT at FROM probe"), Is.EqualTo(_store.Clock.GetUtcNow().ToUnixTimeMilliseconds()));
+    }
+
+    [Test]
+    public async Task While_nobody_calls_it_writes_every_ten_seconds_and_after_a_call_or_a_failure_every_two()
+    {
+        await StopAsync();
+        var quiet = new QuietTime(new() { IsShared = false }, _store.Clock);
+        using var probe = new WriteProbe(_store, _store.Gate, _store.Clock, _log, quiet: quiet);
+        await _store.Gate.RunAsync(() => Task.FromResult(true), CancellationToken.None);
+        _store.Clock.Advance(TimeSpan.FromSeconds(9));
+        Assert.That(probe.IsToWrite(), Is.False);
+        quiet.NoteCall();
+        Assert.That(probe.IsToWrite());
+
+        _store.Clock.Advance(TimeSpan.FromSeconds(1));
+        await _store.Gate.RunAsync(() => Task.FromResult(true), CancellationToken.None);
+        _store.Clock.Advance(Interval);
+        Assert.That(quiet.IsNow);
+        Assert.That(probe.IsToWrite(), Is.False);
+        Assert.ThrowsAsync<LedgerUnavailableException>(() => _store.Gate.RunAsync<bool>(() => throw new LedgerUnavailableException("full"), CancellationToken.None));
+        Assert.That(probe.IsToWrite());
     }
 
     private Task StopAsync() => _probe.StopAsync(CancellationToken.None);
