@@ -3,7 +3,6 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.Extensions.Logging.Abstractions;
-using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Sql;

@@ -10,6 +10,8 @@ namespace Mira.Infrastructure.Tests.Sql;
 [TestFixture(StoreKind.Postgres)]
 public sealed class TextSearchTests(StoreKind kind) : IDisposable
 {
+    private const int FillSeconds = 60;
+
     private Store _store = null!;
 
     [SetUp]
@@ -129,9 +131,14 @@ public sealed class TextSearchTests(StoreKind kind) : IDisposable
         var numbers = kind == StoreKind.Postgres
             ? $"generate_series(1, {count}) AS n"
             : $"(WITH RECURSIVE one(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < {count}) SELECT n FROM one)";
-        await using var command = database.Database.GetDbConnection().CreateCommand();
-        command.CommandText = $"INSERT INTO keys ({string.Join(", ", columns)}) SELECT {string.Join(", ", values)} FROM (SELECT * FROM keys LIMIT 1) AS first, {numbers}";
+        // A busy machine may need longer for it than a call may take.
+        database.Database.SetCommandTimeout(FillSeconds);
         await database.Database.OpenConnectionAsync();
+        if (kind == StoreKind.Postgres)
+            await database.Database.ExecuteSqlRawAsync("SET statement_timeout = 0");
+        await using var command = database.Database.GetDbConnection().CreateCommand();
+        command.CommandTimeout = FillSeconds;
+        command.CommandText = $"INSERT INTO keys ({string.Join(", ", columns)}) SELECT {string.Join(", ", values)} FROM (SELECT * FROM keys LIMIT 1) AS first, {numbers}";
         await command.ExecuteNonQueryAsync();
         await database.Database.ExecuteSqlRawAsync("ANALYZE");
     }

@@ -11,8 +11,8 @@ namespace Mira.Web.Tests.Reliability;
 /// </summary>
 internal sealed class FailoverTests
 {
-    /// <summary>From the promotion on; a busy machine may need longer than the three seconds that are promised of an idle one.</summary>
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    /// <summary>From the promotion on. Three seconds are promised; the other three are for a machine that has other work.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(6);
 
     private const int Writers = 4;
 
