@@ -30,7 +30,7 @@ public static class StoredChain
         ILedgerReader ledger, ILedgerArchive archive, Checkpoint known, IEnumerable<AuditPublicKey> keys, CancellationToken cancellationToken)
     {
         // In this order: what is pruned meanwhile was there, or is behind the cut that is read then.
-        if (await ReadAsync(ledger, known.Seq, 1, cancellationToken) is [var entry] && entry.Position == known.Position)
+        if (await ledger.ReadFromAsync(known.Seq, 1, cancellationToken) is [var entry] && entry.Position == known.Position)
             return true;
         return await archive.FindCutAsync(cancellationToken) is { } cut && keys.Any(key => key.Verifies(cut, isCut: true))
             && (cut.Seq > known.Seq || cut.Position == known.Position);
@@ -47,10 +47,7 @@ public static class StoredChain
 
         while (proof.Last.Seq < head.Position.Seq)
         {
-            var page = await ReadAsync(ledger, proof.Last.Seq + 1, PageSize, cancellationToken)
-                       ?? await ReadAsync(ledger, proof.Last.Seq + 1, 1, cancellationToken);
-            if (page is null)
-                return new Flaw(proof.Last.Seq + 1, "is no event any more");
+            var page = await ledger.ReadFromAsync(proof.Last.Seq + 1, PageSize, cancellationToken);
             if (page.Count == 0)
                 return new Flaw(proof.Last.Seq + 1, "is missing");
             var kept = await archive.FindCheckpointsAsync(new LedgerStretch(page[0].Seq, page[^1].Seq), null, page.Count, cancellationToken);
@@ -67,24 +64,14 @@ public static class StoredChain
         return head.Statement is { } statement ? proof.Add(statement) ?? proof.End() : new Flaw(head.Position.Seq, "is the last, but not signed for");
     }
 
-    // What was edited may be of another type than its column holds. One by one, it is found which one that is.
-    private static async Task<IReadOnlyList<LedgerEvent>?> ReadAsync(ILedgerReader ledger, long seq, int limit, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await ledger.ReadFromAsync(seq, limit, cancellationToken);
-        }
-        catch (Exception exception) when (exception is InvalidOperationException or InvalidCastException or FormatException or OverflowException)
-        {
-            return null;
-        }
-    }
-
     private static Flaw? CheckPage(IReadOnlyList<LedgerEvent> page, IReadOnlyList<Checkpoint> kept, SignedHead head, ChainProof proof)
     {
         var next = 0;
         foreach (var entry in page.TakeWhile(entry => entry.Seq <= head.Position.Seq || proof.Last.Seq < head.Position.Seq))
         {
+            // What was edited may be of another type than its column holds.
+            if (entry.IsUnreadable)
+                return new Flaw(proof.Last.Seq + 1, "is no event any more");
             if (proof.Add(entry) is { } flaw)
                 return flaw;
             if (next == kept.Count || kept[next].Seq > entry.Seq)
