@@ -16,7 +16,7 @@ internal sealed class Pulse(TimeProvider clock)
 
     private readonly Lock _lock = new();
     private readonly List<Beat> _beats = [];
-    private ITimer? _timer;
+    private IDisposable? _timer;
 
     /// <summary>All who go by one clock share its timer.</summary>
     public static Pulse Of(TimeProvider clock) => OfClocks.GetValue(clock, key => new Pulse(key));
@@ -27,7 +27,7 @@ internal sealed class Pulse(TimeProvider clock)
         {
             var beat = new Beat(this, interval, hasWork, clock.GetTimestamp());
             _beats.Add(beat);
-            _timer ??= clock.CreateTimer(_ => Strike(), null, Interval, Interval);
+            _timer ??= clock == TimeProvider.System ? new OwnThread(Strike) : clock.CreateTimer(_ => Strike(), null, Interval, Interval);
             return beat;
         }
     }
@@ -52,6 +52,22 @@ internal sealed class Pulse(TimeProvider clock)
             foreach (var beat in _beats)
                 beat.Strike(clock);
         }
+    }
+
+    // A timer of the platform wakes a worker of the thread pool for each beat, which then spins for more work: most of what a service at rest would cost.
+    private sealed class OwnThread : IDisposable
+    {
+        private readonly AutoResetEvent _end = new(false);
+
+        public OwnThread(Action strike) => new Thread(() =>
+        {
+            while (!_end.WaitOne(Interval))
+                strike();
+            _end.Dispose();
+        })
+        { IsBackground = true, Name = "pulse" }.Start();
+
+        public void Dispose() => _end.Set();
     }
 
     /// <summary>The turns of one loop.</summary>

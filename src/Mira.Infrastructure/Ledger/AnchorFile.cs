@@ -10,13 +10,22 @@ public static class AnchorFile
     private const int TailLength = 1 << 16;
 
     /// <summary>Opens it for one writer, and makes it for its owner alone.</summary>
-    public static FileStream Open(string path) => new(path, new FileStreamOptions
+    /// <exception cref="IOException">It is a pipe or a device. Who opens a pipe to read waits for somebody who writes, for ever if need be.</exception>
+    public static FileStream Open(string path)
     {
-        Mode = FileMode.OpenOrCreate,
-        Access = FileAccess.ReadWrite,
-        Share = FileShare.Read,
-        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-    });
+        var file = new FileStream(path, new FileStreamOptions
+        {
+            Mode = FileMode.OpenOrCreate,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.Read,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        });
+        if (file.CanSeek)
+            return file;
+
+        file.Dispose();
+        throw new IOException("It is not a regular file.");
+    }
 
     /// <summary>Adds a checkpoint, on the disk when this is done.</summary>
     public static Task AppendAsync(string path, Checkpoint checkpoint, CancellationToken cancellationToken) =>

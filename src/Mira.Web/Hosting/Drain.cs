@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Mira.Application.Settings;
+using Mira.Infrastructure.Start;
 
 namespace Mira.Web.Hosting;
 
@@ -76,8 +76,7 @@ public sealed class Drain(DrainOptions options, TimeProvider clock) : IHostedLif
         new Thread(() =>
         {
             never.Wait(DrainOptions.LastMoment);
-            using var self = Process.GetCurrentProcess();
-            self.Kill();
+            LastExit.Take();
         })
         { IsBackground = true }.Start();
         Environment.Exit(0);
@@ -95,10 +94,10 @@ public sealed record DrainOptions(TimeSpan Duration)
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
 
     /// <summary>When the process ends after the drain, whatever is left to do.</summary>
-    public static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(1_500);
+    public static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(1_400);
 
-    /// <summary>What an exit may take that waits for something itself.</summary>
-    public static readonly TimeSpan LastMoment = TimeSpan.FromMilliseconds(400);
+    /// <summary>What an exit may take that waits for something itself; then the process ends without it.</summary>
+    public static readonly TimeSpan LastMoment = TimeSpan.FromMilliseconds(300);
 
     public static DrainOptions Read(SettingReader settings) =>
         new(TimeSpan.FromSeconds(settings.Number("MIRA_DRAIN_SECONDS", "Mira:DrainSeconds", 5, 0, 300)));

@@ -147,7 +147,7 @@ public sealed class FollowLoopTests(StoreKind kind) : IDisposable
         Assert.That(loop.IsToLook());
         _store.Clock.Advance(QuietTime.After);
         _store.Watch.Fails = _ => true;
-        Assert.ThrowsAsync<StoreUnavailableException>(_store.Follower.CatchUpAsync);
+        await Assert.ThatAsync(_store.Follower.CatchUpAsync, Throws.InstanceOf<StoreUnavailableException>());
         Assert.That(loop.IsToLook());
     }
 

@@ -78,7 +78,7 @@ public sealed class WriteProbeTests : IDisposable
         _store.Clock.Advance(Interval);
         Assert.That(quiet.IsNow);
         Assert.That(probe.IsToWrite(), Is.False);
-        Assert.ThrowsAsync<LedgerUnavailableException>(() => _store.Gate.RunAsync<bool>(() => throw new LedgerUnavailableException("full"), CancellationToken.None));
+        await Assert.ThatAsync(() => _store.Gate.RunAsync<bool>(() => throw new LedgerUnavailableException("full"), CancellationToken.None), Throws.InstanceOf<LedgerUnavailableException>());
         Assert.That(probe.IsToWrite());
     }
 

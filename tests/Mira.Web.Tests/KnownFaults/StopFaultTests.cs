@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
@@ -62,6 +63,45 @@ internal sealed class StopFaultTests
     }
 
     [Test]
+    public async Task A_Redis_that_takes_connections_and_never_answers_holds_up_no_stop()
+    {
+        using var silent = new SilentServer();
+        using var folder = new TestFolder();
+        await using var mira = MiraProcess.Start(folder, ("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", $"{silent.Port}"));
+        await mira.WaitUntilReadyAsync();
+        await EndsInTimeAsync(mira);
+    }
+
+    [Test]
+    public async Task An_Airtable_that_takes_connections_and_never_answers_holds_up_no_stop_of_a_node_that_waits_for_it()
+    {
+        using var silent = new SilentServer();
+        using var folder = new TestFolder();
+        await using var mira = MiraProcess.Start(
+            folder,
+            ("MIRA_STORE", "airtable"),
+            ("MIRA_PEPPER", Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))),
+            ("AIRTABLE_TOKEN", "pat00000000000000.silent"),
+            ("AIRTABLE_BASE_ID", "app00000000000000"),
+            ("AIRTABLE_URL", $"http://127.0.0.1:{silent.Port}"));
+        await MiraProcess.WaitForAsync(() => Task.FromResult(mira.Process.HasExited || silent.IsCalled));
+        Assert.That(mira.Process.HasExited, Is.False, mira.Error);
+        await EndsInTimeAsync(mira);
+    }
+
+    [Test]
+    public async Task A_pipe_that_nobody_reads_is_refused_as_a_checkpoint_file_and_does_not_hold_up_the_start()
+    {
+        using var folder = new TestFolder();
+        var pipe = Path.Combine(folder.Path, "pipe");
+        using var made = Process.Start("mkfifo", [pipe]);
+        await made.WaitForExitAsync();
+        var (exitCode, _, error) = await MiraProcess.RunAsync(folder, [], ("MIRA_AUDIT_ANCHOR", pipe));
+        Assert.That(exitCode, Is.EqualTo(1));
+        Assert.That(error, Does.Contain("MIRA_AUDIT_ANCHOR: is a file that cannot be appended to"));
+    }
+
+    [Test]
     public async Task A_second_signal_after_the_drain_ends_the_process_at_once()
     {
         using var silent = new SilentServer();
@@ -90,6 +130,8 @@ internal sealed class StopFaultTests
         private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
 
         public SilentServer() => _listener.Start(backlog: 64);
+
+        public bool IsCalled => _listener.Pending();
 
         public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
