@@ -37,7 +37,7 @@ public abstract class BackgroundLoops(TimeProvider clock, LoopBoard? board) : Ba
     private async Task RepeatAsync(Loop loop, CancellationToken stoppingToken)
     {
         var record = board?.Enter(loop.Name) ?? new LoopRecord((_, _) => { });
-        using var beat = loop.Interval >= Pulse.Interval ? Pulse.Of(clock).Join(loop.Interval, loop.HasWork) : null;
+        using var beat = loop.Interval >= LoopTimer.Interval ? LoopTimer.Of(clock).Join(loop.Interval, loop.HasWork) : null;
         using var timer = beat is null ? new PeriodicTimer(loop.Interval, clock) : null;
         try
         {

@@ -90,7 +90,7 @@ public sealed class BackgroundLoopsTests : IDisposable
         Assert.That(work.Count, Is.Zero);
 
         hasWork = true;
-        _clock.Advance(Pulse.Interval);
+        _clock.Advance(LoopTimer.Interval);
         await work.First;
     }
 
@@ -114,7 +114,7 @@ public sealed class BackgroundLoopsTests : IDisposable
         await others.StartAsync(CancellationToken.None);
         while (rounds.Any(one => one.Count < 2))
         {
-            clock.Advance(Pulse.Interval);
+            clock.Advance(LoopTimer.Interval);
             await Task.Yield();
         }
 

@@ -7,19 +7,19 @@ namespace Mira.Application.Background;
 /// The one timer of the background loops of a process. It wakes the loops that are due, and none that has nothing to do, so that a service that nobody
 /// calls wakes once a second and not once for each loop.
 /// </summary>
-internal sealed class Pulse(TimeProvider clock)
+internal sealed class LoopTimer(TimeProvider clock)
 {
     /// <summary>From one beat to the next. A loop begins up to half of it early or late.</summary>
     internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    private static readonly ConditionalWeakTable<TimeProvider, Pulse> OfClocks = [];
+    private static readonly ConditionalWeakTable<TimeProvider, LoopTimer> OfClocks = [];
 
     private readonly Lock _lock = new();
     private readonly List<Beat> _beats = [];
     private IDisposable? _timer;
 
     /// <summary>All who go by one clock share its timer.</summary>
-    public static Pulse Of(TimeProvider clock) => OfClocks.GetValue(clock, key => new Pulse(key));
+    public static LoopTimer Of(TimeProvider clock) => OfClocks.GetValue(clock, key => new LoopTimer(key));
 
     public Beat Join(TimeSpan interval, Func<bool>? hasWork)
     {
@@ -27,10 +27,13 @@ internal sealed class Pulse(TimeProvider clock)
         {
             var beat = new Beat(this, interval, hasWork, clock.GetTimestamp());
             _beats.Add(beat);
-            _timer ??= clock == TimeProvider.System ? new OwnThread(Strike) : clock.CreateTimer(_ => Strike(), null, Interval, Interval);
+            _timer ??= IsReal(clock) ? new OwnThread(Strike) : clock.CreateTimer(_ => Strike(), null, Interval, Interval);
             return beat;
         }
     }
+
+    // The clock of a test is moved by hand, and only its own timers follow.
+    private static bool IsReal(TimeProvider clock) => clock.GetType().DeclaringType == typeof(TimeProvider);
 
     private void Leave(Beat beat)
     {
@@ -65,13 +68,13 @@ internal sealed class Pulse(TimeProvider clock)
                 strike();
             _end.Dispose();
         })
-        { IsBackground = true, Name = "pulse" }.Start();
+        { IsBackground = true, Name = "loops" }.Start();
 
         public void Dispose() => _end.Set();
     }
 
     /// <summary>The turns of one loop.</summary>
-    internal sealed class Beat(Pulse pulse, TimeSpan interval, Func<bool>? hasWork, long began) : IDisposable
+    internal sealed class Beat(LoopTimer timer, TimeSpan interval, Func<bool>? hasWork, long began) : IDisposable
     {
         // One turn waits for a loop that is at work; more would follow one another at once.
         private readonly Channel<bool> _turn = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -89,7 +92,7 @@ internal sealed class Pulse(TimeProvider clock)
             _turn.Writer.TryWrite(true);
         }
 
-        public void Dispose() => pulse.Leave(this);
+        public void Dispose() => timer.Leave(this);
 
         // A loop that cannot say takes its turn.
         private bool HasWork()
