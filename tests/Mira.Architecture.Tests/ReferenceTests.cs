@@ -21,7 +21,7 @@ internal sealed class ReferenceTests
     private static readonly Dictionary<string, string[]> Packages = new()
     {
         ["Mira.Domain"] = [],
-        ["Mira.Application"] = 
+        ["Mira.Application"] =
         [
             "AutoMapper", "BitFaster.Caching", "FluentValidation", "MediatR", "Microsoft.Extensions.Hosting.Abstractions", "Microsoft.IdentityModel.JsonWebTokens",
         ],

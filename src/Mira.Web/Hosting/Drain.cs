@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Mira.Application.Settings;
-using Mira.Infrastructure.Start;
 
 namespace Mira.Web.Hosting;
 

@@ -1,13 +1,13 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 
-namespace Mira.Infrastructure.Start;
+namespace Mira.Web.Hosting;
 
 /// <summary>
 /// Ends this process at once and in order: with its exit code, and without what the platform or a library still does at an exit, which may wait for
 /// something that does not answer. What is on the disk stays as a crash would leave it.
 /// </summary>
-public static partial class LastExit
+internal static partial class LastExit
 {
     public static void Take()
     {
