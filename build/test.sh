@@ -28,7 +28,7 @@ needs=(
 results=artifacts/test-results
 minimum_coverage=95
 covered_projects=(Mira.Domain Mira.Application)
-per_project_limit=20m
+per_project_limit=30m
 hang_limit=4m
 
 # Nothing here may ask, phone home or leave a process behind that holds this script's output open.

@@ -1,10 +1,13 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Threading.Channels;
-using FluentValidation;
-using FluentValidation.Results;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Mira.Web.Controllers;
+using Mira.Application.Keys;
+using Mira.Application.Verification;
+using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
+using Mira.Infrastructure.Sql;
 using Mira.Web.Tests.Http;
 
 namespace Mira.Web.Tests.Limits;
@@ -19,7 +22,11 @@ internal sealed class LoadGuardTests : SharedHostTests
 
     protected override (string Name, string Value)[] Settings => [("Mira:ConcurrentCalls", $"{Most}")];
 
-    protected override void Configure(IServiceCollection services) => services.Replace(ServiceDescriptor.Singleton<IValidator<VerifyKey>>(_door));
+    protected override void Configure(IServiceCollection services)
+    {
+        services.AddSingleton<SqlKeyStore>();
+        services.Replace(ServiceDescriptor.Singleton<IKeyStore>(provider => _door.Before(provider.GetRequiredService<SqlKeyStore>())));
+    }
 
     [Test]
     public async Task More_are_shed_and_those_inside_end()
@@ -127,11 +134,14 @@ internal sealed class LoadGuardTests : SharedHostTests
         Assert.That((await SendAsync("GET", "/health")).Json.GetProperty("details").ValueKind, Is.EqualTo(JsonValueKind.Object));
     }
 
-    private Task<WireAnswer> VerifyAsync() => PostAsync("/api/keys/verify", """{"api_key":"x"}""");
+    // Of a key that no other call has asked about, so that the store is read.
+    private Task<WireAnswer> VerifyAsync() => PostAsync("/api/keys/verify", $$"""{"api_key":"{{Token.Generate(_door.NewId()).Reveal()}}"}""");
 
-    /// <summary>Holds questions inside the service until it is opened, or lets them run into an error.</summary>
-    private sealed class Door : AbstractValidator<VerifyKey>
+    /// <summary>Holds reads of keys inside the service until it is opened, or lets them run into an error. Callers' own keys pass.</summary>
+    private sealed class Door : IKeyStore
     {
+        private readonly ConcurrentDictionary<KeyId, bool> _asked = new();
+        private IKeyStore _inner = null!;
         private readonly Channel<int> _entered = Channel.CreateUnbounded<int>();
         private TaskCompletionSource _opened = new();
 
@@ -152,13 +162,31 @@ internal sealed class LoadGuardTests : SharedHostTests
 
         public Task<int> EnteredAsync() => _entered.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
 
-        public override async Task<ValidationResult> ValidateAsync(ValidationContext<VerifyKey> context, CancellationToken cancellation = default)
+        public Door Before(IKeyStore inner)
         {
+            _inner = inner;
+            return this;
+        }
+
+        public KeyId NewId()
+        {
+            var id = KeyId.Generate();
+            _asked[id] = true;
+            return id;
+        }
+
+        public async Task<KeyEntry> ReadAsync(KeyId id, CancellationToken cancellationToken)
+        {
+            if (!_asked.ContainsKey(id))
+                return await _inner.ReadAsync(id, cancellationToken);
+
             var opened = _opened.Task;
             if (!opened.IsCompleted)
                 _entered.Writer.TryWrite(1);
             await opened;
-            return new ValidationResult();
+            return await _inner.ReadAsync(id, cancellationToken);
         }
+
+        public Task<IReadOnlyList<(ApiKey Key, long Seq)>> FindAsync(KeyFilter filter, CancellationToken cancellationToken) => _inner.FindAsync(filter, cancellationToken);
     }
 }
