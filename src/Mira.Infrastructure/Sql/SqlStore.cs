@@ -48,7 +48,7 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
     public async Task<IReadOnlyDictionary<string, int>> CountNeedsAsync(string current, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var secrets = await CountLiveSecretsAsync(now, cancellationToken);
-        return Largest(secrets, await CountRowsAsync([current], onlyLive: false, cancellationToken));
+        return Largest(secrets, await CountRowsAsync([current], liveAt: null, cancellationToken));
     }
 
     /// <param name="except">Peppers that are not asked about. To leave out the usual one spares looking at the keys of a large store.</param>
@@ -60,7 +60,7 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
     public async Task DemandPeppersAsync(PepperRing peppers, DateTimeOffset now, CancellationToken cancellationToken)
     {
         string[] listed = [.. peppers.All.Select(pepper => pepper.Id)];
-        var unlisted = Largest(await CountLiveSecretsAsync(now, listed, cancellationToken), await CountRowsAsync(listed, onlyLive: true, cancellationToken));
+        var unlisted = Largest(await CountLiveSecretsAsync(now, listed, cancellationToken), await CountRowsAsync(listed, now, cancellationToken));
         if (unlisted.Count > 0)
         {
             var which = string.Join(", ", unlisted.Select(pair => $"{pair.Value} under {pair.Key}"));
@@ -119,7 +119,8 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
     }
 
     /// <summary>How many rows of keys are signed under each pepper.</summary>
-    private async Task<IReadOnlyDictionary<string, int>> CountRowsAsync(IReadOnlyCollection<string> except, bool onlyLive, CancellationToken cancellationToken)
+    /// <param name="liveAt">Counts only keys that have a secret which works then; null counts all.</param>
+    private async Task<IReadOnlyDictionary<string, int>> CountRowsAsync(IReadOnlyCollection<string> except, DateTimeOffset? liveAt, CancellationToken cancellationToken)
     {
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
         // An older store has no such column; then none is signed.
@@ -128,7 +129,7 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
 
         return await database.Keys
             .Where(key => EF.Property<string?>(key, KeyColumns.MacPepperId) != null && !except.Contains(EF.Property<string>(key, KeyColumns.MacPepperId)))
-            .Where(key => !onlyLive || key.RevokedAt == null)
+            .Where(key => liveAt == null || (key.RevokedAt == null && (EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) == null || EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) > liveAt)))
             .GroupBy(key => EF.Property<string>(key, KeyColumns.MacPepperId))
             .Select(group => new { PepperId = group.Key, Count = group.Count() })
             .ToDictionaryAsync(group => group.PepperId, group => group.Count, cancellationToken);

@@ -49,9 +49,9 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
             // Before anything is written: an older version leaves a newer one's database as it is.
             await IsCurrentAsync(database, cancellationToken);
             await database.Database.ExecuteSqlRawAsync("PRAGMA journal_mode=WAL", cancellationToken);
+            await ClearMigrationLockAsync(database, cancellationToken);
             if (await IsCurrentAsync(database, cancellationToken))
                 return;
-            await ClearMigrationLockAsync(database, cancellationToken);
             await MigrateAsync(database, cancellationToken);
         }
         catch (Exception exception) when (exception is DbException or DbUpdateException or IOException or UnauthorizedAccessException)
