@@ -57,7 +57,7 @@ public sealed class DamagedEventTests(StoreKind kind) : IDisposable
     public async Task A_value_of_another_type_holds_up_no_other(string column, string value)
     {
         if (kind != StoreKind.Sqlite)
-            return; // The columns of PostgreSQL have types, so it holds no such value.
+            Assert.Ignore("The columns of this database have types.");
         await AttackAsync([$"UPDATE ledger SET {column} = {value} WHERE seq = 3"]);
 
         await ExpectOthersAsync();

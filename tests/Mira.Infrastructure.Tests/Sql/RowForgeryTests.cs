@@ -83,7 +83,7 @@ public sealed class RowForgeryTests(StoreKind kind) : IDisposable
     public async Task A_row_that_cannot_be_read_holds_up_no_other(string attack, StoreKind? only = null)
     {
         if (only is not null && only != kind)
-            return; // The columns of PostgreSQL have types, so it holds no such value.
+            Assert.Ignore("The columns of this database have types.");
         await _store.AddAsync(new HeldKey(Role.Viewer, name: "last"));
         await AttackAsync(attack);
 
