@@ -184,6 +184,11 @@ report_project() {
     total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
 }
 
+# The names of the tests that failed. They are printed last, because a long output is often cut at its start.
+failed_tests() {
+    grep -hE '^  Failed [^ ]' "$results"/*.log 2>/dev/null | sed 's/^  Failed /failed: /' | sort -u | head -n 40
+}
+
 # Projects that only compute run beside those that start servers; the latter run one after another.
 total_passed=0 total_failed=0 total_skipped=0
 beside=() alone=()
@@ -221,6 +226,7 @@ fi
 ((total_passed + total_failed > 0)) || problems+=("no test ran")
 echo "Tests: $total_passed passed, $total_failed failed, $total_skipped skipped in $SECONDS s."
 if ((${#problems[@]} > 0)); then
+    failed_tests
     printf 'FAILED: %s\n' "${problems[@]}"
     exit 1
 fi

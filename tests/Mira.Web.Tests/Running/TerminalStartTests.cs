@@ -64,7 +64,7 @@ internal sealed class TerminalStartTests
     private static Process OnTerminal(TestFolder folder, string address)
     {
         var binary = Path.Combine(AppContext.BaseDirectory, "Mira.Web.dll");
-        var start = new ProcessStartInfo("script", ["--quiet", "--flush", "--return", "--command", $"dotnet '{binary}'", "/dev/null"])
+        var start = new ProcessStartInfo("script", ["--quiet", "--flush", "--return", "--command", $"exec dotnet '{binary}'", "/dev/null"])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
