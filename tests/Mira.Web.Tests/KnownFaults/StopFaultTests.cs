@@ -44,11 +44,7 @@ internal sealed class StopFaultTests
         using var folder = new TestFolder();
         await using var mira = MiraProcess.Start(folder, SharedPostgres.SettingsFor(server.ConnectionString(await server.CreateDatabaseAsync(), proxy.Port)));
         await mira.WaitUntilReadyAsync();
-        proxy.Inspect = (_, _) =>
-        {
-            Thread.CurrentThread.Join(Patience);
-            return Passage.Cut;
-        };
+        proxy.Hold();
         await EndsInTimeAsync(mira);
     }
 
