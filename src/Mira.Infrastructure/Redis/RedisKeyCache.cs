@@ -6,18 +6,27 @@ using Mira.Domain.Keys;
 
 namespace Mira.Infrastructure.Redis;
 
-/// <summary>The second cache layer. Reading waits for Redis a moment at most; writing is done beside the calls, and left out when there is too much of it.</summary>
+/// <summary>
+/// The second cache layer. A read waits for Redis for a moment at most. Entries are written by a background loop; entries offered while its queue is full are not
+/// written.
+/// </summary>
+/// <param name="queueLength">Entries that may wait to be written.</param>
 public sealed class RedisKeyCache(
-    RedisConnection connection, IDistributedCache cache, SealedEntry seal, TimeProvider clock, LoopBoard? board = null)
+    RedisConnection connection,
+    IDistributedCache cache,
+    SealedEntry seal,
+    TimeProvider clock,
+    LoopBoard? board = null,
+    int queueLength = RedisKeyCache.DefaultQueueLength)
     : BackgroundLoops(clock, board), ISharedKeyCache
 {
-    private const int QueueLength = 1_000;
+    public const int DefaultQueueLength = 1_000;
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly DistributedCacheEntryOptions Kept = new() { AbsoluteExpirationRelativeToNow = TimeSpan.FromHours(1) };
 
     private readonly Channel<(KeyEntry Entry, string Epoch)> _queue = Channel.CreateBounded<(KeyEntry, string)>(
-        new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+        new BoundedChannelOptions(queueLength) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
 
     /// <inheritdoc/>
     public bool IsAvailable => connection.IsAvailable;

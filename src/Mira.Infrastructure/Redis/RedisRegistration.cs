@@ -40,14 +40,15 @@ internal static class RedisRegistration
     private static RedisLimits RedisLimitsOf(RedisConnections connections, int database) => new(connections.Limits!, database, connections.Nodes);
 
     /// <summary>The cache over a connection, whose owner ends it.</summary>
-    public static RedisKeyCache CacheOf(RedisConnection connection, SealedEntry seal, TimeProvider clock, LoopBoard? board = null)
+    public static RedisKeyCache CacheOf(
+        RedisConnection connection, SealedEntry seal, TimeProvider clock, LoopBoard? board = null, int queueLength = RedisKeyCache.DefaultQueueLength)
     {
         var options = new RedisCacheOptions
         {
             InstanceName = CachePrefix,
             ConnectionMultiplexerFactory = () => Task.FromResult(connection.Multiplexer),
         };
-        return new RedisKeyCache(connection, new RedisCache(Options.Create(options)), seal, clock, board);
+        return new RedisKeyCache(connection, new RedisCache(Options.Create(options)), seal, clock, board, queueLength);
     }
 }
 

@@ -175,7 +175,8 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
         var exists = await database.Database
             .SqlQueryRaw<int>("SELECT count(*) AS Value FROM sqlite_master WHERE name = '__EFMigrationsLock'")
             .SingleAsync(cancellationToken);
-        if (exists > 0)
+        // A delete of no rows writes as well, and a full disk has no room even for that.
+        if (exists > 0 && await database.Database.SqlQueryRaw<int>("SELECT count(*) AS Value FROM \"__EFMigrationsLock\"").SingleAsync(cancellationToken) > 0)
             await database.Database.ExecuteSqlRawAsync("DELETE FROM \"__EFMigrationsLock\"", cancellationToken);
     }
 

@@ -2,6 +2,7 @@ using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
+using Mira.Infrastructure.Redis;
 using Mira.Infrastructure.Tests.Sql;
 using Mira.TestServers;
 using StackExchange.Redis;
@@ -64,6 +65,25 @@ public sealed class RedisKeyCacheTests
         Assert.That(key.Verify(_held.Token, HeldKey.Peppers, null, HeldKey.Start).IsValid);
         Assert.That(other.Directory.Shared, Is.EqualTo(new SharedFigures(true, true, 1, 0)));
         Assert.That(other.Directory.HitRate, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task Entries_offered_while_the_queue_is_full_are_left_out_and_later_ones_are_written()
+    {
+        const int length = 3;
+        var entry = await _node.Directory.FindAsync(_held.Id);
+        using var cache = RedisRegistration.CacheOf(_intruder.Connection, new SealedEntry(HeldKey.Peppers), TimeProvider.System, queueLength: length);
+        for (var epoch = 0; epoch < 10; epoch++)
+            cache.Offer(entry, $"full-{epoch}");
+
+        await cache.StartAsync(CancellationToken.None);
+        await RedisNode.WaitForAsync(() => Exists($"full-{length - 1}"));
+        cache.Offer(entry, "later");
+        await RedisNode.WaitForAsync(() => Exists("later"));
+        await cache.StopAsync(CancellationToken.None);
+        Assert.That(Enumerable.Range(0, 10).Where(epoch => Exists($"full-{epoch}")), Is.EqualTo(Enumerable.Range(0, length)));
+
+        bool Exists(string epoch) => _redis.KeyExists($"mira:key:3:{epoch}:{_held.Id}");
     }
 
     [Test]

@@ -60,6 +60,18 @@ public class RedisLimitsTests
     }
 
     [Test]
+    public async Task More_calls_at_once_than_are_sent_together_all_get_their_own_tokens()
+    {
+        const int many = 4 * 8 * 32;
+        var keys = Enumerable.Range(0, many).Select(_ => KeyId.Generate()).ToArray();
+
+        var grants = await Task.WhenAll(keys.Select((key, index) => _node.Limits.TakeAsync(key, 2_000, 1, index + 1, Life).AsTask()));
+
+        Assert.That(grants.Select(grant => grant!.Value.Tokens), Is.EqualTo(Enumerable.Range(1, many)));
+        Assert.That(await TakeAsync(KeyId.Generate(), 10, 1, 1), Is.EqualTo((1, 9)), "and the next one is served as before");
+    }
+
+    [Test]
     public async Task A_window_that_cannot_be_read_is_no_answer_for_its_key_and_no_other_keys_concern()
     {
         var (list, number, text, good) = (KeyId.Generate(), KeyId.Generate(), KeyId.Generate(), KeyId.Generate());

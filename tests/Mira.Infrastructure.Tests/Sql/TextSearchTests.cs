@@ -1,5 +1,6 @@
 using System.Data;
 using Microsoft.EntityFrameworkCore;
+using Mira.Application.Ledger;
 using Mira.Domain.Keys;
 using Mira.Infrastructure.Sql;
 
@@ -41,6 +42,23 @@ public sealed class TextSearchTests(StoreKind kind) : IDisposable
         await _store.AddAsync([.. names.Select(name => new HeldKey(name: name)), new HeldKey(name: "owned", owner: "The TEAM")]);
 
         Assert.That((await FindAsync(text)).Select(key => key.Name), Is.EquivalentTo(expected.Split(',', StringSplitOptions.RemoveEmptyEntries)));
+    }
+
+    [Test]
+    public async Task More_searches_than_may_run_at_once_are_refused_and_turns_come_back()
+    {
+        var search = new TextSearch(null);
+        var first = await search.TakeTurnAsync(CancellationToken.None);
+        var second = await search.TakeTurnAsync(CancellationToken.None);
+        Assert.ThrowsAsync<OverloadedException>(() => search.TakeTurnAsync(CancellationToken.None));
+
+        first.Dispose();
+        for (var round = 0; round < 10; round++)
+            (await search.TakeTurnAsync(CancellationToken.None)).Dispose();
+        second.Dispose();
+        using var third = await search.TakeTurnAsync(CancellationToken.None);
+        using var fourth = await search.TakeTurnAsync(CancellationToken.None);
+        Assert.ThrowsAsync<OverloadedException>(() => search.TakeTurnAsync(CancellationToken.None));
     }
 
     [Test]

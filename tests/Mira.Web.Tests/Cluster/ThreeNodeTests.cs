@@ -15,7 +15,8 @@ internal sealed class ThreeNodeTests
     /// <summary>What a revocation takes at most is 2 s, and a second of it is for a machine that is busy with other things.</summary>
     internal static readonly TimeSpan Bound = TimeSpan.FromSeconds(3);
 
-    private const int MaximumAttempts = 40;
+    private const int CallsOfBurst = 3_000;
+    private const int BusyLoops = 4;
 
     private ThreeNodes _nodes = null!;
 
@@ -111,7 +112,7 @@ internal sealed class ThreeNodeTests
     }
 
     [Test]
-    public Task A_limit_is_exact_over_three_nodes() => SpendExactlyAsync(third: 2);
+    public async Task A_limit_is_exact_over_three_nodes() => await SpendExactlyAsync(await _nodes.StartAnotherAsync());
 
     [Test]
     public async Task A_limit_is_exact_although_a_node_has_another_time()
@@ -121,35 +122,43 @@ internal sealed class ThreeNodeTests
             var third = await _nodes.StartAnotherAsync(ClockOff(off));
             await MiraProcess.WaitForAsync(async () =>
                 (await _nodes.HealthAsync(third)).Json.GetProperty("details").GetProperty("clock_right").ToString() == "False");
+            // Its code is compiled at its first use, which takes longer than Redis is given where the library that moves the clock slows everything down.
+            await SpendAsync([0, 2, third], calls: 300, limit: 50);
             await SpendExactlyAsync(third);
         }
     }
 
-    private async Task SpendExactlyAsync(int third)
+    [Test]
+    public async Task A_limit_is_exact_while_the_machine_has_far_too_much_to_do()
     {
-        // Where a busy machine keeps a call waiting for Redis too long, its node decides alone, as it should. That is counted, and then done once more.
-        for (var attempt = 1; ; attempt++)
-        {
-            // What is new is compiled at its first use, and that takes longer than Redis is given.
-            await SpendAsync(third, calls: 300, limit: 50);
-            var alone = await DecidedAloneAsync(third);
-            var counts = await SpendAsync(third, calls: 3_000, limit: 100);
-            if (await DecidedAloneAsync(third) != alone && attempt < MaximumAttempts)
-                continue;
+        const int limit = 100;
+        // The proxy before the second node's Redis runs in this process, which is the busiest of all: such a Redis may be too slow indeed.
+        int[] nodes = [0, 2, await _nodes.StartAnotherAsync()];
+        var alone = await DecidedAloneAsync(nodes);
+        using var end = new CancellationTokenSource();
+        foreach (var loop in Enumerable.Range(0, BusyLoops).Select(_ => new Thread(() => SpinUntil(end.Token)) { IsBackground = true }))
+            loop.Start();
+        List<(int Admitted, int Refused)> bursts = [];
+        for (var round = Soak.IsAsked ? 300 : 4; round > 0; round--)
+            bursts.Add(await SpendAsync(nodes, CallsOfBurst, limit, callers: 600));
+        await end.CancelAsync();
 
-            Assert.That(counts, Is.EqualTo((100, 2_900)));
-            Soak.Print($"{counts.Admitted} of 3000 admitted, undisturbed at attempt {attempt}");
-            return;
-        }
+        Soak.Print($"{bursts.Count} bursts, {bursts.Count(burst => burst.Admitted > limit)} over, {bursts.Count(burst => burst.Admitted < limit)} under, {await DecidedAloneAsync(nodes) - alone} calls decided alone");
+        Assert.That(bursts, Is.All.EqualTo((limit, CallsOfBurst - limit)));
     }
 
-    private async Task<(int Admitted, int Refused)> SpendAsync(int third, int calls, int limit)
+    private async Task SpendExactlyAsync(int third)
+    {
+        const int limit = 100;
+        Assert.That(await SpendAsync([0, 2, third], CallsOfBurst, limit), Is.EqualTo((limit, CallsOfBurst - limit)));
+    }
+
+    private async Task<(int Admitted, int Refused)> SpendAsync(int[] nodes, int calls, int limit, int callers = 12)
     {
         var token = await _nodes.CreateAsync(0, limit);
-        int[] nodes = [0, 1, third];
         var began = Stopwatch.StartNew();
         var next = 0;
-        var answers = await Task.WhenAll(Enumerable.Range(0, 12).Select(caller => Task.Run(async () =>
+        var answers = await Task.WhenAll(Enumerable.Range(0, callers).Select(caller => Task.Run(async () =>
         {
             var own = new List<int>();
             while (Interlocked.Increment(ref next) <= calls)
@@ -160,10 +169,10 @@ internal sealed class ThreeNodeTests
         return (answers.Sum(own => own.Count(status => status == 200)), answers.Sum(own => own.Count(status => status == 429)));
     }
 
-    private async Task<double> DecidedAloneAsync(int third)
+    private async Task<double> DecidedAloneAsync(int[] nodes)
     {
         var total = 0.0;
-        foreach (var node in new[] { 0, 1, third })
+        foreach (var node in nodes)
         {
             using var http = _nodes.Processes[node].Http();
             var line = (await http.GetStringAsync("/metrics")).Split('\n').Single(text => text.StartsWith("rate_limit_decided_alone_total", StringComparison.Ordinal));
@@ -171,6 +180,12 @@ internal sealed class ThreeNodeTests
         }
 
         return total;
+    }
+
+    private static void SpinUntil(CancellationToken end)
+    {
+        while (!end.IsCancellationRequested)
+            Thread.SpinWait(1_000);
     }
 
     // The clock of the wall alone: how time passes stays as it is.
