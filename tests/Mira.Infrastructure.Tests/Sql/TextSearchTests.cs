@@ -50,7 +50,7 @@ public sealed class TextSearchTests(StoreKind kind) : IDisposable
         var search = new TextSearch(null);
         var first = await search.TakeTurnAsync(CancellationToken.None);
         var second = await search.TakeTurnAsync(CancellationToken.None);
-        Assert.ThrowsAsync<OverloadedException>(() => search.TakeTurnAsync(CancellationToken.None));
+        await Assert.ThrowsAsync<OverloadedException>(() => search.TakeTurnAsync(CancellationToken.None));
 
         first.Dispose();
         for (var round = 0; round < 10; round++)
@@ -58,7 +58,7 @@ public sealed class TextSearchTests(StoreKind kind) : IDisposable
         second.Dispose();
         using var third = await search.TakeTurnAsync(CancellationToken.None);
         using var fourth = await search.TakeTurnAsync(CancellationToken.None);
-        Assert.ThrowsAsync<OverloadedException>(() => search.TakeTurnAsync(CancellationToken.None));
+        await Assert.ThrowsAsync<OverloadedException>(() => search.TakeTurnAsync(CancellationToken.None));
     }
 
     [Test]
