@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 using Mira.Application.Audit;
 using Mira.Application.Background;
 using Mira.Application.Ledger;
+using Mira.Application.Keys;
 using Mira.Application.Limits;
 using Mira.Application.Metrics;
 using Mira.Application.Pipeline;
@@ -56,9 +57,7 @@ public static class Registration
         services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RowFindings>());
         services.AddSingleton<UsageLog>();
         services.AddSingleton(provider =>
-            new ServiceMetrics()
-                .Watching(provider.GetRequiredService<KeyDirectory>(), provider.GetRequiredService<RateLimiter>())
-                .Watching(provider.GetServices<IMeasured>()));
+            new ServiceMetrics().Watching(provider.GetServices<IMeasured>()));
         services.AddSingleton<QuietTime>();
         services.AddSingleton<LoopBoard>();
         services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<LoopBoard>());
@@ -66,10 +65,12 @@ public static class Registration
         services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<LedgerTally>());
         services.AddSingleton<IMeasured, LedgerFigures>();
         services.AddSingleton<Verifier>();
-        services.AddSingleton<Inquiry>();
+        services.AddSingleton<VerifyKeyHandler>();
         services.AddSingleton<FailureLimiter>();
         services.AddSingleton(provider => new RateLimiter(
             provider.GetRequiredService<LimitOptions>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<ISharedLimits>()));
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RateLimiter>());
+        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<KeyDirectory>());
         return services;
     }
 

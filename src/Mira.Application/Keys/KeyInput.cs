@@ -16,7 +16,7 @@ public static class KeyInput
             .WithMessage($"must be 1 to {maximumLength} characters, at least one of them visible, without control, text-direction or non-characters");
 
     public static IRuleBuilderOptions<T, string?> IsRole<T>(this IRuleBuilder<T, string?> rule) =>
-        rule.Must(name => Roles.TryParse(name, out _)).WithMessage("must be viewer, operator or admin");
+        rule.Must(name => Roles.TryParse(name, out _)).WithMessage($"must be {Roles.Sentence}");
 
     public static IRuleBuilderOptions<T, int?> IsLifetime<T>(this IRuleBuilder<T, int?> rule) =>
         rule.InclusiveBetween(1, KeyTerms.MaximumLifetimeDays)

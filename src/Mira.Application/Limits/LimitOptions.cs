@@ -46,7 +46,7 @@ public sealed record LimitOptions
     {
         Role.Viewer => Viewer,
         Role.Operator => Operator,
-        _ => Admin,
+        Role.Admin => Admin,
     };
 }
 

@@ -16,7 +16,7 @@ namespace Mira.Application.Limits;
 /// (docs/decisions/0010); the next lease is fetched before this one runs out. What is admitted here is counted here too: when the shared windows are
 /// gone this node goes on from there, and what it knows to be too much is refused without asking.
 /// </remarks>
-public sealed class RateLimiter : IDisposable
+public sealed class RateLimiter : IMeasured, IDisposable
 {
     /// <summary>Limits from here on are leased.</summary>
     public const int LeasedFrom = 1_000;
@@ -146,8 +146,11 @@ public sealed class RateLimiter : IDisposable
         }
     }
 
-    /// <summary>How the key stands as far as this node knows by itself.</summary>
-    public LimitState Look(KeyEntry entry)
+    /// <summary>Charges a call that nothing else refuses; a call that is refused already costs nothing and only sees the state of the limit.</summary>
+    public ValueTask<LimitState> ChargeAsync(KeyEntry entry, int cost, bool isRefused) => isRefused ? new(Peek(entry)) : ChargeAsync(entry, cost);
+
+    /// <summary>The state of the key's limit as far as this node knows it by itself.</summary>
+    public LimitState Peek(KeyEntry entry)
     {
         var meter = MeterOf(entry);
         lock (meter)
@@ -156,6 +159,20 @@ public sealed class RateLimiter : IDisposable
             meter.MoveTo(now);
             return meter.State(true, now, _options.Of(entry.Key!), isShared: _shared is { IsAvailable: true });
         }
+    }
+
+    public void ShowOn(Instruments instruments)
+    {
+        instruments.Counter(
+            "rate_limit_rejections",
+            "Calls refused because a key's limit was reached",
+            "role",
+            Roles.All.Select(role => (role.Name(), (Func<long>)(() => RejectionsOf(role)))));
+        instruments.Flag("rate_limiter_degraded", "1 while this node counts alone, because the shared windows do not answer", () => IsDegraded);
+        instruments.Counter(
+            "rate_limit_decided_alone",
+            "Calls this node decided by its own windows alone, because the shared ones did not answer in time",
+            () => DecidedAlone);
     }
 
     public void Dispose() => _sweep.Dispose();

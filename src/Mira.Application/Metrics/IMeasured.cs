@@ -42,5 +42,14 @@ public sealed class Instruments(Meter meter)
     public void Counter(string name, string help, string label, IEnumerable<(string Value, Func<long> Read)> readings) =>
         meter.CreateObservableCounter(name, () => readings.Select(reading => new Measurement<long>(reading.Read(), Label(label, reading.Value))), null, help);
 
+    /// <summary>One count for each pair of values of two labels.</summary>
+    public void Counter(
+        string name, string help, (string First, string Second) labels, IEnumerable<(string First, string Second, Func<long> Read)> readings) =>
+        meter.CreateObservableCounter(
+            name,
+            () => readings.Select(reading => new Measurement<long>(reading.Read(), Label(labels.First, reading.First), Label(labels.Second, reading.Second))),
+            null,
+            help);
+
     private static KeyValuePair<string, object?> Label(string name, string value) => new(name, value);
 }

@@ -1,7 +1,5 @@
-using System.Collections.Frozen;
+using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using Mira.Application.Limits;
-using Mira.Application.Verification;
 using Mira.Domain.Keys;
 
 namespace Mira.Application.Metrics;
@@ -17,7 +15,7 @@ public sealed class ServiceMetrics : IDisposable
 
     private static readonly VerdictCode[] Codes = Enum.GetValues<VerdictCode>();
 
-    /// <summary>Why callers are not let in: the codes they are told.</summary>
+    /// <summary>Why callers are not let in: the error codes they get. These are shown before they first happen; any other code is shown from then on.</summary>
     private static readonly string[] Refusals =
     [
         "missing_credentials", "ambiguous_credentials", "credentials_in_query", "invalid_key", "key_expired", "key_revoked", "key_disabled",
@@ -25,7 +23,7 @@ public sealed class ServiceMetrics : IDisposable
     ];
 
     private readonly Meter _meter = new(MeterName);
-    private readonly FrozenDictionary<string, ShardedCounter> _refusals = Refusals.ToFrozenDictionary(reason => reason, _ => new ShardedCounter());
+    private readonly ConcurrentDictionary<string, ShardedCounter> _refusals = new(Refusals.Select(reason => KeyValuePair.Create(reason, new ShardedCounter())));
     private readonly ShardedCounter[] _validations = [.. Codes.Select(_ => new ShardedCounter())];
     private readonly Histogram<double> _duration;
 
@@ -38,21 +36,6 @@ public sealed class ServiceMetrics : IDisposable
             "failed_authentications", () => _refusals.Select(pair => Of(pair.Value.Value, ("reason", pair.Key))), null, "Callers that were not let in, by what they were told");
     }
 
-    /// <summary>Takes in what others count.</summary>
-    public ServiceMetrics Watching(KeyDirectory directory, RateLimiter limiter)
-    {
-        _meter.CreateObservableGauge("cache_hit_rate", () => directory.HitRate, null, "Look-ups answered by memory or Redis, of all; 0 before any");
-        _meter.CreateObservableCounter("cache_requests", () => Lookups(directory), null, "Look-ups by layer and result");
-        _meter.CreateObservableGauge("cache_entries", () => directory.Figures.Entries, null, "Keys in memory, and ids known not to exist");
-        _meter.CreateObservableCounter(
-            "rate_limit_rejections", () => Roles.All.Select(role => Of(limiter.RejectionsOf(role), ("role", role.Name()))), null, "Calls refused because a key's limit was reached");
-        _meter.CreateObservableGauge(
-            "rate_limiter_degraded", () => limiter.IsDegraded ? 1 : 0, null, "1 while this node counts alone, because the shared windows do not answer");
-        _meter.CreateObservableCounter(
-            "rate_limit_decided_alone", () => limiter.DecidedAlone, null, "Calls this node decided by its own windows alone, because the shared ones did not answer in time");
-        return this;
-    }
-
     /// <summary>Takes in all who have figures of their own.</summary>
     public ServiceMetrics Watching(IEnumerable<IMeasured> measured)
     {
@@ -62,12 +45,9 @@ public sealed class ServiceMetrics : IDisposable
         return this;
     }
 
-    /// <summary>A caller was not let in. Ones for the same reason are counted together; one that is not listed above is not counted.</summary>
-    public void CountRefusal(string reason)
-    {
-        if (_refusals.TryGetValue(reason, out var count))
-            count.Increment();
-    }
+    /// <summary>Counts a caller that was not let in.</summary>
+    /// <param name="reason">The code of the error, of which there is a fixed number.</param>
+    public void CountRefusal(string reason) => _refusals.GetOrAdd(reason, static _ => new ShardedCounter()).Increment();
 
     /// <param name="elapsed">How long the decision took.</param>
     public void Count(VerdictCode code, TimeSpan elapsed)
@@ -78,15 +58,5 @@ public sealed class ServiceMetrics : IDisposable
 
     public void Dispose() => _meter.Dispose();
 
-    private static IEnumerable<Measurement<long>> Lookups(KeyDirectory directory)
-    {
-        var (memory, redis) = (directory.Figures, directory.Shared);
-        yield return Of(memory.Hits, ("layer", "memory"), ("result", "hit"));
-        yield return Of(memory.Misses, ("layer", "memory"), ("result", "miss"));
-        yield return Of(redis.Hits, ("layer", "redis"), ("result", "hit"));
-        yield return Of(redis.Misses, ("layer", "redis"), ("result", "miss"));
-    }
-
-    private static Measurement<long> Of(long value, params (string Name, string Value)[] labels) =>
-        new(value, labels.Select(label => KeyValuePair.Create(label.Name, (object?)label.Value)));
+    private static Measurement<long> Of(long value, (string Name, string Value) label) => new(value, KeyValuePair.Create(label.Name, (object?)label.Value));
 }

@@ -33,6 +33,7 @@ public sealed record KeyDirectoryOptions
 /// </summary>
 /// <param name="shared">Null when this node shares nothing.</param>
 public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDirectoryOptions options, SharedKeys? shared = null)
+    : IMeasured
 {
     private const int ReadAttempts = 3;
 
@@ -60,6 +61,22 @@ public sealed class KeyDirectory(IKeyStore store, RecentChanges changes, KeyDire
 
     /// <summary>Reads of the store that failed, since the start.</summary>
     public long StoreFailures => Interlocked.Read(ref _storeFailures);
+
+    public void ShowOn(Instruments instruments)
+    {
+        instruments.Gauge("cache_hit_rate", "Look-ups answered by memory or Redis, of all; 0 before any", () => HitRate);
+        instruments.Counter(
+            "cache_requests",
+            "Look-ups by layer and result",
+            ("layer", "result"),
+            [
+                ("memory", "hit", () => Figures.Hits),
+                ("memory", "miss", () => Figures.Misses),
+                ("redis", "hit", () => Shared.Hits),
+                ("redis", "miss", () => Shared.Misses),
+            ]);
+        instruments.Gauge("cache_entries", "Keys in memory, and ids known not to exist", () => Figures.Entries);
+    }
 
     /// <exception cref="StoreUnavailableException">It is not in memory and cannot be read.</exception>
     /// <exception cref="OverloadedException">Too many reads run.</exception>

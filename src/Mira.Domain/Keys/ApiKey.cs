@@ -124,7 +124,7 @@ public sealed partial class ApiKey
 
     /// <summary>A viewer sees itself and, if it has an owner, that owner's keys.</summary>
     public bool IsVisibleTo(Viewpoint viewer) =>
-        viewer.Role != Role.Viewer || viewer.KeyId == Id || (viewer.Owner is not null && viewer.Owner == Owner);
+        viewer.Role.SeesAllKeys() || viewer.KeyId == Id || (viewer.Owner is not null && viewer.Owner == Owner);
 
     /// <summary>
     /// May the holder of this token use the key now, from there? Only who proved a secret is told why not.
@@ -150,7 +150,7 @@ public sealed partial class ApiKey
 
     /// <summary>Does its role reach, and do its permissions cover everything that is asked for?</summary>
     public bool Meets(Demand demand) =>
-        Role >= (demand.Role ?? Role.Viewer) && demand.Permissions.All(Permits);
+        (demand.Role is not { } least || Role >= least) && demand.Permissions.All(Permits);
 
     /// <summary>Does the role, or a permission it was given, cover this one?</summary>
     public bool Permits(string permission) =>

@@ -17,14 +17,27 @@ public enum KeyStatus
 /// <summary>What the statuses are called outside.</summary>
 public static class KeyStatuses
 {
-    private static readonly string[] Names = ["revoked", "expired", "disabled", "rotating", "active"];
+    public static IReadOnlyList<KeyStatus> All { get; } = Enum.GetValues<KeyStatus>();
 
-    public static string Name(this KeyStatus status) => Names[(int)status];
+    public static string Name(this KeyStatus status) => status switch
+    {
+        KeyStatus.Revoked => "revoked",
+        KeyStatus.Expired => "expired",
+        KeyStatus.Disabled => "disabled",
+        KeyStatus.Rotating => "rotating",
+        KeyStatus.Active => "active",
+    };
 
     public static bool TryParse([NotNullWhen(true)] string? name, out KeyStatus status)
     {
-        var index = Array.IndexOf(Names, name);
-        status = (KeyStatus)Math.Max(index, 0);
-        return index >= 0;
+        foreach (var one in All)
+        {
+            status = one;
+            if (one.Name() == name)
+                return true;
+        }
+
+        status = default;
+        return false;
     }
 }

@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Mira.Domain.Keys;
 
-/// <summary>Each role may do what the one before it may, and more.</summary>
+/// <summary>Each role may do what the role before it may, and more.</summary>
 public enum Role
 {
     Viewer,
@@ -10,32 +10,60 @@ public enum Role
     Admin,
 }
 
-/// <summary>Names of roles and what each is allowed (the table "Roles and permissions" of the guide).</summary>
+/// <summary>Names of roles and what each role grants (the table "Roles and permissions" of the guide). A new role does not compile without its rows here.</summary>
 public static class Roles
 {
-    private static readonly string[] Names = ["viewer", "operator", "admin"];
+    private static readonly string[] OfViewer = [Permission.KeysRead];
 
-    private static readonly string[][] Granted =
+    private static readonly string[] OfOperator = [Permission.KeysRead, Permission.KeysVerify, Permission.WebhooksExecute];
+
+    private static readonly string[] OfAdmin =
     [
-        [Permission.KeysRead],
-        [Permission.KeysRead, Permission.KeysVerify, Permission.WebhooksExecute],
-        [
-            Permission.AuditRead, Permission.KeysManage, Permission.KeysRead, Permission.KeysVerify, Permission.StatsRead,
-            Permission.WebhooksExecute,
-        ],
+        Permission.AuditRead, Permission.KeysManage, Permission.KeysRead, Permission.KeysVerify, Permission.StatsRead,
+        Permission.WebhooksExecute,
     ];
 
-    public static IReadOnlyList<Role> All { get; } = [Role.Viewer, Role.Operator, Role.Admin];
+    /// <summary>In ascending order of what they grant.</summary>
+    public static IReadOnlyList<Role> All { get; } = Enum.GetValues<Role>();
 
-    public static string Name(this Role role) => Names[(int)role];
+    /// <summary>In the order of <see cref="All"/>.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. All.Select(role => role.Name())];
+
+    /// <summary>The names as part of a sentence: <c>viewer, operator or admin</c>.</summary>
+    public static string Sentence { get; } = $"{string.Join(", ", Names.SkipLast(1))} or {Names[^1]}";
+
+    public static string Name(this Role role) => role switch
+    {
+        Role.Viewer => "viewer",
+        Role.Operator => "operator",
+        Role.Admin => "admin",
+    };
 
     /// <summary>Sorted by ordinal.</summary>
-    public static IReadOnlyList<string> Permissions(this Role role) => Granted[(int)role];
+    public static IReadOnlyList<string> Permissions(this Role role) => role switch
+    {
+        Role.Viewer => OfViewer,
+        Role.Operator => OfOperator,
+        Role.Admin => OfAdmin,
+    };
+
+    /// <summary>True when the role shows all keys, false when it shows a caller its own key and the keys of its own owner.</summary>
+    public static bool SeesAllKeys(this Role role) => role switch
+    {
+        Role.Viewer => false,
+        Role.Operator or Role.Admin => true,
+    };
 
     public static bool TryParse([NotNullWhen(true)] string? name, out Role role)
     {
-        var index = Array.IndexOf(Names, name);
-        role = (Role)Math.Max(index, 0);
-        return index >= 0;
+        foreach (var one in All)
+        {
+            role = one;
+            if (one.Name() == name)
+                return true;
+        }
+
+        role = default;
+        return false;
     }
 }

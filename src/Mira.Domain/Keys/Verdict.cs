@@ -35,11 +35,16 @@ public sealed record Demand(Role? Role, IReadOnlyList<string> Permissions)
 /// <summary>What the codes are called outside; callers branch on these words, so they never change.</summary>
 public static class VerdictCodes
 {
-    private static readonly string[] Names =
-    [
-        "valid", "invalid_key", "key_revoked", "key_rotated_out", "key_expired", "key_disabled", "ip_not_allowed", "insufficient_permission",
-        "rate_limited",
-    ];
-
-    public static string Name(this VerdictCode code) => Names[(int)code];
+    public static string Name(this VerdictCode code) => code switch
+    {
+        VerdictCode.Valid => "valid",
+        VerdictCode.InvalidKey => "invalid_key",
+        VerdictCode.KeyRevoked => "key_revoked",
+        VerdictCode.KeyRotatedOut => "key_rotated_out",
+        VerdictCode.KeyExpired => "key_expired",
+        VerdictCode.KeyDisabled => "key_disabled",
+        VerdictCode.IpNotAllowed => "ip_not_allowed",
+        VerdictCode.InsufficientPermission => "insufficient_permission",
+        VerdictCode.RateLimited => "rate_limited",
+    };
 }

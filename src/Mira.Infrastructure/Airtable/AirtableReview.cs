@@ -61,7 +61,13 @@ public sealed partial class AirtableReview(
                 case RecordFinding.Undone:
                     await RemoveAsync(record, moving, cancellationToken);
                     break;
-                default:
+                case RecordFinding.Unknown:
+                case RecordFinding.Stale:
+                case RecordFinding.Found:
+                case RecordFinding.Revoked:
+                case RecordFinding.Edited:
+                case RecordFinding.EditedAfterwards:
+                case RecordFinding.Restored:
                     changes.Add((record, id));
                     break;
             }
@@ -210,7 +216,12 @@ public sealed partial class AirtableReview(
                 (row.Finding, row.MissingSweeps) = (null, 0);
                 LogRestored(id);
                 break;
-            default:
+            // Nothing of these is stored: they were handled before.
+            case RecordFinding.Right:
+            case RecordFinding.Moving:
+            case RecordFinding.Copy:
+            case RecordFinding.Forged:
+            case RecordFinding.Undone:
                 break;
         }
     }

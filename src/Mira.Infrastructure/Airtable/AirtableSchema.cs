@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mira.Domain.Keys;
 
 namespace Mira.Infrastructure.Airtable;
 
@@ -37,7 +38,7 @@ public static class AirtableSchema
     [
         new(KeyId, Line, []),
         new(KeyHash, LongText, []),
-        new(Role, Select, ["viewer", "operator", "admin"]),
+        new(Role, Select, Roles.Names),
         new(Name, Line, []),
         new(Owner, Line, []),
         new(Status, Select, [Active, Disabled, Revoked]),

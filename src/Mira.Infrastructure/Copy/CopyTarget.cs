@@ -120,7 +120,7 @@ internal sealed class CopyTarget(OpenStore store, string reason, AirtableSide? a
         Step.Differs => new CopiedKey(id, CopyResult.Differs),
         Step.Unsettled => new CopiedKey(id, CopyResult.Failed, "a change of it is not settled yet"),
         Step.Taken => new CopiedKey(id, CopyResult.Failed, "the table holds a record of it that Mira has not written as it is"),
-        _ => new CopiedKey(id, done),
+        Step.Add or Step.Show => new CopiedKey(id, done),
     };
 
     /// <summary>What the store holds of some keys.</summary>

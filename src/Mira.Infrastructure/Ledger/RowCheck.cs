@@ -109,7 +109,7 @@ public sealed partial class RowCheck(
             case RowState.Forged or RowState.Replayed:
                 Report(id, RowSeal.ReasonOf(seal.Judge(row)));
                 break;
-            default:
+            case RowState.Right or RowState.Unsealed:
                 if (findings.Clear(id))
                     directory.Drop(id);
                 break;

@@ -247,7 +247,7 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
             case Reach.Reads:
                 LogRefused(endpoint, cause);
                 break;
-            default:
+            case Reach.Nothing:
                 LogAway(endpoint, cause);
                 break;
         }

@@ -14,7 +14,7 @@ internal static class KeyQueries
         KeyStatus.Expired => keys.Where(key => key.RevokedAt == null && EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) <= now),
         KeyStatus.Disabled => keys.WhereNotOver(now).Where(key => key.IsDisabled || key.IsWithheld),
         KeyStatus.Rotating => keys.WhereActive(now).Where(key => EF.Property<DateTimeOffset?>(key, KeyColumns.RotationUntil) > now),
-        _ => keys.WhereActive(now).Where(key =>
+        KeyStatus.Active => keys.WhereActive(now).Where(key =>
             EF.Property<DateTimeOffset?>(key, KeyColumns.RotationUntil) == null || EF.Property<DateTimeOffset?>(key, KeyColumns.RotationUntil) <= now),
     };
 
@@ -28,7 +28,7 @@ internal static class KeyQueries
         && (EF.Property<DateTimeOffset?>(key, KeyColumns.CurrentExpiresAt) == null || EF.Property<DateTimeOffset?>(key, KeyColumns.CurrentExpiresAt) > now));
 
     public static IQueryable<ApiKey> WhereVisibleTo(this IQueryable<ApiKey> keys, Viewpoint viewpoint) =>
-        viewpoint.Role != Role.Viewer ? keys : keys.Where(key => key.Id == viewpoint.KeyId || (viewpoint.Owner != null && key.Owner == viewpoint.Owner));
+        viewpoint.Role.SeesAllKeys() ? keys : keys.Where(key => key.Id == viewpoint.KeyId || (viewpoint.Owner != null && key.Owner == viewpoint.Owner));
 
     /// <summary>Neither revoked nor expired.</summary>
     public static IQueryable<ApiKey> WhereNotOver(this IQueryable<ApiKey> keys, DateTimeOffset now) => keys.Where(key =>

@@ -39,7 +39,7 @@ public sealed class RowSeal(PepperRing peppers, RowFindings? findings = null)
     {
         RowState.Unsealed => true,
         RowState.Right => row.MacPepperId != PepperId,
-        _ => false,
+        RowState.Forged or RowState.Replayed => false,
     };
 
     /// <summary>The pepper that rows are signed with.</summary>

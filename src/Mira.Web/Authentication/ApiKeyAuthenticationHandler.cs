@@ -133,7 +133,9 @@ public sealed class ApiKeyAuthenticationHandler(
         VerdictCode.KeyExpired => ProblemKind.KeyExpired,
         VerdictCode.KeyDisabled => ProblemKind.KeyDisabled,
         VerdictCode.IpNotAllowed => ProblemKind.IpNotAllowed,
-        _ => ProblemKind.InvalidKey,
+        VerdictCode.InvalidKey => ProblemKind.InvalidKey,
+        // Who is let in is decided here, what for is decided later.
+        VerdictCode.Valid or VerdictCode.InsufficientPermission or VerdictCode.RateLimited => throw new ArgumentOutOfRangeException(nameof(code), code, null),
     };
 }
 

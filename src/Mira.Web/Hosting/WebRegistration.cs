@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Mvc.Formatters;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.Mvc.ModelBinding.Metadata;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Mira.Application.Keys;
 using Mira.Application.Metrics;
 using Mira.Application.Pipeline;
 using Mira.Application.Settings;

@@ -4,7 +4,6 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
-using Mira.Web.Controllers;
 
 namespace Mira.Web.Json;
 
@@ -16,7 +15,7 @@ public static class JsonSetup
     public static void Apply(JsonSerializerOptions options)
     {
         ApplyRules(options);
-        options.TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { OmitUnproved } };
+        options.TypeInfoResolver = new DefaultJsonTypeInfoResolver();
     }
 
     /// <summary>The rules alone, for who brings types of his own.</summary>
@@ -48,16 +47,6 @@ public static class JsonSetup
         Apply(options);
         options.MakeReadOnly();
         return options;
-    }
-
-    // Who did not prove the secret learns the verdict and nothing else.
-    private static void OmitUnproved(JsonTypeInfo type)
-    {
-        if (type.Type != typeof(VerifiedKey))
-            return;
-
-        foreach (var property in type.Properties.Where(property => property.Name is not ("valid" or "code")))
-            property.ShouldSerialize = (answer, _) => ((VerifiedKey)answer).KeyId is not null;
     }
 
     private sealed class TimeConverter : JsonConverter<DateTimeOffset>

@@ -28,7 +28,7 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
             return next(context);
         if (metadata?.GetMetadata<ChargesAnotherAttribute>() is not null)
         {
-            Show(context, caller, limiter.Look(caller.Entry));
+            Show(context, caller, limiter.Peek(caller.Entry));
             return next(context);
         }
 
@@ -46,7 +46,7 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
             return refusal;
 
         var caller = ApiKeyPrincipal.Of(context);
-        var state = refusal is null ? await limiter.ChargeAsync(caller.Entry, 1) : limiter.Look(caller.Entry);
+        var state = await limiter.ChargeAsync(caller.Entry, 1, isRefused: refusal is not null);
         Show(context, caller, state);
         return refusal ?? (state.IsAdmitted ? null : Refuse(context, caller, state));
     }

@@ -1,4 +1,5 @@
 using Microsoft.OpenApi;
+using Mira.Domain.Keys;
 
 namespace Mira.Web.OpenApi;
 
@@ -21,7 +22,7 @@ internal static class ForwardText
     [
         ("X-Mira-Key-Id", "The key's id.", Examples.KeyId),
         ("X-Mira-Key-Name", "The key's name, percent-encoded.", "ci-pipeline"),
-        ("X-Mira-Role", "viewer, operator or admin.", "operator"),
+        ("X-Mira-Role", $"{Roles.Sentence}.", "operator"),
         ("X-Mira-Owner", "The key's owner, percent-encoded; `-` when there is none.", "team-payments"),
     ];
 

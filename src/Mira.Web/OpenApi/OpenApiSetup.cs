@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using Mira.Application.Keys;
 using Mira.Domain.Keys;
-using Mira.Web.Controllers;
 
 namespace Mira.Web.OpenApi;
 

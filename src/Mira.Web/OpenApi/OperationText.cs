@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
+using Mira.Application.Keys;
 using Mira.Web.Authorization;
 using Mira.Web.Controllers;
 using Mira.Web.Problems;

@@ -116,9 +116,9 @@ internal sealed class RateLimiterTests
     public async Task To_look_counts_nothing()
     {
         var entry = LimitedKey.Entry(2);
-        Assert.That(_limiter.Look(entry), Is.EqualTo(new LimitState(true, 2, 2, 0)));
+        Assert.That(_limiter.Peek(entry), Is.EqualTo(new LimitState(true, 2, 2, 0)));
         await _limiter.ChargeAsync(entry);
-        Assert.That(_limiter.Look(entry), Is.EqualTo(new LimitState(true, 2, 1, 60)));
+        Assert.That(_limiter.Peek(entry), Is.EqualTo(new LimitState(true, 2, 1, 60)));
         Assert.That(await _limiter.ChargeAsync(entry), Is.EqualTo(new LimitState(true, 2, 0, 60)));
     }
 

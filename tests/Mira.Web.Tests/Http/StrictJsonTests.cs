@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Mira.Application.Keys;
 using Mira.Web.Controllers;
 using Mira.Web.Json;
 using Mira.Web.Problems;
