@@ -30,7 +30,7 @@ internal static class HelpText
           REDIS_HOST                     unset: shares cache and limits between nodes
           MIRA_MIGRATE                   true: every start makes or upgrades the tables; false: migrate alone does
 
-        All settings: docs/API_KEY_MANAGEMENT.md. The API, once it serves: /swagger/
+        All settings: docs/guide.md. The API, once it serves: /swagger/
 
         """;
 }
