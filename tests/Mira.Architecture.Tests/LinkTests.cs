@@ -11,7 +11,8 @@ internal sealed partial class LinkTests
     private static readonly HashSet<string> Paths =
         [.. Repository.Files.Select(file => file.Path).SelectMany(path => Parents(path).Append(path))];
 
-    private static readonly Dictionary<string, SourceFile> Documents = Repository.Files.Where(IsMarkdown).ToDictionary(file => file.Path);
+    private static readonly Dictionary<string, SourceFile> Documents =
+        Repository.Files.Where(IsMarkdown).ToDictionary(file => file.Path);
 
     [Test]
     public void A_link_of_a_document_leads_somewhere() => Rule.Holds(
@@ -19,22 +20,25 @@ internal sealed partial class LinkTests
         [.. Repository.Files.Where(IsMarkdown)],
         planted:
         [
-            Planted("[text](gone.md)"), Planted("[text](guide.md#gone)"), Planted("[text](#gone)\n## Here"), Planted("[text](../docs/gone.md)"),
-            Planted("```sh\n```\n[text](gone.md)"),
+            Planted("[text](gone.md)"), Planted("[text](guide.md#gone)"), Planted("[text](#gone)\n## Here"),
+            Planted("[text](../docs/gone.md)"), Planted("```sh\n```\n[text](gone.md)"),
         ],
-        Planted("[text](guide.md#rotating)"), Planted("[text](#here-too)\n## Here, too"), Planted("[text](../README.md)"), Planted("[text](decisions)"),
-        Planted("[text](https://example.com/gone.md)"), Planted("```md\n[text](gone.md)\n```"), Planted("`[text](gone.md)`"));
+        Planted("[text](guide.md#rotating)"), Planted("[text](#here-too)\n## Here, too"),
+        Planted("[text](../README.md)"), Planted("[text](decisions)"), Planted("[text](https://example.com/gone.md)"),
+        Planted("```md\n[text](gone.md)\n```"), Planted("`[text](gone.md)`"));
 
     [Test]
     public void A_document_that_a_file_names_exists() => Rule.Holds(
-        file => Mention().Matches(file.Text).Select(match => match.Value).Where(link => !Exists(link, file)).Select(link => $"{file.Path}: {link} does not exist"),
-        [.. Repository.Files.Where(file => !IsMarkdown(file) && !file.Path.StartsWith(ThisProject, StringComparison.Ordinal))],
+        file => Mention().Matches(file.Text).Select(match => match.Value)
+            .Where(link => !Exists(link, file)).Select(link => $"{file.Path}: {link} does not exist"),
+        [.. Repository.Files.Where(file =>
+            !IsMarkdown(file) && !file.Path.StartsWith(ThisProject, StringComparison.Ordinal))],
         planted: [Source("// See docs/gone.md."), Source("runbook_url: docs/runbook.md#gone")],
         Source("// See docs/guide.md."), Source("runbook_url: docs/runbook.md#miradown"));
 
     private static bool IsMarkdown(SourceFile file) => file.Path.EndsWith(".md", StringComparison.Ordinal);
 
-    /// <summary>The targets of all links, from the repository's root. The targets outside of the repository are left out.</summary>
+    /// <summary>Returns the targets of all links within the repository, from its root.</summary>
     private static IEnumerable<string> LinksOf(SourceFile file) =>
         from Match match in Link().Matches(WithoutCode(file.Text))
         let target = match.Groups["target"].Value
@@ -71,11 +75,15 @@ internal sealed partial class LinkTests
             yield return path[..end];
     }
 
-    /// <summary>The anchors of all headings, as Git hosts make them: small letters, a hyphen for each blank, no punctuation.</summary>
+    /// <summary>
+    /// Returns the anchors of all headings, as Git hosts make them: small letters, a hyphen for each blank, no
+    /// punctuation.
+    /// </summary>
     private static HashSet<string> SlugsOf(string text) =>
     [
         .. Heading().Matches(FencedCode().Replace(text, ""))
-            .Select(match => Punctuation().Replace(match.Groups["text"].Value.ToLowerInvariant(), "").Replace(' ', '-')),
+            .Select(match => match.Groups["text"].Value.ToLowerInvariant())
+            .Select(heading => Punctuation().Replace(heading, "").Replace(' ', '-')),
     ];
 
     private static string WithoutCode(string text) => CodeSpan().Replace(FencedCode().Replace(text, ""), "");
