@@ -13,6 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 needs=(
     kill:procps         # signals to the server's process
     script:bsdutils     # a terminal for a start by hand
+    jq:jq               # the commands of the README
     chromium:chromium   # the browser that opens /swagger/
     postgres:postgresql # the store of several nodes
     pgbouncer:pgbouncer # the pooler that may stand before it

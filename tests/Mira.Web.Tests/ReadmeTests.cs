@@ -4,14 +4,14 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests;
 
-/// <summary>The README's commands, pasted into a shell as they stand there.</summary>
+/// <summary>The commands of the README and of docs/several-nodes.md work when they are pasted into a shell.</summary>
 internal sealed class ReadmeTests
 {
     [Test]
     public async Task Every_command_of_the_walk_works_when_pasted()
     {
         await using var mira = MiraHost.Start();
-        var commands = Block("MIRA=http").Replace("http://localhost:5000", mira.Address.ToString().TrimEnd('/'), StringComparison.Ordinal);
+        var commands = Block("README.md", "MIRA=http").Replace("http://localhost:5000", mira.Address.ToString().TrimEnd('/'), StringComparison.Ordinal);
 
         var output = await PasteAsync(commands, ("ADMIN", mira.Admin));
 
@@ -33,7 +33,7 @@ internal sealed class ReadmeTests
         var postgres = await SharedPostgres.Server;
         await using var redis = await RedisServer.StartAsync();
         using var folder = new TestFolder();
-        var commands = Block("# A database of its own")
+        var commands = Block("docs/several-nodes.md", "# A database for Mira alone")
             .Replace("sudo -u postgres psql", $"psql -h 127.0.0.1 -p {postgres.Port} -U postgres", StringComparison.Ordinal)
             .Replace("5432", $"{postgres.Port}", StringComparison.Ordinal)
             .Replace("6379", $"{redis.Port}", StringComparison.Ordinal)
@@ -68,11 +68,11 @@ internal sealed class ReadmeTests
     /// <summary>Release or Debug, as these tests were built.</summary>
     private static string Configuration => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
 
-    private static string Block(string begin)
+    private static string Block(string document, string begin)
     {
-        var readme = File.ReadAllText(Path.Combine(Root, "README.md"));
-        var start = readme.IndexOf(begin, StringComparison.Ordinal);
-        return readme[start..readme.IndexOf("```", start, StringComparison.Ordinal)];
+        var text = File.ReadAllText(Path.Combine(Root, document));
+        var start = text.IndexOf(begin, StringComparison.Ordinal);
+        return text[start..text.IndexOf("```", start, StringComparison.Ordinal)];
     }
 
     private static async Task<string> PasteAsync(string commands, params (string Name, string Value)[] variables)

@@ -5,7 +5,7 @@ using Mira.Domain.Keys;
 namespace Mira.Application.Metrics;
 
 /// <summary>
-/// What the service measures of itself, under the names callers know (the guide, "Metrics"). No key id, path or other open-ended value is a label.
+/// What the service measures of itself, under the names callers know (docs/reference.md, "Metrics"). No key id, path or other open-ended value is a label.
 /// What is counted on every call is counted without a listener's help, and read when somebody asks.
 /// </summary>
 public sealed class ServiceMetrics : IDisposable

@@ -1,6 +1,6 @@
 namespace Mira.Web.Verbs;
 
-/// <summary>What <c>--help</c> says: the verbs, and the settings that a first installation needs. The guide has them all.</summary>
+/// <summary>What <c>--help</c> says: the verbs, and the settings that a first installation needs. docs/reference.md has all of them.</summary>
 internal static class HelpText
 {
     public const string Text = """
@@ -30,7 +30,7 @@ internal static class HelpText
           REDIS_HOST                     unset: shares cache and limits between nodes
           MIRA_MIGRATE                   true: every start makes or upgrades the tables; false: migrate alone does
 
-        All settings: docs/API_KEY_MANAGEMENT.md. The API, once it serves: /swagger/
+        All settings: docs/reference.md. The API, once it serves: /swagger/
 
         """;
 }

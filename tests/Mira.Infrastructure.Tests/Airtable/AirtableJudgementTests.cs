@@ -10,7 +10,7 @@ public sealed class AirtableJudgementTests
     private const string Any = "any";
     private const string RecordId = "recAAAAAAAAAAAAAA";
     private const string OtherId = "recBBBBBBBBBBBBBB";
-    private const string FirstColumn = "on its way";
+    private const string FirstColumn = "pending";
 
     private static readonly Pepper Retired = HeldKey.PepperOf(7);
     private static readonly PepperRing Peppers = new(HeldKey.PepperOf(1), Retired);
@@ -21,11 +21,11 @@ public sealed class AirtableJudgementTests
     private static readonly Dictionary<string, string[]> Columns = new()
     {
         [FirstColumn] = ["yes", "no"],
-        ["row"] = ["none", "undone", "clean", "dirty", "dirty and missing", "edited", "missing"],
+        ["row"] = ["none", "rolled back", "clean", "dirty", "dirty and missing", "edited", "missing"],
         ["record"] = ["its own", "another"],
-        ["key"] = ["none", "working", "withheld", "revoked"],
+        ["key"] = ["none", "working", "quarantined", "revoked"],
         ["status"] = ["revoked", "other"],
-        ["MAC"] = ["settled", "settled, old pepper", "another settled", "kept", "wrong"],
+        ["MAC"] = ["committed", "committed, old pepper", "another committed", "kept", "wrong"],
         ["content"] = ["same", "other"],
     };
 
@@ -71,9 +71,9 @@ public sealed class AirtableJudgementTests
         var id = one["record"] == "its own" ? RecordId : OtherId;
         var (held, settled) = one["MAC"] switch
         {
-            "settled" => (Form.Sign(fields, id, 1), Form.Sign(fields, id, 1)),
-            "settled, old pepper" => (Former.Sign(fields, id, 1), Former.Sign(fields, id, 1)),
-            "another settled" => (Form.Sign(fields, id, 1), Form.Sign(fields, id, 2)),
+            "committed" => (Form.Sign(fields, id, 1), Form.Sign(fields, id, 1)),
+            "committed, old pepper" => (Former.Sign(fields, id, 1), Former.Sign(fields, id, 1)),
+            "another committed" => (Form.Sign(fields, id, 1), Form.Sign(fields, id, 2)),
             "kept" => ("00000000.1.ab", "00000000.1.ab"),
             _ => ("00000000.1.ab", Form.Sign(fields, id, 2)),
         };
@@ -84,7 +84,7 @@ public sealed class AirtableJudgementTests
     private static ApiKey? KeyOf(string cell)
     {
         var key = new HeldKey().Key;
-        if (cell == "withheld")
+        if (cell == "quarantined")
             key.Withhold(AirtableJudgement.EditedReason, []);
         if (cell == "revoked")
             key.Revoke("me", null, 1, HeldKey.Start);
@@ -96,7 +96,7 @@ public sealed class AirtableJudgementTests
         KeyId = KeyId.Generate(),
         RecordId = RecordId,
         Mac = mac,
-        IsUndone = cell == "undone",
+        IsUndone = cell == "rolled back",
         IsDirty = cell.StartsWith("dirty", StringComparison.Ordinal),
         Finding = cell.EndsWith("missing", StringComparison.Ordinal) ? AirtableWatch.MissingReason : cell == "edited" ? AirtableJudgement.EditedReason : null,
     };

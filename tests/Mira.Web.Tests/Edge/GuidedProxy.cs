@@ -7,7 +7,7 @@ namespace Mira.Web.Tests.Edge;
 /// <summary>A real proxy with the configuration of the guide, in which only addresses are changed.</summary>
 internal static partial class GuidedProxy
 {
-    private const string Guide = "API_KEY_MANAGEMENT.md";
+    private const string Guide = "guide.md";
 
     public static Task<ProxyServer> StartAsync(string kind, int mira, int application) => kind switch
     {
