@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using Mira.TestServers;
-using Mira.Web.Tests.Sight;
+using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Edge;
 

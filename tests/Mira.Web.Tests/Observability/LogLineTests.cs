@@ -2,7 +2,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Mira.Web.Hosting;
 
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Observability;
 
 /// <summary>One line for people or for collectors, whatever is put into it.</summary>
 internal sealed class LogLineTests

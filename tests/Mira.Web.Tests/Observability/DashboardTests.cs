@@ -1,7 +1,8 @@
 using System.Text.RegularExpressions;
 using Mira.TestServers;
+using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Observability;
 
 /// <summary>The dashboards as Grafana reads them, and each of their queries against a Prometheus that scraped a node under real traffic.</summary>
 internal sealed class DashboardTests

@@ -2,7 +2,7 @@ using Mira.Client;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Observability;
 
 /// <summary>A node in a process of its own, with a Redis, and calls of every kind that its figures tell of.</summary>
 internal sealed class Traffic : IAsyncDisposable

@@ -2,7 +2,7 @@ using System.Net;
 using Mira.Client;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.Docs;
 
 /// <summary>The walk of the README: a key from its first to its last call.</summary>
 internal sealed class QuickStartTests

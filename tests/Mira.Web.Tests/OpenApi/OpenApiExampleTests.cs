@@ -3,9 +3,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Mira.Web.Tests.Hosts;
-using Mira.Web.Tests.Sight;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.OpenApi;
 
 /// <summary>Each example of the document is sent to a real host, and what comes back is what the document shows.</summary>
 internal sealed partial class OpenApiExampleTests

@@ -4,7 +4,7 @@ using Mira.Client;
 using Mira.Domain.Ledger;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.Audit;
 
 /// <summary>What an auditor takes home, and what it proves there.</summary>
 [Parallelizable(ParallelScope.Fixtures)]

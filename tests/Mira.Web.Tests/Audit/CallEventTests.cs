@@ -1,7 +1,7 @@
 using Mira.Client;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.Audit;
 
 /// <summary>Refused calls are on record, one event for many of a kind.</summary>
 [Parallelizable(ParallelScope.Children)]

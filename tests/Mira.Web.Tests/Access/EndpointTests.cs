@@ -17,7 +17,7 @@ using Mira.Web.Authentication;
 using Mira.Web.Hosting;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.Access;
 
 /// <summary>Every endpoint against every kind of caller. An endpoint that is not in the table fails the build.</summary>
 [Parallelizable(ParallelScope.Fixtures)]

@@ -3,7 +3,7 @@ using Mira.Web.Hosting;
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Http;
 
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Observability;
 
 /// <summary>A line for each request, when it was asked for.</summary>
 internal sealed class RequestLogTests

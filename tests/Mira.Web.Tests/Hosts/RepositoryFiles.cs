@@ -1,4 +1,4 @@
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Hosts;
 
 /// <summary>What is shipped beside the program, where it lies in the repository.</summary>
 internal static class RepositoryFiles

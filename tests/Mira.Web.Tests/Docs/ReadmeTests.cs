@@ -2,7 +2,7 @@ using System.Diagnostics;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.Docs;
 
 /// <summary>The README's commands, pasted into a shell as they stand there.</summary>
 internal sealed class ReadmeTests

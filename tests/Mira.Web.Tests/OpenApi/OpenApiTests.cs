@@ -5,9 +5,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Mira.Web.Authentication;
 using Mira.Web.Hosting;
 using Mira.Web.Tests.Hosts;
-using Mira.Web.Tests.Sight;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.OpenApi;
 
 /// <summary>The document the client is made from is the one that is served, and it tells the truth.</summary>
 [Parallelizable(ParallelScope.Fixtures)]

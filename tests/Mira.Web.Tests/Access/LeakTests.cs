@@ -7,7 +7,7 @@ using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.Access;
 
 /// <summary>A token is in the answer that hands it out and nowhere else: no log, no file, no trail, no other answer.</summary>
 [Parallelizable(ParallelScope.Fixtures)]

@@ -4,7 +4,7 @@ using System.Text.Json;
 using Mira.Client;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.Audit;
 
 /// <summary>The chain as somebody outside checks it: from the answers alone, with nothing of the service's own code.</summary>
 [Parallelizable(ParallelScope.Fixtures)]

@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Observability;
 
 /// <summary>The shipped dashboards.</summary>
 internal static class Dashboards

@@ -3,7 +3,7 @@ using System.Text;
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Observability;
 
 /// <summary>Traces and metrics to a collector, when one is named and only then.</summary>
 internal sealed class OtlpTests

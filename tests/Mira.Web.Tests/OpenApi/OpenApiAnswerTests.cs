@@ -1,8 +1,7 @@
 using System.Text.Json.Nodes;
 using Mira.Web.Tests.Hosts;
-using Mira.Web.Tests.Sight;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.OpenApi;
 
 /// <summary>An answer that the document does not describe is seen, wherever the difference is.</summary>
 internal sealed class OpenApiAnswerTests

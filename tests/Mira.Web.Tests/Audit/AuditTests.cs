@@ -1,7 +1,7 @@
 using Mira.Client;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.Audit;
 
 /// <summary>Every change leaves exactly one event, which says who, what, from where, and what it was before.</summary>
 [Parallelizable(ParallelScope.Fixtures)]

@@ -1,10 +1,10 @@
 using Microsoft.Playwright;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests;
+namespace Mira.Web.Tests.OpenApi;
 
 /// <summary>The interactive page in a real browser.</summary>
-internal sealed class SwaggerPageTests
+internal sealed class SwaggerBrowserTests
 {
     [Test]
     public async Task A_browser_is_sent_to_a_page_where_a_key_can_be_tried()

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
+using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Observability;
 
 /// <summary>The shipped configuration of Prometheus: taken by Prometheus itself, tried, explained, and of metrics that exist.</summary>
 internal sealed partial class RuleTests

@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using Mira.Web.Tests.Http;
 
-namespace Mira.Web.Tests.Running;
+namespace Mira.Web.Tests.OpenApi;
 
 /// <summary>The page a browser gets.</summary>
 internal sealed class SwaggerPageTests : SharedHostTests

@@ -1,7 +1,7 @@
 using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Observability;
 
 /// <summary>What <c>/metrics</c> says, by exact name.</summary>
 internal sealed class MetricsTests

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Mira.Web.Tests.Sight;
+namespace Mira.Web.Tests.Observability;
 
 /// <summary>The program that knows what Prometheus takes.</summary>
 internal static class Promtool
