@@ -45,7 +45,7 @@ internal sealed class ThreeNodes : IAsyncDisposable
         try
         {
             var address = servers.Postgres.ConnectionString(await servers.Postgres.CreateDatabaseAsync(), behindProxy ? nodes.PostgresProxy.Port : null);
-            nodes._settings = [.. SharedPostgres.SettingsFor(address), ("REDIS_HOST", "127.0.0.1"), .. settings];
+            nodes._settings = [.. SharedStore.SettingsFor(address), ("REDIS_HOST", "127.0.0.1"), .. settings];
             for (var node = 0; node < Count; node++)
                 nodes.Begin(("REDIS_PORT", $"{(node == 1 ? nodes.RedisProxy.Port : servers.Redis.Port)}"));
             for (var node = 0; node < Count; node++)

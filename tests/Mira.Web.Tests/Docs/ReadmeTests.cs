@@ -30,7 +30,7 @@ internal sealed class ReadmeTests
     [Test]
     public async Task Every_command_of_growing_works_when_pasted()
     {
-        var postgres = await SharedPostgres.Server;
+        var postgres = await SharedPostgres.ServerAsync();
         await using var redis = await RedisServer.StartAsync();
         using var folder = new TestFolder();
         var commands = Block("# A database of its own")
@@ -43,7 +43,7 @@ internal sealed class ReadmeTests
             .Replace("dotnet build", "# dotnet build", StringComparison.Ordinal)
             .Replace("-c Release", $"-c {Configuration}", StringComparison.Ordinal);
 
-        var output = await PasteAsync($"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{commands}", ("TMPDIR", folder.Path), ("MIRA_DRAIN_SECONDS", "0"));
+        var output = await PasteAsync($"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{commands}", ("TMPDIR", folder.Root), ("MIRA_DRAIN_SECONDS", "0"));
 
         Assert.Multiple(() =>
         {
@@ -54,23 +54,12 @@ internal sealed class ReadmeTests
         });
     }
 
-    private static string Root
-    {
-        get
-        {
-            var folder = new DirectoryInfo(AppContext.BaseDirectory);
-            while (!File.Exists(Path.Combine(folder.FullName, "Mira.sln")))
-                folder = folder.Parent!;
-            return folder.FullName;
-        }
-    }
-
     /// <summary>Release or Debug, as these tests were built.</summary>
     private static string Configuration => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
 
     private static string Block(string begin)
     {
-        var readme = File.ReadAllText(Path.Combine(Root, "README.md"));
+        var readme = RepositoryFiles.Read("README.md");
         var start = readme.IndexOf(begin, StringComparison.Ordinal);
         return readme[start..readme.IndexOf("```", start, StringComparison.Ordinal)];
     }
@@ -82,7 +71,7 @@ internal sealed class ReadmeTests
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            WorkingDirectory = Root,
+            WorkingDirectory = RepositoryFiles.Root,
         };
         foreach (var (name, value) in variables)
             start.Environment[name] = value;

@@ -15,7 +15,7 @@ internal sealed class TwoNodeTests
     [OneTimeSetUp]
     public async Task StartAsync()
     {
-        var settings = await SharedPostgres.NewStoreAsync();
+        var settings = await SharedStore.NewAsync();
         _one = MiraHost.Start(settings: settings);
         _other = MiraHost.Start(folder: _one.Folder, settings: settings);
     }

@@ -10,11 +10,11 @@ internal sealed class PoolerFaultTests
     [TestCase("transaction")]
     public async Task Behind_PgBouncer_as_it_comes_the_start_failed_without_a_hint(string mode)
     {
-        var server = await SharedPostgres.Server;
+        var server = await SharedPostgres.ServerAsync();
         var database = await server.CreateDatabaseAsync();
         await using var pooler = await PgBouncer.StartAsync(server, database, mode);
         using var folder = new TestFolder();
-        var settings = SharedPostgres.SettingsFor(server.ConnectionString(database, pooler.Port));
+        var settings = SharedStore.SettingsFor(server.ConnectionString(database, pooler.Port));
         await using var mira = MiraProcess.Start(folder, settings);
         await mira.WaitUntilReadyAsync();
 

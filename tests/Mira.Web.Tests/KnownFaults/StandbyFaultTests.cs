@@ -23,9 +23,9 @@ internal sealed class StandbyFaultTests
             ? $"{primary.ConnectionString(database)};Host=127.0.0.1:{proxy.Port},127.0.0.1:{standby.Port}"
             : primary.ConnectionString(database, proxy.Port);
         using var folder = new TestFolder();
-        await using var other = MiraHost.Start(folder: folder, settings: SharedPostgres.SettingsFor(primary.ConnectionString(database)));
+        await using var other = MiraHost.Start(folder: folder, settings: SharedStore.SettingsFor(primary.ConnectionString(database)));
         await using var node = MiraHost.Start(
-            folder: folder, settings: [.. SharedPostgres.SettingsFor(address), ("Mira:Verification:MaxStaleness", MaxStaleness)]);
+            folder: folder, settings: [.. SharedStore.SettingsFor(address), ("Mira:Verification:MaxStaleness", MaxStaleness)]);
         var key = await other.NewKeyAsync("viewer");
         using var holder = node.Http(key);
         Assert.That((await holder.ValidateAsync()).Verdict, Is.EqualTo("200"));

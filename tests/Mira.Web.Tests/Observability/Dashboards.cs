@@ -1,12 +1,11 @@
 using System.Text.Json;
-using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Observability;
 
 /// <summary>The shipped dashboards.</summary>
 internal static class Dashboards
 {
-    public static IReadOnlyList<JsonElement> All { get; } = [.. Directory.EnumerateFiles(Path.Combine(RepositoryFiles.Grafana, "dashboards"), "*.json").Order()
+    public static IReadOnlyList<JsonElement> All { get; } = [.. Directory.EnumerateFiles(Path.Combine(RepositoryFiles.At("build", "grafana"), "dashboards"), "*.json").Order()
         .Select(file => JsonSerializer.Deserialize<JsonElement>(File.ReadAllText(file)))];
 
     public static IEnumerable<Panel> Panels => All.SelectMany(board => board.GetProperty("panels").EnumerateArray().Select(panel => new Panel(board.Text("title"), panel)));

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Observability;
 
@@ -13,7 +12,7 @@ internal sealed partial class RuleTests
     {
         foreach (var arguments in new[] { new[] { "check", "config", "prometheus.yml" }, ["check", "rules", .. RuleFiles] })
         {
-            var (code, output) = await Promtool.RunAsync(RepositoryFiles.Prometheus, "", arguments);
+            var (code, output) = await Promtool.RunAsync(RepositoryFiles.At("build", "prometheus"), "", arguments);
             Assert.That(code, Is.Zero, output);
             Assert.That(output, Does.Contain("SUCCESS").And.Not.Contain("FAILED"), output);
         }
@@ -22,7 +21,7 @@ internal sealed partial class RuleTests
     [Test]
     public async Task Each_rule_does_what_its_test_says()
     {
-        var (code, output) = await Promtool.RunAsync(RepositoryFiles.Prometheus, "", "test", "rules", "rules.test.yml");
+        var (code, output) = await Promtool.RunAsync(RepositoryFiles.At("build", "prometheus"), "", "test", "rules", "rules.test.yml");
         Assert.That(code, Is.Zero, output);
         var tests = RepositoryFiles.Read("build", "prometheus", "rules.test.yml");
         foreach (var alert in Names("alert"))

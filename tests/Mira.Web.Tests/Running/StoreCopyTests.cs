@@ -14,12 +14,12 @@ internal sealed class StoreCopyTests : IAsyncDisposable
     private const string Table = "API Keys";
     private const string OtherPepper = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
-    private static readonly (string Name, string Value) Pepper = ("MIRA_PEPPER", SharedPostgres.Pepper);
+    private static readonly (string Name, string Value) Pepper = ("MIRA_PEPPER", SharedStore.Pepper);
 
     private AirtableServer _airtable = null!;
     private TestFolder _folder = null!;
 
-    private string Elsewhere => Path.Combine(_folder.Path, "elsewhere");
+    private string Elsewhere => _folder.At("elsewhere");
 
     private AirtableSheet Sheet => _airtable.Sheet(Table);
 
@@ -42,7 +42,7 @@ internal sealed class StoreCopyTests : IAsyncDisposable
     [Test]
     public async Task Keys_go_from_store_to_store_and_back_and_every_token_is_judged_as_before()
     {
-        var postgres = await SharedPostgres.NewStoreAsync();
+        var postgres = await SharedStore.NewAsync();
         await MakeTableAsync();
         Dictionary<string, string> tokens;
         string views;
@@ -90,7 +90,7 @@ internal sealed class StoreCopyTests : IAsyncDisposable
     [Test]
     public async Task A_dry_run_says_the_same_and_writes_nothing()
     {
-        var postgres = await SharedPostgres.NewStoreAsync();
+        var postgres = await SharedStore.NewAsync();
         await MakeTableAsync();
         string id;
         await using (var first = MiraHost.Start(folder: _folder, settings: [Pepper]))
@@ -138,7 +138,7 @@ internal sealed class StoreCopyTests : IAsyncDisposable
     [Test]
     public async Task A_pepper_that_the_target_would_not_know_is_named_and_nothing_is_made()
     {
-        var postgres = await SharedPostgres.NewStoreAsync();
+        var postgres = await SharedStore.NewAsync();
         await using (MiraHost.Start(folder: _folder))
         {
         }
@@ -295,6 +295,6 @@ internal sealed class StoreCopyTests : IAsyncDisposable
     {
         Assert.That((run.ExitCode, run.Output), Is.EqualTo((1, "")), run.Error);
         Assert.That(run.Error.TrimEnd().Split('\n'), Has.Length.EqualTo(1), run.Error);
-        Assert.That(run.Error, Does.StartWith("mira: ").And.Contain(said).And.Not.Contain(SharedPostgres.Pepper));
+        Assert.That(run.Error, Does.StartWith("mira: ").And.Contain(said).And.Not.Contain(SharedStore.Pepper));
     }
 }

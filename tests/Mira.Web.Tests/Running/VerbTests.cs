@@ -18,7 +18,7 @@ internal sealed class VerbTests
         var token = shown.Output.Trim();
         Assert.That(token, Does.Match(Token));
 
-        var file = Path.Combine(folder.Path, "recovered");
+        var file = folder.At("recovered");
         var written = await MiraProcess.RunAsync(folder, ["admin", "create", "--name", "second", "--file", file]);
         Assert.That(written.ExitCode, Is.Zero);
         var second = (await File.ReadAllTextAsync(file)).Trim();

@@ -1,7 +1,7 @@
-namespace Mira.Infrastructure.Tests;
+namespace Mira.Testing;
 
-/// <summary>A folder of one test, gone after it.</summary>
-internal sealed class TestFolder : IDisposable
+/// <summary>A folder of one test, deleted after it.</summary>
+public sealed class TestFolder : IDisposable
 {
     public string Root { get; } = Directory.CreateTempSubdirectory("mira-test-").FullName;
 

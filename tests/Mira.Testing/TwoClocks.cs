@@ -1,7 +1,7 @@
-namespace Mira.Application.Tests;
+namespace Mira.Testing;
 
 /// <summary>A wall clock and a monotonic one that can go apart, as they do when a machine sleeps or its clock is set.</summary>
-internal sealed class TwoClocks : TimeProvider
+public sealed class TwoClocks : TimeProvider
 {
     private DateTimeOffset _wall = HeldKey.Start;
     private long _monotonic = 1_000;

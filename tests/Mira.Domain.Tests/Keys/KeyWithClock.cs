@@ -5,20 +5,20 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Tests.Keys;
 
-/// <summary>A key, every token that was handed out for it, and the clock they live by.</summary>
-internal sealed class HeldKey
+/// <summary>A key, every token that was handed out for it, and the clock that they share.</summary>
+internal sealed class KeyWithClock
 {
-    public static readonly DateTimeOffset Start = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+    public static readonly DateTimeOffset Start = HeldKey.Start;
     public static readonly TimeSpan Instant = TimeSpan.FromMilliseconds(1);
 
     private readonly List<Token> _tokens = [];
 
-    public HeldKey(Role role = Role.Operator, int? days = 90)
+    public KeyWithClock(Role role = Role.Operator, int? days = 90)
         : this(Terms(role, days))
     {
     }
 
-    public HeldKey(KeyTerms terms, string? reason = null)
+    public KeyWithClock(KeyTerms terms, string? reason = null)
     {
         var token = Token.Generate(KeyId.Generate());
         _tokens.Add(token);
@@ -29,7 +29,7 @@ internal sealed class HeldKey
 
     public DateTimeOffset Now { get; private set; } = Start;
 
-    public PepperRing Peppers { get; set; } = new(PepperOf(1));
+    public PepperRing Peppers { get; set; } = new(HeldKey.PepperOf(1));
 
     public Token First => _tokens[0];
 
@@ -44,8 +44,6 @@ internal sealed class HeldKey
     public KeyStatus Status => Key.StatusAt(Now);
 
     public static KeyTerms Terms(Role role = Role.Operator, int? days = 90) => new() { Name = "billing", Role = role, LifetimeDays = days };
-
-    public static Pepper PepperOf(byte seed) => new(Enumerable.Repeat(seed, Pepper.MinimumSize).ToArray());
 
     public void Rotate(int graceMinutes = 60, int? days = null)
     {
