@@ -78,11 +78,11 @@ internal sealed class EndpointTests : SharedHost
         var token = caller switch
         {
             "anonymous" => null,
-            "bad key" => Token.Generate(KeyId.TryParse(target.Key_id, out var id) ? id : default).Reveal(),
-            _ => (await CreateAsync(caller, owner)).Api_key,
+            "bad key" => Token.Generate(KeyId.TryParse(target.KeyId, out var id) ? id : default).Reveal(),
+            _ => (await CreateAsync(caller, owner)).ApiKey,
         };
 
-        var path = call.Route.Replace("{key_id}", target.Key_id, StringComparison.Ordinal)
+        var path = call.Route.Replace("{key_id}", target.KeyId, StringComparison.Ordinal)
             .Replace("{**rest}", "", StringComparison.Ordinal);
         foreach (var method in call.Method == "ANY" ? ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"] : new[] { call.Method })
         {
@@ -150,7 +150,7 @@ internal sealed class EndpointTests : SharedHost
     public async Task Free_permissions_open_nothing_of_the_services_own()
     {
         var made = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", Permissions = ["keysmanage:x", "key:*", "audits:read", "documents:*"] });
-        var http = Host.Http(made.Api_key);
+        var http = Host.Http(made.ApiKey);
         foreach (var path in new[] { "/api/audit", "/api/keys/stats/cache" })
             Assert.That((await http.CallAsync("GET", path)).Verdict, Is.EqualTo("403 insufficient_permission"));
     }

@@ -40,7 +40,7 @@ internal sealed class AuditChainTests
         await using var mira = MiraHost.Start();
         var events = (await mira.Client().ListAuditEventsAsync()).Events;
         Assert.That(
-            events.Select(entry => (entry.Type, entry.Actor.Name, entry.Actor.Key_id, entry.Actor.Ip, entry.Subject, entry.Reason)),
+            events.Select(entry => (entry.Type, entry.Actor.Name, entry.Actor.KeyId, entry.Actor.Ip, entry.Subject, entry.Reason)),
             Is.EqualTo(new[]
             {
                 ("system.started", "system", default(string), default(string), default(string), default(string)),
@@ -73,9 +73,9 @@ internal sealed class AuditChainTests
             Role = "viewer",
             Metadata = new Dictionary<string, string> { ["z"] = "1", ["a"] = "2", ["é"] = "3", ["🔑"] = "4", ["\ufb01"] = "5" },
         });
-        await admin.UpdateKeyAsync(made.Key_id, new UpdateKey { Rate_limit_per_minute = 10_000_000, Permissions = ["b:c", "a:b"] });
-        await admin.RotateKeyAsync(made.Key_id);
-        await admin.RevokeKeyAsync(made.Key_id, "weil \u00a0 \u007e");
+        await admin.UpdateKeyAsync(made.KeyId, new UpdateKey { RateLimitPerMinute = 10_000_000, Permissions = ["b:c", "a:b"] });
+        await admin.RotateKeyAsync(made.KeyId);
+        await admin.RevokeKeyAsync(made.KeyId, "weil \u00a0 \u007e");
     }
 
     /// <summary>Every event, oldest first, in several pages.</summary>

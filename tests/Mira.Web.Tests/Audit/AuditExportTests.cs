@@ -34,8 +34,8 @@ internal sealed class AuditExportTests : SharedHost
         Assert.That(events[^1].GetProperty("type").GetString(), Is.EqualTo("audit.exported"));
         Assert.That(events[^1].GetProperty("actor").GetProperty("key_id").GetString(), Is.EqualTo(MiraHost.IdOf(Host.Admin)));
 
-        var listed = (await AdminHttp.CallAsync("GET", $"/api/audit?key_id={made.Key_id}")).Json.GetProperty("events")[0];
-        var exported = events.Single(entry => entry.GetProperty("subject").GetString() == made.Key_id);
+        var listed = (await AdminHttp.CallAsync("GET", $"/api/audit?key_id={made.KeyId}")).Json.GetProperty("events")[0];
+        var exported = events.Single(entry => entry.GetProperty("subject").GetString() == made.KeyId);
         Assert.That(JsonElement.DeepEquals(exported, listed), exported.ToString());
 
         var end = lines[^1].GetProperty("checkpoint");
@@ -56,7 +56,7 @@ internal sealed class AuditExportTests : SharedHost
         var (flaw, proof) = await CheckAsync(answer);
         Assert.That(flaw, Is.Null, answer.Text);
         Assert.That((proof.IsPart, proof.Last.Seq - proof.First), Is.EqualTo((true, (long?)0)));
-        Assert.That(answer.Text.Split('\n'), Has.Length.EqualTo(4).And.One.Contains(made.Key_id));
+        Assert.That(answer.Text.Split('\n'), Has.Length.EqualTo(4).And.One.Contains(made.KeyId));
     }
 
     [Test]
@@ -98,8 +98,8 @@ internal sealed class AuditExportTests : SharedHost
         foreach (var name in formulas)
         {
             var made = await CreateAsync("admin", name: name);
-            await Host.Client(made.Api_key).CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer" });
-            await Host.Client(made.Api_key).ListKeysAsync();
+            await Host.Client(made.ApiKey).CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer" });
+            await Host.Client(made.ApiKey).ListKeysAsync();
         }
 
         var table = (await AdminHttp.CallAsync("GET", Path, headers: ("Accept", "text/csv"))).Text;

@@ -10,7 +10,7 @@ internal sealed class AuditTests : SharedHost
     [Test]
     public async Task Every_change_of_a_key_has_its_event()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         await Admin.UpdateKeyAsync(id, new UpdateKey { Name = "b" });
         await Admin.UpdateKeyAsync(id, new UpdateKey { Disabled = true });
         await Admin.UpdateKeyAsync(id, new UpdateKey { Disabled = false });
@@ -30,7 +30,7 @@ internal sealed class AuditTests : SharedHost
     [Test]
     public async Task Terms_and_switching_off_are_two_events_of_one_version()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var after = await Admin.UpdateKeyAsync(id, new UpdateKey { Name = "b", Disabled = true });
         Assert.That(after.Version, Is.EqualTo(2));
         Assert.That((await EventsOfAsync(id)).Select(entry => entry.Type), Is.EqualTo(new[] { "key.disabled", "key.updated", "key.created" }));
@@ -58,16 +58,16 @@ internal sealed class AuditTests : SharedHost
     public async Task An_event_names_its_actor_and_the_request()
     {
         var actor = await CreateAsync("admin", name: "the actor");
-        var answer = await Host.Http(actor.Api_key).CallAsync(
+        var answer = await Host.Http(actor.ApiKey).CallAsync(
             "POST", "/api/keys", """{"name":"a","role":"viewer"}""", headers: [("User-Agent", "test/1.0"), ("X-Correlation-ID", "order-66")]);
-        await Admin.UpdateKeyAsync(actor.Key_id, new UpdateKey { Name = "renamed since" });
+        await Admin.UpdateKeyAsync(actor.KeyId, new UpdateKey { Name = "renamed since" });
 
         var entry = (await EventsOfAsync(answer.Field("key_id")!)).Single();
         Assert.That(answer.Header("X-Correlation-ID"), Is.EqualTo("order-66"));
-        Assert.That(entry.Correlation_id, Is.EqualTo("order-66"));
+        Assert.That(entry.CorrelationId, Is.EqualTo("order-66"));
         Assert.That(
-            (entry.Actor.Key_id, entry.Actor.Name, entry.Actor.Role, entry.Actor.Ip, entry.Actor.User_agent),
-            Is.EqualTo((actor.Key_id, "the actor", "admin", "127.0.0.1", "test/1.0")));
+            (entry.Actor.KeyId, entry.Actor.Name, entry.Actor.Role, entry.Actor.Ip, entry.Actor.UserAgent),
+            Is.EqualTo((actor.KeyId, "the actor", "admin", "127.0.0.1", "test/1.0")));
     }
 
     [Test]
@@ -76,20 +76,20 @@ internal sealed class AuditTests : SharedHost
         var answer = await AdminHttp.CallAsync(
             "POST", "/api/keys", """{"name":"a","role":"viewer"}""", headers: [("User-Agent", new string('x', 300)), ("X-Correlation-ID", "a b")]);
         var entry = (await EventsOfAsync(answer.Field("key_id")!)).Single();
-        Assert.That(entry.Correlation_id, Is.EqualTo(answer.Header("X-Correlation-ID")).And.Match(@"\A[A-Za-z0-9._-]{1,64}\z"));
-        Assert.That(entry.Actor.User_agent, Is.EqualTo(new string('x', 256)));
+        Assert.That(entry.CorrelationId, Is.EqualTo(answer.Header("X-Correlation-ID")).And.Match(@"\A[A-Za-z0-9._-]{1,64}\z"));
+        Assert.That(entry.Actor.UserAgent, Is.EqualTo(new string('x', 256)));
     }
 
     [Test]
     public async Task Changes_say_what_was_and_what_is()
     {
-        var id = (await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", Metadata = new Dictionary<string, string> { ["k"] = "1" } })).Key_id;
+        var id = (await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", Metadata = new Dictionary<string, string> { ["k"] = "1" } })).KeyId;
         await Admin.UpdateKeyAsync(id, new UpdateKey
         {
             Name = "b",
             Owner = "team",
             Metadata = new Dictionary<string, string> { ["k"] = "2" },
-            Rate_limit_per_minute = 9,
+            RateLimitPerMinute = 9,
             Permissions = ["x:y"],
             Role = "viewer",
         });
@@ -101,12 +101,12 @@ internal sealed class AuditTests : SharedHost
     [Test]
     public async Task A_rotation_says_which_secret_came_and_until_when_the_old_one_works()
     {
-        var id = (await CreateAsync(days: 1)).Key_id;
+        var id = (await CreateAsync(days: 1)).KeyId;
         var expires = Now.AddDays(1);
-        var rotated = await Admin.RotateKeyAsync(id, body: new RotateKey { Grace_minutes = 1, Expiry_days = 2 });
+        var rotated = await Admin.RotateKeyAsync(id, body: new RotateKey { GraceMinutes = 1, ExpiryDays = 2 });
         Assert.That(
             Shown((await EventsOfAsync(id))[0]),
-            Is.EqualTo($"expires_at: {Time(expires)} → {Time(Now.AddDays(2))}; previous_valid_until: null → {Time(rotated.Previous_valid_until)}; secret_version: 1 → 2"));
+            Is.EqualTo($"expires_at: {Time(expires)} → {Time(Now.AddDays(2))}; previous_valid_until: null → {Time(rotated.PreviousValidUntil)}; secret_version: 1 → 2"));
 
         static string Time(DateTimeOffset time) => time.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", null);
     }
@@ -114,7 +114,7 @@ internal sealed class AuditTests : SharedHost
     [Test]
     public async Task What_is_refused_or_repeated_or_changes_nothing_has_no_event()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var before = await NewestAsync();
         await AdminHttp.CallAsync("PATCH", $"/api/keys/{id}", "{}");
         await AdminHttp.CallAsync("PATCH", $"/api/keys/{id}", """{"name":""}""");
@@ -129,15 +129,15 @@ internal sealed class AuditTests : SharedHost
     public async Task Filters_find_what_they_name()
     {
         var actor = await CreateAsync("admin");
-        var client = Host.Client(actor.Api_key);
+        var client = Host.Client(actor.ApiKey);
         var made = await client.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer" });
-        await client.RevokeKeyAsync(made.Key_id);
-        await Admin.RevokeKeyAsync(actor.Key_id);
+        await client.RevokeKeyAsync(made.KeyId);
+        await Admin.RevokeKeyAsync(actor.KeyId);
 
-        Assert.That(await TypesAsync(actor: actor.Key_id), Is.EqualTo(new[] { "key.revoked", "key.created" }));
-        Assert.That(await TypesAsync(actor: actor.Key_id, type: "key.created"), Is.EqualTo(new[] { "key.created" }));
-        Assert.That(await TypesAsync(keyId: actor.Key_id), Is.EqualTo(new[] { "key.revoked", "key.created" }));
-        Assert.That(await TypesAsync(keyId: made.Key_id, actor: MiraHost.IdOf(Host.Admin)), Is.Empty);
+        Assert.That(await TypesAsync(actor: actor.KeyId), Is.EqualTo(new[] { "key.revoked", "key.created" }));
+        Assert.That(await TypesAsync(actor: actor.KeyId, type: "key.created"), Is.EqualTo(new[] { "key.created" }));
+        Assert.That(await TypesAsync(keyId: actor.KeyId), Is.EqualTo(new[] { "key.revoked", "key.created" }));
+        Assert.That(await TypesAsync(keyId: made.KeyId, actor: MiraHost.IdOf(Host.Admin)), Is.Empty);
         Assert.That((await Admin.ListAuditEventsAsync(type: "key.revoked")).Events.Select(entry => entry.Type), Is.Not.Empty.And.All.EqualTo("key.revoked"));
 
         async Task<IEnumerable<string>> TypesAsync(string? type = null, string? keyId = null, string? actor = null) =>
@@ -148,10 +148,10 @@ internal sealed class AuditTests : SharedHost
     public async Task From_is_inclusive_and_to_is_exclusive()
     {
         Host.Clock!.Advance(TimeSpan.FromSeconds(1));
-        var first = (await CreateAsync()).Key_id;
+        var first = (await CreateAsync()).KeyId;
         var at = Now;
         Host.Clock.Advance(TimeSpan.FromMilliseconds(1));
-        var second = (await CreateAsync()).Key_id;
+        var second = (await CreateAsync()).KeyId;
 
         Assert.That(await SubjectsAsync(at, null), Is.EqualTo(new[] { second, first }));
         Assert.That(await SubjectsAsync(at.AddMilliseconds(1), null), Is.EqualTo(new[] { second }));
@@ -167,7 +167,7 @@ internal sealed class AuditTests : SharedHost
     [Test]
     public async Task Pages_stay_together_while_events_come()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         for (var i = 0; i < 4; i++)
             await Admin.UpdateKeyAsync(id, new UpdateKey { Name = $"n{i}" });
 
@@ -176,9 +176,9 @@ internal sealed class AuditTests : SharedHost
         string? cursor = null;
         do
         {
-            var page = await Admin.ListAuditEventsAsync(key_id: id, limit: 2, cursor: cursor);
+            var page = await Admin.ListAuditEventsAsync(keyId: id, limit: 2, cursor: cursor);
             seen.AddRange(page.Events.Select(entry => entry.Seq));
-            cursor = page.Next_cursor;
+            cursor = page.NextCursor;
             await Admin.UpdateKeyAsync(id, new UpdateKey { Name = $"more {seen.Count}" });
         }
         while (cursor is not null);

@@ -25,14 +25,14 @@ internal sealed class CallEventTests
 
         var failed = await GatheredAsync(mira, "auth.failed");
         Assert.That(
-            failed.Select(entry => (entry.Reason, entry.Count, entry.Subject, entry.Actor.Key_id, entry.Actor.Ip)),
+            failed.Select(entry => (entry.Reason, entry.Count, entry.Subject, entry.Actor.KeyId, entry.Actor.Ip)),
             Is.EquivalentTo(new[]
             {
                 ("invalid_key", (long?)4, (string?)null, (string?)null, "127.0.0.1"), ("key_revoked", 1, MiraHost.IdOf(token), null, "127.0.0.1"),
                 ("ambiguous_credentials", 1, null, null, "127.0.0.1"), ("credentials_in_query", 1, null, null, "127.0.0.1"),
             }));
-        Assert.That(failed.Single(entry => entry.Reason == "invalid_key").Actor.User_agent, Is.EqualTo("thief/1.0"));
-        Assert.That(failed.Select(entry => (entry.Outcome, entry.First_at, entry.Last_at)), Is.All.EqualTo(("failure", (DateTimeOffset?)failed[0].First_at, (DateTimeOffset?)failed[0].First_at)));
+        Assert.That(failed.Single(entry => entry.Reason == "invalid_key").Actor.UserAgent, Is.EqualTo("thief/1.0"));
+        Assert.That(failed.Select(entry => (entry.Outcome, entry.FirstAt, entry.LastAt)), Is.All.EqualTo(("failure", (DateTimeOffset?)failed[0].FirstAt, (DateTimeOffset?)failed[0].FirstAt)));
     }
 
     [Test]
@@ -40,7 +40,7 @@ internal sealed class CallEventTests
     {
         await using var mira = MiraHost.Start(holdClock: true);
         var viewer = await mira.NewKeyAsync("viewer");
-        var elsewhere = await mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["192.0.2.0/24"]);
+        var elsewhere = await mira.NewKeyAsync("viewer", key => key.AllowedIps = ["192.0.2.0/24"]);
         var old = await mira.NewKeyAsync("admin");
         await mira.Client().RotateKeyAsync(MiraHost.IdOf(old));
         await mira.Http(viewer).CallAsync("GET", "/api/audit");
@@ -51,7 +51,7 @@ internal sealed class CallEventTests
 
         var denied = await GatheredAsync(mira, "access.denied");
         Assert.That(
-            denied.Select(entry => (entry.Reason, entry.Count, entry.Subject, entry.Actor.Key_id, entry.Actor.Role)),
+            denied.Select(entry => (entry.Reason, entry.Count, entry.Subject, entry.Actor.KeyId, entry.Actor.Role)),
             Is.EquivalentTo(new[]
             {
                 ("insufficient_permission", (long?)3, MiraHost.IdOf(viewer), MiraHost.IdOf(viewer), "viewer"),
@@ -64,8 +64,8 @@ internal sealed class CallEventTests
     public async Task Exceeded_limits_are_gathered_by_key_or_by_address()
     {
         await using var mira = MiraHost.Start(holdClock: true, settings: ("RATE_LIMIT_FAILURES", "1"));
-        var own = await mira.NewKeyAsync("viewer", key => key.Rate_limit_per_minute = 1);
-        var asked = await mira.NewKeyAsync("viewer", key => key.Rate_limit_per_minute = 1);
+        var own = await mira.NewKeyAsync("viewer", key => key.RateLimitPerMinute = 1);
+        var asked = await mira.NewKeyAsync("viewer", key => key.RateLimitPerMinute = 1);
         for (var i = 0; i < 3; i++)
         {
             await mira.Http(own).CallAsync("GET", "/api/auth/validate");
@@ -75,7 +75,7 @@ internal sealed class CallEventTests
 
         var limited = await GatheredAsync(mira, "limit.exceeded");
         Assert.That(
-            limited.Select(entry => (entry.Reason, entry.Count, entry.Subject, entry.Actor.Key_id)),
+            limited.Select(entry => (entry.Reason, entry.Count, entry.Subject, entry.Actor.KeyId)),
             Is.EquivalentTo(new[]
             {
                 ("rate_limited", (long?)2, MiraHost.IdOf(own), (string?)MiraHost.IdOf(own)), ("rate_limited", 2, MiraHost.IdOf(asked), MiraHost.IdOf(mira.Admin)),
@@ -90,7 +90,7 @@ internal sealed class CallEventTests
         for (var i = 0; i < 3; i++)
             await mira.Http(mira.Admin).CallAsync("GET", "/api/audit");
         var read = (await GatheredAsync(mira, "audit.read")).Single();
-        Assert.That((read.Actor.Key_id, read.Outcome, read.Reason), Is.EqualTo((MiraHost.IdOf(mira.Admin), "success", (string?)null)));
+        Assert.That((read.Actor.KeyId, read.Outcome, read.Reason), Is.EqualTo((MiraHost.IdOf(mira.Admin), "success", (string?)null)));
         Assert.That(read.Count, Is.GreaterThanOrEqualTo(3));
     }
 

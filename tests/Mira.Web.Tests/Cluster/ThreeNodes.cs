@@ -99,10 +99,10 @@ internal sealed class ThreeNodes : IAsyncDisposable
 
     /// <summary>A new viewer's token.</summary>
     public async Task<string> CreateAsync(int node, int? limit = null) =>
-        (await ManageAsync(node, client => client.CreateKeyAsync(new IssueKey { Name = "a key", Role = "viewer", Rate_limit_per_minute = limit }))).Api_key!;
+        (await ManageAsync(node, client => client.CreateKeyAsync(new IssueKey { Name = "a key", Role = "viewer", RateLimitPerMinute = limit }))).ApiKey!;
 
     public async Task<string> RotateAsync(int node, string token) =>
-        (await ManageAsync(node, client => client.RotateKeyAsync(MiraHost.IdOf(token), body: new RotateKey { Grace_minutes = 0 }))).Api_key!;
+        (await ManageAsync(node, client => client.RotateKeyAsync(MiraHost.IdOf(token), body: new RotateKey { GraceMinutes = 0 }))).ApiKey!;
 
     public Task RevokeAsync(int node, string token) => ManageAsync(node, client => client.RevokeKeyAsync(MiraHost.IdOf(token)));
 

@@ -13,16 +13,16 @@ internal sealed class QuickStartTests
         await using var mira = MiraHost.Start();
         var admin = mira.Client();
         var made = await admin.CreateKeyAsync(new IssueKey { Name = "ci-pipeline", Role = "operator" });
-        Assert.That((await mira.Client(made.Api_key).ValidateKeyAsync()).Key_id, Is.EqualTo(made.Key_id));
+        Assert.That((await mira.Client(made.ApiKey).ValidateKeyAsync()).KeyId, Is.EqualTo(made.KeyId));
 
-        var rotated = await admin.RotateKeyAsync(made.Key_id);
-        Assert.That((await mira.Client(made.Api_key).ValidateKeyAsync()).Status, Is.EqualTo("rotating"));
-        Assert.That((await mira.Client(rotated.Api_key).ValidateKeyAsync()).Valid, Is.True);
+        var rotated = await admin.RotateKeyAsync(made.KeyId);
+        Assert.That((await mira.Client(made.ApiKey).ValidateKeyAsync()).Status, Is.EqualTo("rotating"));
+        Assert.That((await mira.Client(rotated.ApiKey).ValidateKeyAsync()).Valid, Is.True);
 
-        await admin.RevokeKeyAsync(made.Key_id, "done");
-        using var refused = await mira.Http(rotated.Api_key).GetAsync("/api/auth/validate");
+        await admin.RevokeKeyAsync(made.KeyId, "done");
+        using var refused = await mira.Http(rotated.ApiKey).GetAsync("/api/auth/validate");
         Assert.That(refused.StatusCode, Is.EqualTo(HttpStatusCode.Unauthorized));
-        Assert.That((await admin.ListAuditEventsAsync(key_id: made.Key_id)).Events.Select(entry => entry.Type), Is.EqualTo(new[] { "key.revoked", "key.rotated", "key.created" }));
+        Assert.That((await admin.ListAuditEventsAsync(keyId: made.KeyId)).Events.Select(entry => entry.Type), Is.EqualTo(new[] { "key.revoked", "key.rotated", "key.created" }));
     }
 
     [Test]

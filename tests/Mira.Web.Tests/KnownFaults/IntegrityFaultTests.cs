@@ -33,7 +33,7 @@ internal sealed class IntegrityFaultTests
             Assert.That((health.Field("status"), health.Text.Contains("\"rows_intact\":false", StringComparison.Ordinal)), Is.EqualTo(("degraded", true)));
             Assert.That((await admin.CallAsync("GET", $"/api/keys/{MiraHost.IdOf(viewer)}")).Verdict, Is.EqualTo("503 store_unavailable"));
             Assert.That((await admin.CallAsync("PATCH", $"/api/keys/{MiraHost.IdOf(viewer)}", """{"name":"x"}""")).Verdict, Is.EqualTo("409 key_not_active"));
-            Assert.That((await mira.Client().ListKeysAsync()).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { MiraHost.IdOf(mira.Admin) }));
+            Assert.That((await mira.Client().ListKeysAsync()).Keys.Select(key => key.KeyId), Is.EqualTo(new[] { MiraHost.IdOf(mira.Admin) }));
             Assert.That((await admin.CallAsync("GET", "/metrics")).Text, Does.Contain("key_rows_doubted").And.Match("key_rows_doubted[^\n]* 1\n"));
         }
 
@@ -53,7 +53,7 @@ internal sealed class IntegrityFaultTests
         Edit(mira.Folder, $"UPDATE keys SET {edit} WHERE id = '{id}'");
 
         var admin = mira.Http(mira.Admin);
-        Assert.That((await mira.Client().ListKeysAsync()).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { MiraHost.IdOf(other), MiraHost.IdOf(mira.Admin) }));
+        Assert.That((await mira.Client().ListKeysAsync()).Keys.Select(key => key.KeyId), Is.EqualTo(new[] { MiraHost.IdOf(other), MiraHost.IdOf(mira.Admin) }));
         Assert.That((await admin.CallAsync("GET", "/health")).Text, Does.Contain("\"rows_intact\":false"));
         Assert.That((await admin.CallAsync("GET", $"/api/keys/{id}")).Verdict, Is.EqualTo("503 store_unavailable"));
         Assert.That((await admin.CallAsync("PATCH", $"/api/keys/{id}", """{"name":"x"}""")).Verdict, Is.EqualTo("409 key_not_active"));

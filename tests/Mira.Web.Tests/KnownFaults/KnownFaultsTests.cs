@@ -21,45 +21,45 @@ internal sealed class KnownFaultsTests : SharedHost
     public async Task Rotation_killed_the_old_key_at_once()
     {
         var made = await CreateAsync();
-        var rotated = await Admin.RotateKeyAsync(made.Key_id);
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("200"));
-        Assert.That(await VerdictOnAsync(rotated.Api_key), Is.EqualTo("200"));
+        var rotated = await Admin.RotateKeyAsync(made.KeyId);
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("200"));
+        Assert.That(await VerdictOnAsync(rotated.ApiKey), Is.EqualTo("200"));
     }
 
     [Test]
     public async Task Eight_concurrent_rotations_left_eight_live_successors()
     {
         var made = await CreateAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => AdminHttp.CallAsync("POST", $"/api/keys/{made.Key_id}/rotate")));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => AdminHttp.CallAsync("POST", $"/api/keys/{made.KeyId}/rotate")));
         var successors = answers.Where(answer => answer.Verdict == "201").Select(answer => answer.Field("api_key")).ToList();
         Assert.That(successors, Has.Count.EqualTo(2));
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Secrets, Has.Count.EqualTo(3));
-        Assert.That((await Admin.ListKeysAsync(q: made.Key_id)).Keys, Has.Count.EqualTo(1));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Secrets, Has.Count.EqualTo(3));
+        Assert.That((await Admin.ListKeysAsync(q: made.KeyId)).Keys, Has.Count.EqualTo(1));
     }
 
     [Test]
     public async Task Rotating_a_revoked_key_brought_it_back_to_life()
     {
         var made = await CreateAsync();
-        await Admin.RevokeKeyAsync(made.Key_id);
-        Assert.That(await Admin.RotateKeyAsync(made.Key_id).RefusalAsync(), Is.EqualTo("409 key_not_active"));
-        Assert.That(await Admin.RotateKeyAsync(made.Key_id, body: new Client.RotateKey { Expiry_days = 5, Grace_minutes = 0 }).RefusalAsync(), Is.EqualTo("409 key_not_active"));
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Status, Is.EqualTo("revoked"));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("401 key_revoked"));
+        await Admin.RevokeKeyAsync(made.KeyId);
+        Assert.That(await Admin.RotateKeyAsync(made.KeyId).RefusalAsync(), Is.EqualTo("409 key_not_active"));
+        Assert.That(await Admin.RotateKeyAsync(made.KeyId, body: new Client.RotateKey { ExpiryDays = 5, GraceMinutes = 0 }).RefusalAsync(), Is.EqualTo("409 key_not_active"));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Status, Is.EqualTo("revoked"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("401 key_revoked"));
     }
 
     [Test]
     public async Task Revocation_was_undone_by_writing_back_a_stale_copy()
     {
         var made = await CreateAsync();
-        Assert.That(KeyId.TryParse(made.Key_id, out var id), Is.True);
+        Assert.That(KeyId.TryParse(made.KeyId, out var id), Is.True);
         await using var database = await Host.Services.GetRequiredService<IDbContextFactory<MiraDbContext>>().CreateDbContextAsync();
         var stale = await database.Keys.Include(key => key.Secrets).SingleAsync(key => key.Id == id);
-        await Admin.RevokeKeyAsync(made.Key_id);
+        await Admin.RevokeKeyAsync(made.KeyId);
 
         stale.Update(new KeyUpdate { Name = "stale" }, 1, Now);
         Assert.That(() => database.SaveChangesAsync(), Throws.InstanceOf<DbUpdateConcurrencyException>());
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Status, Is.EqualTo("revoked"));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Status, Is.EqualTo("revoked"));
     }
 
     [Test]
@@ -80,7 +80,7 @@ internal sealed class KnownFaultsTests : SharedHost
 
         await using var after = MiraHost.Start(holdClock: true, folder);
         var view = await after.Client().GetKeyAsync(MiraHost.IdOf(token));
-        Assert.That(view.Last_used_at, Is.Not.Null);
+        Assert.That(view.LastUsedAt, Is.Not.Null);
         Assert.That((view.Status, view.Name, view.Version), Is.EqualTo(("revoked", "renamed", 3)));
         Assert.That((await after.Http(token).ValidateAsync()).Verdict, Is.EqualTo("401 key_revoked"));
     }
@@ -104,7 +104,7 @@ internal sealed class KnownFaultsTests : SharedHost
     [Test]
     public async Task Broken_JSON_or_a_documented_call_without_a_body_gave_a_500()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         (string Method, string Path)[] calls =
             [("POST", "/api/keys"), ("PATCH", $"/api/keys/{id}"), ("POST", $"/api/keys/{id}/rotate"), ("POST", "/api/keys/verify")];
         string?[] bodies =
@@ -133,7 +133,7 @@ internal sealed class KnownFaultsTests : SharedHost
         {
             Assert.That(await CreateAsync(days: days).RefusalAsync(), Is.EqualTo("400 validation_failed"));
             var made = await CreateAsync();
-            Assert.That(await Admin.RotateKeyAsync(made.Key_id, body: new Client.RotateKey { Expiry_days = days }).RefusalAsync(), Is.EqualTo("400 validation_failed"));
+            Assert.That(await Admin.RotateKeyAsync(made.KeyId, body: new Client.RotateKey { ExpiryDays = days }).RefusalAsync(), Is.EqualTo("400 validation_failed"));
         }
     }
 
@@ -212,9 +212,9 @@ internal sealed class KnownFaultsTests : SharedHost
         var admin = new Client.MiraClient(http);
 
         var made = await admin.CreateKeyAsync(new Client.IssueKey { Name = "a", Role = "viewer" });
-        Assert.That(made.Expires_at - made.Created_at, Is.EqualTo(TimeSpan.FromDays(7)));
-        var rotated = await admin.RotateKeyAsync(made.Key_id);
-        Assert.That(rotated.Previous_valid_until - (await admin.GetKeyAsync(made.Key_id)).Rotated_at, Is.EqualTo(TimeSpan.FromMinutes(5)));
+        Assert.That(made.ExpiresAt - made.CreatedAt, Is.EqualTo(TimeSpan.FromDays(7)));
+        var rotated = await admin.RotateKeyAsync(made.KeyId);
+        Assert.That(rotated.PreviousValidUntil - (await admin.GetKeyAsync(made.KeyId)).RotatedAt, Is.EqualTo(TimeSpan.FromMinutes(5)));
         var crossing = await http.CallAsync("GET", "/api/keys", headers: ("Origin", "https://console.example.com"));
         Assert.That(crossing.Header("Access-Control-Allow-Origin"), Is.EqualTo("https://console.example.com"));
         Assert.That(File.Exists(Path.Combine(folder.Data, "mira.db")), Is.True);

@@ -29,11 +29,11 @@ internal sealed class TextFaultTests : SharedHost
         {
             var raw = Uri.EscapeDataString(text);
             Assert.That((await CreateAsync(name: $"a{text}")).Verdict, Is.EqualTo("400 validation_failed"));
-            Assert.That(await PatchAsync(made.Key_id, new { name = $"a{text}" }), Is.EqualTo("400 validation_failed"));
-            Assert.That(await PatchAsync(made.Key_id, new { owner = $"a{text}" }), Is.EqualTo("400 validation_failed"));
-            Assert.That(await PatchAsync(made.Key_id, new { metadata = new Dictionary<string, string> { ["a"] = text } }), Is.EqualTo("400 validation_failed"));
-            Assert.That(await PatchAsync(made.Key_id, new { metadata = new Dictionary<string, string> { [text] = "a" } }), Is.EqualTo("400 validation_failed"));
-            Assert.That(await AskAsync("DELETE", $"/api/keys/{made.Key_id}?reason=a{raw}"), Is.EqualTo("400 validation_failed"));
+            Assert.That(await PatchAsync(made.KeyId, new { name = $"a{text}" }), Is.EqualTo("400 validation_failed"));
+            Assert.That(await PatchAsync(made.KeyId, new { owner = $"a{text}" }), Is.EqualTo("400 validation_failed"));
+            Assert.That(await PatchAsync(made.KeyId, new { metadata = new Dictionary<string, string> { ["a"] = text } }), Is.EqualTo("400 validation_failed"));
+            Assert.That(await PatchAsync(made.KeyId, new { metadata = new Dictionary<string, string> { [text] = "a" } }), Is.EqualTo("400 validation_failed"));
+            Assert.That(await AskAsync("DELETE", $"/api/keys/{made.KeyId}?reason=a{raw}"), Is.EqualTo("400 validation_failed"));
             Assert.That(await AskAsync("GET", $"/api/keys?q={raw}"), Is.EqualTo("400 invalid_parameter"));
             Assert.That(await AskAsync("GET", $"/api/keys?owner=a{raw}"), Is.EqualTo("400 invalid_parameter"));
         }
@@ -56,7 +56,7 @@ internal sealed class TextFaultTests : SharedHost
         foreach (var text in Odd)
         {
             foreach (var body in Bodies(text))
-                Assert.That(await AskAsync("PATCH", $"/api/keys/{made.Key_id}", body), Does.Match("^(200|400)"), $"U+{char.ConvertToUtf32(text, 0):X4} {body}");
+                Assert.That(await AskAsync("PATCH", $"/api/keys/{made.KeyId}", body), Does.Match("^(200|400)"), $"U+{char.ConvertToUtf32(text, 0):X4} {body}");
         }
     }
 
@@ -67,7 +67,7 @@ internal sealed class TextFaultTests : SharedHost
         foreach (var text in Odd.Where((_, number) => number % 3 == 0 || number < Noncharacters.Length))
         {
             var raw = Uri.EscapeDataString(text);
-            foreach (var path in Paths(made.Key_id, raw))
+            foreach (var path in Paths(made.KeyId, raw))
                 Assert.That(await AskAsync("GET", path), Does.Match("^(200|4..)"), path);
         }
     }
@@ -94,7 +94,7 @@ internal sealed class TextFaultTests : SharedHost
         foreach (var some in taken)
         {
             var pairs = some.Chunk(Portion).Select((portion, number) => (Key: $"k{number}", Value: string.Concat(portion))).ToDictionary(pair => pair.Key, pair => pair.Value);
-            var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{made.Key_id}", JsonSerializer.Serialize(new { metadata = pairs }));
+            var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{made.KeyId}", JsonSerializer.Serialize(new { metadata = pairs }));
             Assert.That(answer.Verdict, Is.EqualTo("200"));
             foreach (var (key, value) in pairs)
                 Assert.That(answer.Json.GetProperty("metadata").GetProperty(key).GetString(), Is.EqualTo(value));

@@ -63,9 +63,9 @@ internal sealed class Traffic : IAsyncDisposable
         await Http(_good).CallAsync("GET", "/nowhere");
         await anonymous.CallAsync("GET", $"/api/auth/validate?api_key={_good}");
         var admin = new MiraClient(Http(_folder.Admin));
-        var made = await admin.CreateKeyAsync(new IssueKey { Name = "a key", Role = "viewer", Expiry_days = 2 });
-        await admin.RotateKeyAsync(made.Key_id);
-        await admin.RevokeKeyAsync(made.Key_id);
+        var made = await admin.CreateKeyAsync(new IssueKey { Name = "a key", Role = "viewer", ExpiryDays = 2 });
+        await admin.RotateKeyAsync(made.KeyId);
+        await admin.RevokeKeyAsync(made.KeyId);
         foreach (var client in _clients)
             client.Dispose();
         _clients.Clear();
@@ -85,10 +85,10 @@ internal sealed class Traffic : IAsyncDisposable
         var admin = new MiraClient(Http(_folder.Admin));
         _good = await MakeAsync(new IssueKey { Name = "good", Role = "operator" });
         _ended = await MakeAsync(new IssueKey { Name = "ended", Role = "viewer" });
-        _elsewhere = await MakeAsync(new IssueKey { Name = "elsewhere", Role = "viewer", Allowed_ips = ["203.0.113.7"] });
-        _limited = await MakeAsync(new IssueKey { Name = "limited", Role = "viewer", Rate_limit_per_minute = 1 });
+        _elsewhere = await MakeAsync(new IssueKey { Name = "elsewhere", Role = "viewer", AllowedIps = ["203.0.113.7"] });
+        _limited = await MakeAsync(new IssueKey { Name = "limited", Role = "viewer", RateLimitPerMinute = 1 });
         await admin.RevokeKeyAsync(MiraHost.IdOf(_ended));
 
-        async Task<string> MakeAsync(IssueKey key) => (await admin.CreateKeyAsync(key)).Api_key!;
+        async Task<string> MakeAsync(IssueKey key) => (await admin.CreateKeyAsync(key)).ApiKey!;
     }
 }
