@@ -21,8 +21,9 @@ internal sealed class TextFaultTests : SharedHost
         .Concat(Enumerable.Range(0, 0x10FFFF / Stride).Select(number => number * Stride).Where(scalar => scalar is < 0xD800 or > 0xDFFF))
         .Select(char.ConvertFromUtf32);
 
+    /// <summary>The fault: a noncharacter in one of them gave a 500.</summary>
     [Test]
-    public async Task A_noncharacter_in_a_name_an_owner_a_reason_or_a_search_was_500()
+    public async Task A_noncharacter_in_a_name_an_owner_a_reason_or_a_search_is_refused()
     {
         var made = await CreateAsync();
         foreach (var text in Noncharacters.Select(char.ConvertFromUtf32))
@@ -39,11 +40,12 @@ internal sealed class TextFaultTests : SharedHost
         }
     }
 
+    /// <summary>The fault: a key could have a name that nobody sees.</summary>
     [TestCase("\u200B")]
     [TestCase("\u3164")]
     [TestCase("\u2800")]
     [TestCase("\uFEFF\u00AD")]
-    public async Task A_key_could_have_a_name_that_nobody_sees(string name)
+    public async Task A_name_needs_a_character_that_is_seen(string name)
     {
         Assert.That((await CreateAsync(name: name)).Verdict, Is.EqualTo("400 validation_failed"));
         Assert.That((await CreateAsync(name: $"{name}visible")).Verdict, Is.EqualTo("201"));
