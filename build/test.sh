@@ -3,6 +3,8 @@
 #
 #   build/test.sh              formatting, build, all tests
 #   build/test.sh --coverage   also line coverage of the domain and the application, at least 95 %
+#   build/test.sh --needs      only prints the Debian packages that are missing
+#   build/test.sh --projects   only prints the test projects
 #
 # It needs the .NET 10 SDK; what the tests need beside it is in `needs` below and is installed when this runs as root on Debian.
 # Results are in artifacts/test-results. Exit code 0 only if everything was built, formatted, run and passed.
@@ -39,13 +41,6 @@ export VSTEST_CONNECTION_TIMEOUT=300
 export HOME="${HOME:-$(echo ~)}"
 exec </dev/null
 
-coverage=false
-case "${1:-}" in
-    '') ;;
-    --coverage) coverage=true ;;
-    *) echo "usage: build/test.sh [--coverage]" >&2; exit 2 ;;
-esac
-
 fail() {
     echo "test.sh: $1" >&2
     exit 1
@@ -62,6 +57,19 @@ missing_packages() {
         is_there "${need%%:*}" || echo "${need##*:}"
     done | sort -u
 }
+
+test_projects() {
+    sed -n 's/^Project(.*"\(tests[^"]*\.Tests\.csproj\)".*/\1/p' Mira.sln | tr '\\' '/' | tr -d '\r'
+}
+
+coverage=false
+case "${1:-}" in
+    '') ;;
+    --coverage) coverage=true ;;
+    --needs) missing_packages; exit ;;
+    --projects) test_projects; exit ;;
+    *) echo "usage: build/test.sh [--coverage | --needs | --projects]" >&2; exit 2 ;;
+esac
 
 # Debian starts the servers it installs. The tests start their own: whatever is asked to start meanwhile is told no.
 policy=/usr/sbin/policy-rc.d
@@ -143,7 +151,7 @@ dotnet format Mira.sln --verify-no-changes --no-restore >artifacts/format.log 2>
 echo "Checking the OpenAPI document"
 build/openapi/check.sh >artifacts/openapi.log 2>&1 || { cat artifacts/openapi.log; problems+=("build/openapi/check.sh"); }
 
-mapfile -t projects < <(sed -n 's/^Project(.*"\(tests[^"]*\.Tests\.csproj\)".*/\1/p' Mira.sln | tr '\\' '/' | tr -d '\r')
+mapfile -t projects < <(test_projects)
 ((${#projects[@]} > 0)) || fail "Mira.sln has no test project"
 
 options=(--configuration Release --no-build --nologo --results-directory "$results" --blame-hang-timeout "$hang_limit" --blame-hang-dump-type none)

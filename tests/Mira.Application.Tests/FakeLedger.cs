@@ -19,7 +19,11 @@ internal sealed class FakeLedger : ILedger, ILedgerChange
 
     public int OtherAdmins { get; set; } = 1;
 
-    public void Put(HeldKey held) => Keys[held.Id] = held.Key;
+    public void Put(HeldKey held)
+    {
+        held.Key.TakeEvents();
+        Keys[held.Id] = held.Key;
+    }
 
     public async Task<T> ChangeAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
     {

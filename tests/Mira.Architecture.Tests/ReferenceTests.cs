@@ -14,7 +14,6 @@ internal sealed class ReferenceTests
         ["Mira.Infrastructure"] = ["Mira.Application"],
         ["Mira.Web"] = ["Mira.Application", "Mira.Infrastructure"],
         ["Mira.Client"] = [],
-        ["Mira.Cli"] = ["Mira.Client"],
     };
 
     /// <summary>A star stands for a family.</summary>
@@ -32,7 +31,6 @@ internal sealed class ReferenceTests
         ],
         ["Mira.Web"] = ["Microsoft.AspNetCore.OpenApi", "NJsonSchema.NewtonsoftJson", "NSwag.AspNetCore", "System.CommandLine", "OpenTelemetry.*"],
         ["Mira.Client"] = ["NSwag.MSBuild"],
-        ["Mira.Cli"] = ["System.CommandLine", "Spectre.Console"],
     };
 
     [Test]

@@ -12,7 +12,7 @@ internal sealed partial class RepositoryTests
     [
         "src", "tests", "build", "docs", "Directory.Build.props", "Mira.sln", "docker-compose.yml", ".editorconfig", "README.md",
         "Directory.Packages.props", "global.json", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", ".gitignore", ".dockerignore",
-        ".github", ".ci", ".git",
+        ".github", ".ci", ".git", ".config", ".devcontainer", ".gitattributes", ".git-blame-ignore-revs",
     ];
 
     // In parts, or this file would be its own violation.

@@ -1,4 +1,4 @@
-using Mira.Web.Tests.Hosts;
+using Mira.TestServers;
 
 namespace Mira.Web.Tests;
 

@@ -35,11 +35,3 @@ internal static class LimitedKey
 
     public static void PassSeconds(this FakeTimeProvider clock, double seconds) => clock.Advance(TimeSpan.FromSeconds(seconds));
 }
-
-/// <summary>Its monotonic part stands still while the machine sleeps.</summary>
-internal sealed class SuspendedClock : FakeTimeProvider
-{
-    public TimeSpan Slept { get; set; }
-
-    public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Slept;
-}

@@ -8,7 +8,7 @@ internal sealed class ManyNodesTests
 {
     private const int Steps = 4_000;
 
-    private static int Rounds => 60 * (int.TryParse(Environment.GetEnvironmentVariable("MIRA_ROUNDS"), out var rounds) && rounds > 0 ? rounds : 1);
+    private static readonly int Repetitions = Rounds.Of(60);
 
     [SetUp]
     public void BelongToNoContext() => SynchronizationContext.SetSynchronizationContext(null);
@@ -24,7 +24,7 @@ internal sealed class ManyNodesTests
     {
         var fullest = 0;
         var paused = 0;
-        for (var seed = 0; seed < Rounds; seed++)
+        for (var seed = 0; seed < Repetitions; seed++)
         {
             using var run = new Run(seed, limit, largestCost, nodes: 1 + (seed % 4));
             run.Steps(Steps);
@@ -35,14 +35,14 @@ internal sealed class ManyNodesTests
         }
 
         Assert.That(fullest, Is.GreaterThan(0.9 * limit), "the limit was reached");
-        Assert.That(paused, Is.GreaterThan(Rounds));
+        Assert.That(paused, Is.GreaterThan(Repetitions));
     }
 
     [TestCase(20, 3)]
     [TestCase(5_000, 400)]
     public void While_it_comes_and_goes_each_node_keeps_the_limit_by_itself(int limit, int largestCost)
     {
-        for (var seed = 0; seed < Rounds; seed++)
+        for (var seed = 0; seed < Repetitions; seed++)
         {
             using var run = new Run(seed, limit, largestCost, nodes: 1 + (seed % 3)) { IsFaulty = true };
             run.Steps(Steps);

@@ -7,7 +7,7 @@ internal sealed class WindowTests
 {
     private const long Minute = TimeSpan.TicksPerMinute;
 
-    private static int Rounds => 20 * (int.TryParse(Environment.GetEnvironmentVariable("MIRA_ROUNDS"), out var rounds) && rounds > 0 ? rounds : 1);
+    private static readonly int Repetitions = Rounds.Of(20);
 
     [TestCase(0)]
     [TestCase((uint.MaxValue - 90_000L) * TimeSpan.TicksPerMillisecond)]
@@ -15,7 +15,7 @@ internal sealed class WindowTests
     [TestCase(3L * uint.MaxValue * TimeSpan.TicksPerMillisecond)]
     public void It_never_holds_less_than_the_last_minute_and_a_second_more_at_the_most(long start)
     {
-        for (var seed = 0; seed < Rounds; seed++)
+        for (var seed = 0; seed < Repetitions; seed++)
         {
             var random = new Random(seed);
             var longest = random.Next(4) switch { 0 => 10, 1 => 900, 2 => 5_000, _ => 70_000 } * TimeSpan.TicksPerMillisecond;
@@ -46,7 +46,7 @@ internal sealed class WindowTests
     [Test]
     public void It_frees_up_when_it_says()
     {
-        for (var seed = 0; seed < 50 * Rounds; seed++)
+        for (var seed = 0; seed < 50 * Repetitions; seed++)
         {
             var random = new Random(seed);
             var window = new Window();

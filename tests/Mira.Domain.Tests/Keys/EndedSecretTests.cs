@@ -7,49 +7,49 @@ public class EndedSecretTests
     [Test]
     public void The_holder_of_an_ended_secret_is_told_why_for_90_days()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate(graceMinutes: 60);
-        var forgotten = HeldKey.Start.AddMinutes(60).AddDays(90);
+        var forgotten = KeyWithClock.Start.AddMinutes(60).AddDays(90);
 
         held.PassUntilJustBefore(forgotten);
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.KeyRotatedOut));
 
-        held.Pass(HeldKey.Instant);
+        held.Pass(KeyWithClock.Instant);
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.InvalidKey));
     }
 
     [Test]
     public void The_holder_of_a_revoked_key_is_told_so_for_90_days()
     {
-        var held = new HeldKey(days: null);
+        var held = new KeyWithClock(days: null);
         held.PassDays(5);
         held.Revoke();
 
-        held.PassUntilJustBefore(HeldKey.Start.AddDays(95));
+        held.PassUntilJustBefore(KeyWithClock.Start.AddDays(95));
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.KeyRevoked));
 
-        held.Pass(HeldKey.Instant);
+        held.Pass(KeyWithClock.Instant);
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.InvalidKey));
     }
 
     [Test]
     public void A_secret_that_expired_before_the_key_was_revoked_is_remembered_from_its_own_end()
     {
-        var held = new HeldKey(days: 1);
+        var held = new KeyWithClock(days: 1);
         held.PassDays(80);
         held.Revoke();
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.KeyRevoked));
 
-        held.PassUntilJustBefore(HeldKey.Start.AddDays(91));
+        held.PassUntilJustBefore(KeyWithClock.Start.AddDays(91));
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.KeyRevoked));
-        held.Pass(HeldKey.Instant);
+        held.Pass(KeyWithClock.Instant);
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.InvalidKey));
     }
 
     [Test]
     public void The_five_most_recently_ended_secrets_are_remembered()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         for (var i = 0; i < 5; i++)
         {
             held.Rotate(graceMinutes: 0);
@@ -68,7 +68,7 @@ public class EndedSecretTests
     [Test]
     public void Of_secrets_that_ended_at_one_moment_the_newest_are_remembered()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate(graceMinutes: 60);
         held.Rotate(graceMinutes: 60);
         held.Rotate(graceMinutes: 0);
@@ -85,7 +85,7 @@ public class EndedSecretTests
     [Test]
     public void The_most_recently_ended_are_remembered_whatever_their_age()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate(graceMinutes: 0);
         held.Rotate(graceMinutes: 1000);
         for (var i = 0; i < 4; i++)
@@ -108,7 +108,7 @@ public class EndedSecretTests
     [Test]
     public void A_secret_that_works_is_always_remembered()
     {
-        var held = new HeldKey(days: null);
+        var held = new KeyWithClock(days: null);
         held.Rotate(graceMinutes: 43_200);
         for (var i = 0; i < 8; i++)
         {
@@ -124,7 +124,7 @@ public class EndedSecretTests
     [Test]
     public void Rotating_drops_what_is_not_remembered_any_more()
     {
-        var held = new HeldKey(days: null);
+        var held = new KeyWithClock(days: null);
         held.Rotate(graceMinutes: 0);
         held.PassDays(90);
         Assert.That(held.Key.IsRemembered(held.Key.Secrets[0], held.Now), Is.False);

@@ -9,16 +9,16 @@ public class IssueTests
     [Test]
     public void A_new_key_is_active_and_has_one_secret()
     {
-        var held = new HeldKey(days: 90);
+        var held = new KeyWithClock(days: 90);
 
         Assert.That(held.Status, Is.EqualTo(KeyStatus.Active));
         Assert.That(held.Key.Version, Is.EqualTo(1));
         Assert.That(held.Key.Secrets, Has.Count.EqualTo(1));
         Assert.That(held.Key.Current.Version, Is.EqualTo(1));
-        Assert.That(held.Key.Current.CreatedAt, Is.EqualTo(HeldKey.Start));
-        Assert.That(held.Key.Current.ExpiresAt, Is.EqualTo(HeldKey.Start.AddDays(90)));
+        Assert.That(held.Key.Current.CreatedAt, Is.EqualTo(KeyWithClock.Start));
+        Assert.That(held.Key.Current.ExpiresAt, Is.EqualTo(KeyWithClock.Start.AddDays(90)));
         Assert.That(held.Key.Current.ValidUntil, Is.Null);
-        Assert.That(held.Key.LapsesAt, Is.EqualTo(HeldKey.Start.AddDays(90)));
+        Assert.That(held.Key.LapsesAt, Is.EqualTo(KeyWithClock.Start.AddDays(90)));
         Assert.That(held.Key.RotatingUntil, Is.Null);
     }
 
@@ -40,7 +40,7 @@ public class IssueTests
             AllowedIps = [range],
         };
 
-        var key = ApiKey.Issue(token.KeyId, new PepperRing(HeldKey.PepperOf(1)).Seal(token), terms, "mira_key_000000000001", HeldKey.Start);
+        var key = ApiKey.Issue(token.KeyId, new PepperRing(HeldKey.PepperOf(1)).Seal(token), terms, "mira_key_000000000001", KeyWithClock.Start);
 
         Assert.That(key.Id, Is.EqualTo(token.KeyId));
         Assert.That(key.Name, Is.EqualTo("billing"));
@@ -51,7 +51,7 @@ public class IssueTests
         Assert.That(key.RateLimitPerMinute, Is.EqualTo(7));
         Assert.That(key.AllowedIps, Is.EqualTo(new[] { range }));
         Assert.That(key.LifetimeDays, Is.EqualTo(30));
-        Assert.That(key.CreatedAt, Is.EqualTo(HeldKey.Start));
+        Assert.That(key.CreatedAt, Is.EqualTo(KeyWithClock.Start));
         Assert.That(key.CreatedBy, Is.EqualTo("mira_key_000000000001"));
         Assert.That(key.IsDisabled, Is.False);
         Assert.That(key.RotatedAt, Is.Null);
@@ -64,7 +64,7 @@ public class IssueTests
     [Test]
     public void What_is_given_twice_is_held_once_and_permissions_are_sorted()
     {
-        var held = new HeldKey(HeldKey.Terms() with
+        var held = new KeyWithClock(KeyWithClock.Terms() with
         {
             Permissions = ["tickets:read", "documents:write", "documents:*", "tickets:read"],
             AllowedIps = [Range("203.0.113.7"), Range("203.0.113.0/24"), Range("::ffff:203.0.113.7")],
@@ -77,7 +77,7 @@ public class IssueTests
     [Test]
     public void Its_event_names_what_the_key_was_given()
     {
-        var terms = HeldKey.Terms(Role.Admin) with
+        var terms = KeyWithClock.Terms(Role.Admin) with
         {
             Owner = "ada",
             Permissions = ["documents:read"],
@@ -86,7 +86,7 @@ public class IssueTests
             AllowedIps = [Range("203.0.113.0/24")],
         };
 
-        var happened = new HeldKey(terms, reason: "recovery").TakeOnlyEvent();
+        var happened = new KeyWithClock(terms, reason: "recovery").TakeOnlyEvent();
 
         Assert.That(happened.Type, Is.EqualTo(EventType.KeyCreated));
         Assert.That(happened.Reason, Is.EqualTo("recovery"));
@@ -106,7 +106,7 @@ public class IssueTests
     [Test]
     public void Its_event_leaves_out_what_the_key_was_not_given()
     {
-        var happened = new HeldKey(days: null).TakeOnlyEvent();
+        var happened = new KeyWithClock(days: null).TakeOnlyEvent();
 
         Assert.That(happened.Changes.Select(change => change.Field), Is.EqualTo(new[] { "name", "role", "expires_at" }));
         Assert.That(happened.Changes[2].To, Is.Null);
@@ -116,7 +116,7 @@ public class IssueTests
     [Test]
     public void What_happened_is_told_once()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
 
         Assert.That(held.Key.TakeEvents(), Has.Count.EqualTo(1));
         Assert.That(held.Key.TakeEvents(), Is.Empty);
@@ -125,7 +125,7 @@ public class IssueTests
     [Test]
     public void No_event_of_a_whole_life_holds_a_token_a_secret_or_a_digest()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate();
         held.Rotate(graceMinutes: 0);
         held.Disable();

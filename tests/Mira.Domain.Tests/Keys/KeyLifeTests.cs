@@ -120,11 +120,11 @@ public class KeyLifeTests
     }
 
     /// <summary>Lives it with the key and with the model, which must agree on the outcome of each step, and looks at both after each.</summary>
-    private static HashSet<Outcome> Live(KeyLife life, Action<HeldKey, KeyLifeModel, Step> look)
+    private static HashSet<Outcome> Live(KeyLife life, Action<KeyWithClock, KeyLifeModel, Step> look)
     {
         var outcomes = new HashSet<Outcome>();
-        var held = new HeldKey(life.Role, life.Days);
-        var model = new KeyLifeModel(life.Role, life.Days, HeldKey.Start);
+        var held = new KeyWithClock(life.Role, life.Days);
+        var model = new KeyLifeModel(life.Role, life.Days, KeyWithClock.Start);
         Demand(held.TakeOnlyEvent().Type == EventType.KeyCreated, "issued without an event");
         foreach (var step in life.Steps)
         {
@@ -137,7 +137,7 @@ public class KeyLifeTests
         return outcomes;
     }
 
-    private static (Outcome Outcome, Outcome Expected) Take(Step step, HeldKey held, KeyLifeModel model)
+    private static (Outcome Outcome, Outcome Expected) Take(Step step, KeyWithClock held, KeyLifeModel model)
     {
         switch (step)
         {
@@ -154,7 +154,7 @@ public class KeyLifeTests
                 break;
             case PassToNextEnd pass:
                 var end = model.Ends.Where(end => end > model.Now).DefaultIfEmpty(model.Now).Min();
-                var time = end - model.Now - (pass.JustBefore && end > model.Now ? HeldKey.Instant : TimeSpan.Zero);
+                var time = end - model.Now - (pass.JustBefore && end > model.Now ? KeyWithClock.Instant : TimeSpan.Zero);
                 held.Pass(time);
                 model.Pass(time);
                 break;
@@ -163,7 +163,7 @@ public class KeyLifeTests
         return (Outcome.Unchanged, Outcome.Unchanged);
     }
 
-    private static Outcome Try(HeldKey held, Action verb)
+    private static Outcome Try(KeyWithClock held, Action verb)
     {
         var version = held.Key.Version;
         try

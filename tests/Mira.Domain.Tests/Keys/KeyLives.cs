@@ -29,7 +29,7 @@ public static class KeyLives
     private static readonly int?[] Lifetimes = [null, 1, 30, 90];
 
     private static readonly TimeSpan[] Times =
-        [HeldKey.Instant, TimeSpan.FromMinutes(1), TimeSpan.FromHours(1), TimeSpan.FromDays(1), TimeSpan.FromDays(20), TimeSpan.FromDays(91)];
+        [KeyWithClock.Instant, TimeSpan.FromMinutes(1), TimeSpan.FromHours(1), TimeSpan.FromDays(1), TimeSpan.FromDays(20), TimeSpan.FromDays(91)];
 
     public static Arbitrary<KeyLife> Life() => Arb.From(
         from role in Gen.Elements(Role.Operator, Role.Admin)

@@ -9,7 +9,7 @@ public class KeyRecordTests
     [Holds(200, Arbitrary = [typeof(KeyLives)])]
     public void Whatever_was_done_to_a_key_it_comes_back_from_its_record_as_it_was(KeyLife life)
     {
-        var held = new HeldKey(life.Role, life.Days);
+        var held = new KeyWithClock(life.Role, life.Days);
         foreach (var step in life.Steps)
         {
             Take(step, held);
@@ -28,7 +28,7 @@ public class KeyRecordTests
     public void Every_field_comes_back()
     {
         IpRange[] ranges = [.. new[] { "10.0.0.0/8", "2001:db8::/32", "192.0.2.7" }.Select(text => IpRange.TryParse(text, out var range) ? range : throw new FormatException())];
-        var held = new HeldKey(new KeyTerms
+        var held = new KeyWithClock(new KeyTerms
         {
             Name = "Gebühren \u2603",
             Role = Role.Admin,
@@ -63,11 +63,11 @@ public class KeyRecordTests
     [Test]
     public void A_key_is_the_same_only_while_nothing_but_its_use_differs()
     {
-        var held = new HeldKey(new KeyTerms { Name = "billing", Role = Role.Operator, LifetimeDays = 9, RateLimitPerMinute = 7 });
+        var held = new KeyWithClock(new KeyTerms { Name = "billing", Role = Role.Operator, LifetimeDays = 9, RateLimitPerMinute = 7 });
         held.Rotate(30, 10);
         held.Revoke(reason: "leaked");
         var record = JsonNode.Parse(Json(held.Key))!.AsObject();
-        var (id, now) = (KeyId.Generate().Value, JsonValue.Create(HeldKey.Start.AddYears(1)));
+        var (id, now) = (KeyId.Generate().Value, JsonValue.Create(KeyWithClock.Start.AddYears(1)));
 
         // What another value of each may be; every property must be told of here.
         var others = new (string, JsonNode?)[]
@@ -97,7 +97,7 @@ public class KeyRecordTests
     [TestCase("\"Digest\":\"", "\"Digest\":\"AAAA")]
     public void The_record_of_no_key_is_refused(string text, string instead)
     {
-        var damaged = Json(new HeldKey().Key).Replace(text, instead, StringComparison.Ordinal);
+        var damaged = Json(new KeyWithClock().Key).Replace(text, instead, StringComparison.Ordinal);
 
         Assert.That(() => JsonSerializer.Deserialize<KeyRecord>(damaged)!.ToKey(), Throws.TypeOf<FormatException>());
     }
@@ -117,7 +117,7 @@ public class KeyRecordTests
 
     private static IEnumerable<string> Names(Type type) => type.GetProperties().Select(property => property.Name);
 
-    private static void Take(Step step, HeldKey held)
+    private static void Take(Step step, KeyWithClock held)
     {
         try
         {

@@ -66,7 +66,7 @@ public class PermissionTests
     [Test]
     public void A_key_shows_the_roles_permissions_and_the_free_ones_together_sorted()
     {
-        var held = new HeldKey(HeldKey.Terms(Role.Operator) with { Permissions = ["zebra:read", "documents:*", "keys2:read"] });
+        var held = new KeyWithClock(KeyWithClock.Terms(Role.Operator) with { Permissions = ["zebra:read", "documents:*", "keys2:read"] });
 
         Assert.That(held.Key.Permissions, Is.EqualTo(new[]
         {
@@ -77,7 +77,7 @@ public class PermissionTests
     [Test]
     public void A_key_without_free_permissions_shows_the_roles()
     {
-        Assert.That(new HeldKey(Role.Viewer).Key.Permissions, Is.EqualTo(new[] { "keys:read" }));
+        Assert.That(new KeyWithClock(Role.Viewer).Key.Permissions, Is.EqualTo(new[] { "keys:read" }));
     }
 
     [TestCase("keys:verify", true)]
@@ -87,7 +87,7 @@ public class PermissionTests
     [TestCase("keys:manage", false)]
     public void A_key_permits_what_its_role_or_a_free_permission_covers(string asked, bool permitted)
     {
-        var held = new HeldKey(HeldKey.Terms(Role.Operator) with { Permissions = ["documents:*", "tickets:read"] });
+        var held = new KeyWithClock(KeyWithClock.Terms(Role.Operator) with { Permissions = ["documents:*", "tickets:read"] });
 
         Assert.That(held.Key.Permits(asked), Is.EqualTo(permitted));
     }
@@ -103,13 +103,13 @@ public class PermissionTests
     [TestCase(Role.Admin, new[] { "documents:read" }, false)]
     public void A_key_meets_a_demand_when_its_role_reaches_and_all_permissions_are_covered(Role? role, string[] permissions, bool met)
     {
-        var held = new HeldKey(HeldKey.Terms(Role.Operator) with { Permissions = ["documents:*"] });
+        var held = new KeyWithClock(KeyWithClock.Terms(Role.Operator) with { Permissions = ["documents:*"] });
 
         Assert.That(held.Key.Meets(new Demand(role, permissions)), Is.EqualTo(met));
     }
 
     [Test]
-    public void Every_key_meets_no_demand() => Assert.That(new HeldKey(Role.Viewer).Key.Meets(Demand.Nothing));
+    public void Every_key_meets_no_demand() => Assert.That(new KeyWithClock(Role.Viewer).Key.Meets(Demand.Nothing));
 }
 
 public class RoleTests
@@ -124,7 +124,7 @@ public class RoleTests
     [TestCase("documents:read", false, false, false)]
     public void Each_role_has_the_permissions_of_the_table(string permission, bool viewer, bool @operator, bool admin)
     {
-        Assert.That(Roles.All.Select(role => new HeldKey(role).Key.Permits(permission)), Is.EqualTo(new[] { viewer, @operator, admin }));
+        Assert.That(Roles.All.Select(role => new KeyWithClock(role).Key.Permits(permission)), Is.EqualTo(new[] { viewer, @operator, admin }));
         Assert.That(Roles.All.Select(role => role.Permissions().Contains(permission)), Is.EqualTo(new[] { viewer, @operator, admin }));
     }
 
@@ -186,5 +186,5 @@ public class VisibilityTests
     public void A_viewer_sees_the_keys_of_its_own_owner_only(string? owner, string? viewersOwner, bool visible) =>
         Assert.That(Owned(owner).IsVisibleTo(new Viewpoint(KeyId.Generate(), Role.Viewer, viewersOwner)), Is.EqualTo(visible));
 
-    private static ApiKey Owned(string? owner) => new HeldKey(HeldKey.Terms() with { Owner = owner }).Key;
+    private static ApiKey Owned(string? owner) => new KeyWithClock(KeyWithClock.Terms() with { Owner = owner }).Key;
 }

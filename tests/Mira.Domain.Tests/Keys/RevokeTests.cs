@@ -8,7 +8,7 @@ public class RevokeTests
     [Test]
     public void Revoking_ends_every_secret_at_once()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate(graceMinutes: 43_200);
         held.PassDays(1);
 
@@ -25,7 +25,7 @@ public class RevokeTests
     [Test]
     public void Its_event_gives_the_reason_and_the_time()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Key.TakeEvents();
 
         held.Revoke(reason: "leaked");
@@ -39,14 +39,14 @@ public class RevokeTests
     [Test]
     public void Revoking_again_changes_nothing()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Revoke(by: "mira_key_000000000001", reason: "leaked");
         held.Key.TakeEvents();
         held.PassDays(1);
 
         held.Revoke(by: "mira_key_000000000002", reason: "again");
 
-        Assert.That(held.Key.RevokedAt, Is.EqualTo(HeldKey.Start));
+        Assert.That(held.Key.RevokedAt, Is.EqualTo(KeyWithClock.Start));
         Assert.That(held.Key.RevokedBy, Is.EqualTo("mira_key_000000000001"));
         Assert.That(held.Key.RevokedReason, Is.EqualTo("leaked"));
         Assert.That(held.Key.Version, Is.EqualTo(2));
@@ -56,7 +56,7 @@ public class RevokeTests
     [Test]
     public void The_last_active_admin_key_cannot_be_revoked()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
         held.Key.TakeEvents();
 
         Assert.That(() => held.Revoke(otherActiveAdmins: 0), Throws.TypeOf<LastAdminException>());
@@ -69,7 +69,7 @@ public class RevokeTests
     [Test]
     public void A_rotating_admin_key_counts_as_active()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
         held.Rotate();
 
         Assert.That(held.Key.IsActiveAdmin(held.Now));
@@ -79,7 +79,7 @@ public class RevokeTests
     [Test]
     public void An_admin_key_whose_current_secret_is_over_manages_nothing_and_is_not_the_last_one()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
         held.Rotate(43_200);
         held.Rotate(43_200, days: 1);
         Assert.That(held.Key.IsActiveAdmin(held.Now));
@@ -94,7 +94,7 @@ public class RevokeTests
     [Test]
     public void An_admin_key_can_be_revoked_while_another_works()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
 
         held.Revoke(otherActiveAdmins: 1);
 
@@ -104,7 +104,7 @@ public class RevokeTests
     [Test]
     public void A_key_of_another_role_can_be_revoked_whoever_is_left()
     {
-        var held = new HeldKey(Role.Operator);
+        var held = new KeyWithClock(Role.Operator);
 
         held.Revoke(otherActiveAdmins: 0);
 
@@ -114,11 +114,11 @@ public class RevokeTests
     [Test]
     public void An_admin_key_that_does_not_work_any_more_is_not_the_last_one()
     {
-        var expired = new HeldKey(Role.Admin, days: 1);
+        var expired = new KeyWithClock(Role.Admin, days: 1);
         expired.PassDays(1);
         Assert.That(() => expired.Revoke(otherActiveAdmins: 0), Throws.Nothing);
 
-        var disabled = new HeldKey(Role.Admin);
+        var disabled = new KeyWithClock(Role.Admin);
         disabled.Disable();
         Assert.That(() => disabled.Revoke(otherActiveAdmins: 0), Throws.Nothing);
     }
@@ -126,7 +126,7 @@ public class RevokeTests
     [Test]
     public void Revoking_the_last_admin_again_is_no_refusal()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
         held.Revoke(otherActiveAdmins: 1);
 
         Assert.That(() => held.Revoke(otherActiveAdmins: 0), Throws.Nothing);
@@ -135,7 +135,7 @@ public class RevokeTests
     [Test]
     public void An_expired_key_can_be_revoked()
     {
-        var held = new HeldKey(days: 1);
+        var held = new KeyWithClock(days: 1);
         held.PassDays(1);
 
         held.Revoke();

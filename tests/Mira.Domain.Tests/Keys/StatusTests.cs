@@ -7,20 +7,20 @@ public class StatusTests
     [Test]
     public void A_key_is_rotating_while_a_superseded_secret_works_and_then_active()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate(graceMinutes: 60);
 
-        held.PassUntilJustBefore(HeldKey.Start.AddMinutes(60));
+        held.PassUntilJustBefore(KeyWithClock.Start.AddMinutes(60));
         Assert.That(held.Status, Is.EqualTo(KeyStatus.Rotating));
 
-        held.Pass(HeldKey.Instant);
+        held.Pass(KeyWithClock.Instant);
         Assert.That(held.Status, Is.EqualTo(KeyStatus.Active));
     }
 
     [Test]
     public void A_key_is_not_rotating_after_a_rotation_without_grace()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate(graceMinutes: 0);
 
         Assert.That(held.Status, Is.EqualTo(KeyStatus.Active));
@@ -29,17 +29,17 @@ public class StatusTests
     [Test]
     public void A_key_rotates_until_the_last_superseded_secret_ends()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate(graceMinutes: 120);
         held.Rotate(graceMinutes: 60);
 
-        Assert.That(held.Key.RotatingUntil, Is.EqualTo(HeldKey.Start.AddMinutes(120)));
+        Assert.That(held.Key.RotatingUntil, Is.EqualTo(KeyWithClock.Start.AddMinutes(120)));
     }
 
     [Test]
     public void Disabled_comes_before_rotating()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate();
         held.Disable();
 
@@ -49,20 +49,20 @@ public class StatusTests
     [Test]
     public void Expired_comes_before_disabled()
     {
-        var held = new HeldKey(days: 1);
+        var held = new KeyWithClock(days: 1);
         held.Disable();
 
-        held.PassUntilJustBefore(HeldKey.Start.AddDays(1));
+        held.PassUntilJustBefore(KeyWithClock.Start.AddDays(1));
         Assert.That(held.Status, Is.EqualTo(KeyStatus.Disabled));
 
-        held.Pass(HeldKey.Instant);
+        held.Pass(KeyWithClock.Instant);
         Assert.That(held.Status, Is.EqualTo(KeyStatus.Expired));
     }
 
     [Test]
     public void Revoked_comes_before_expired()
     {
-        var held = new HeldKey(days: 1);
+        var held = new KeyWithClock(days: 1);
         held.Revoke();
         held.PassDays(1);
 
@@ -72,14 +72,14 @@ public class StatusTests
     [Test]
     public void A_key_lapses_when_the_last_of_its_secrets_ends()
     {
-        var held = new HeldKey(days: 90);
+        var held = new KeyWithClock(days: 90);
         held.Rotate(graceMinutes: 43_200);
         held.Rotate(graceMinutes: 60, days: 1);
 
-        Assert.That(held.Key.LapsesAt, Is.EqualTo(HeldKey.Start.AddMinutes(43_200)));
-        held.PassUntilJustBefore(HeldKey.Start.AddMinutes(43_200));
+        Assert.That(held.Key.LapsesAt, Is.EqualTo(KeyWithClock.Start.AddMinutes(43_200)));
+        held.PassUntilJustBefore(KeyWithClock.Start.AddMinutes(43_200));
         Assert.That(held.Status, Is.EqualTo(KeyStatus.Rotating));
-        held.Pass(HeldKey.Instant);
+        held.Pass(KeyWithClock.Instant);
         Assert.That(held.Status, Is.EqualTo(KeyStatus.Expired));
     }
 

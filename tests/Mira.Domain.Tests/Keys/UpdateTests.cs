@@ -5,7 +5,7 @@ namespace Mira.Domain.Tests.Keys;
 
 public class UpdateTests
 {
-    private static readonly KeyTerms Full = HeldKey.Terms() with
+    private static readonly KeyTerms Full = KeyWithClock.Terms() with
     {
         Owner = "ada",
         Permissions = ["documents:read"],
@@ -110,7 +110,7 @@ public class UpdateTests
     [Test]
     public void The_order_of_permissions_is_no_change()
     {
-        var held = Issued(HeldKey.Terms() with { Permissions = ["documents:read", "tickets:read"] });
+        var held = Issued(KeyWithClock.Terms() with { Permissions = ["documents:read", "tickets:read"] });
 
         held.Update(new KeyUpdate { Permissions = new Optional<IReadOnlyList<string>>(["tickets:read", "documents:read"]) });
 
@@ -148,7 +148,7 @@ public class UpdateTests
     [Test]
     public void A_disabled_key_does_not_work_until_it_is_enabled()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
 
         held.Disable();
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.KeyDisabled));
@@ -174,7 +174,7 @@ public class UpdateTests
     [Test]
     public void An_expired_key_can_be_updated()
     {
-        var held = new HeldKey(days: 1);
+        var held = new KeyWithClock(days: 1);
         held.PassDays(1);
 
         held.Update(new KeyUpdate { Name = "invoices" });
@@ -185,7 +185,7 @@ public class UpdateTests
     [Test]
     public void The_last_active_admin_key_can_be_neither_disabled_nor_demoted()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
 
         Assert.That(() => held.Disable(otherActiveAdmins: 0), Throws.TypeOf<LastAdminException>());
         Assert.That(() => held.Update(new KeyUpdate { Role = Role.Operator }, otherActiveAdmins: 0), Throws.TypeOf<LastAdminException>());
@@ -198,7 +198,7 @@ public class UpdateTests
     [Test]
     public void The_last_active_admin_key_can_be_updated_otherwise()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
 
         held.Update(new KeyUpdate { Name = "root", Role = Role.Admin, Disabled = false }, otherActiveAdmins: 0);
 
@@ -208,11 +208,11 @@ public class UpdateTests
     [Test]
     public void An_admin_key_can_be_disabled_or_demoted_while_another_works()
     {
-        var disabled = new HeldKey(Role.Admin);
+        var disabled = new KeyWithClock(Role.Admin);
         disabled.Disable(otherActiveAdmins: 1);
         Assert.That(disabled.Key.IsActiveAdmin(disabled.Now), Is.False);
 
-        var demoted = new HeldKey(Role.Admin);
+        var demoted = new KeyWithClock(Role.Admin);
         demoted.Update(new KeyUpdate { Role = Role.Viewer }, otherActiveAdmins: 1);
         Assert.That(demoted.Key.IsActiveAdmin(demoted.Now), Is.False);
     }
@@ -220,15 +220,15 @@ public class UpdateTests
     [Test]
     public void A_disabled_admin_key_can_be_demoted_whoever_is_left()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
         held.Disable(otherActiveAdmins: 1);
 
         Assert.That(() => held.Update(new KeyUpdate { Role = Role.Viewer }, otherActiveAdmins: 0), Throws.Nothing);
     }
 
-    private static HeldKey Issued(KeyTerms terms)
+    private static KeyWithClock Issued(KeyTerms terms)
     {
-        var held = new HeldKey(terms);
+        var held = new KeyWithClock(terms);
         held.Key.TakeEvents();
         return held;
     }

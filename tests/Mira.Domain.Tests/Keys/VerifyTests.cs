@@ -8,7 +8,7 @@ public class VerifyTests
     [Test]
     public void The_token_of_a_new_key_is_valid_and_names_its_secret()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
 
         var verdict = held.Verify(held.First);
 
@@ -19,7 +19,7 @@ public class VerifyTests
     [Test]
     public void A_wrong_secret_is_an_invalid_key_and_names_no_secret()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
 
         var verdict = held.Verify(Token.Generate(held.Key.Id));
 
@@ -31,7 +31,7 @@ public class VerifyTests
     [Test]
     public void A_wrong_secret_is_not_told_that_the_key_is_revoked()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Revoke();
 
         Assert.That(held.Ask(Token.Generate(held.Key.Id)), Is.EqualTo(VerdictCode.InvalidKey));
@@ -40,19 +40,19 @@ public class VerifyTests
     [Test]
     public void A_secret_works_until_just_before_it_expires()
     {
-        var held = new HeldKey(days: 90);
+        var held = new KeyWithClock(days: 90);
 
-        held.PassUntilJustBefore(HeldKey.Start.AddDays(90));
+        held.PassUntilJustBefore(KeyWithClock.Start.AddDays(90));
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.Valid));
 
-        held.Pass(HeldKey.Instant);
+        held.Pass(KeyWithClock.Instant);
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.KeyExpired));
     }
 
     [Test]
     public void A_single_tick_decides_whether_a_secret_has_expired()
     {
-        var held = new HeldKey(days: 1);
+        var held = new KeyWithClock(days: 1);
         var end = held.Key.Current.ExpiresAt!.Value;
 
         Assert.That(held.Key.Verify(held.First, held.Peppers, null, end.AddTicks(-1)).Code, Is.EqualTo(VerdictCode.Valid));
@@ -62,7 +62,7 @@ public class VerifyTests
     [Test]
     public void A_key_that_never_expires_works_after_a_century()
     {
-        var held = new HeldKey(days: null);
+        var held = new KeyWithClock(days: null);
 
         held.PassDays(36_525);
 
@@ -73,21 +73,21 @@ public class VerifyTests
     [Test]
     public void A_superseded_secret_is_valid_and_known_as_superseded()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate(graceMinutes: 60);
 
         var verdict = held.Verify(held.First);
 
         Assert.That(verdict.Code, Is.EqualTo(VerdictCode.Valid));
         Assert.That(verdict.Secret!.IsSuperseded);
-        Assert.That(verdict.Secret.ValidUntil, Is.EqualTo(HeldKey.Start.AddMinutes(60)));
+        Assert.That(verdict.Secret.ValidUntil, Is.EqualTo(KeyWithClock.Start.AddMinutes(60)));
         Assert.That(held.Verify(held.Second).Secret!.IsSuperseded, Is.False);
     }
 
     [Test]
     public void Revoked_is_told_before_rotated_out()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Rotate(graceMinutes: 0);
         held.Revoke();
 
@@ -97,7 +97,7 @@ public class VerifyTests
     [Test]
     public void Rotated_out_is_told_before_expired()
     {
-        var held = new HeldKey(days: 30);
+        var held = new KeyWithClock(days: 30);
         held.Rotate(graceMinutes: 60);
         held.PassDays(31);
 
@@ -108,7 +108,7 @@ public class VerifyTests
     [Test]
     public void Expired_is_told_before_disabled()
     {
-        var held = new HeldKey(days: 30);
+        var held = new KeyWithClock(days: 30);
         held.Disable();
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.KeyDisabled));
 
@@ -139,7 +139,7 @@ public class VerifyTests
     [Test]
     public void A_key_without_ranges_works_from_everywhere_and_from_an_unknown_address()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
 
         Assert.That(held.Ask(held.First, "203.0.113.7"), Is.EqualTo(VerdictCode.Valid));
         Assert.That(held.Ask(held.First, from: null), Is.EqualTo(VerdictCode.Valid));
@@ -161,7 +161,7 @@ public class VerifyTests
     [Test]
     public void A_digest_under_a_retired_pepper_is_accepted()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Peppers = new PepperRing(HeldKey.PepperOf(2), HeldKey.PepperOf(1));
 
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.Valid));
@@ -171,7 +171,7 @@ public class VerifyTests
     [Test]
     public void A_digest_under_a_pepper_that_is_not_listed_is_an_invalid_key()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Peppers = new PepperRing(HeldKey.PepperOf(2));
 
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.InvalidKey));
@@ -180,7 +180,7 @@ public class VerifyTests
     [Test]
     public void Secrets_under_different_peppers_work_side_by_side()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Peppers = new PepperRing(HeldKey.PepperOf(2), HeldKey.PepperOf(1));
         held.Rotate();
         held.Peppers = new PepperRing(HeldKey.PepperOf(3), HeldKey.PepperOf(2), HeldKey.PepperOf(1));
@@ -198,9 +198,9 @@ public class VerifyTests
     [Test]
     public void The_token_of_another_key_is_an_invalid_key()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
 
-        Assert.That(held.Ask(new HeldKey().First), Is.EqualTo(VerdictCode.InvalidKey));
+        Assert.That(held.Ask(new KeyWithClock().First), Is.EqualTo(VerdictCode.InvalidKey));
     }
 
     [TestCase(VerdictCode.Valid, "valid")]
@@ -213,7 +213,7 @@ public class VerifyTests
     [TestCase(VerdictCode.InsufficientPermission, "insufficient_permission")]
     public void A_verdict_has_the_name_of_the_contract(VerdictCode code, string name) => Assert.That(code.Name(), Is.EqualTo(name));
 
-    private static HeldKey From(params string[] ranges) => new(HeldKey.Terms() with
+    private static KeyWithClock From(params string[] ranges) => new(KeyWithClock.Terms() with
     {
         AllowedIps = [.. ranges.Select(text => IpRange.TryParse(text, out var range) ? range : throw new FormatException(text))],
     });

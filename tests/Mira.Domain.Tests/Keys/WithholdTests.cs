@@ -20,7 +20,7 @@ public class WithholdTests
     [Test]
     public void Withholding_is_a_violation_that_says_what_was_found_and_no_change_of_the_key()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Key.TakeEvents();
 
         Assert.That(held.Key.Withhold("row_edited", Changes), Is.True);
@@ -43,7 +43,7 @@ public class WithholdTests
     [Test]
     public void A_revoked_key_is_not_withheld_because_it_is_over()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Revoke();
         held.Key.TakeEvents();
 
@@ -114,7 +114,7 @@ public class WithholdTests
     [Test]
     public void A_withheld_admin_does_not_count_as_one_that_works()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
         held.Key.Withhold("row_edited", Changes);
 
         Assert.That(held.Key.IsActiveAdmin(held.Now), Is.False);
@@ -123,7 +123,7 @@ public class WithholdTests
     [Test]
     public void A_doubted_key_lets_nobody_in_and_manages_nothing()
     {
-        var held = new HeldKey(Role.Admin);
+        var held = new KeyWithClock(Role.Admin);
         held.Key.Doubt();
 
         Assert.That(held.Ask(held.First), Is.EqualTo(VerdictCode.KeyDisabled));
@@ -135,7 +135,7 @@ public class WithholdTests
     [Test]
     public void An_imported_key_is_as_its_record_says_and_has_come_into_being_here()
     {
-        var held = new HeldKey(Role.Admin, days: null);
+        var held = new KeyWithClock(Role.Admin, days: null);
         held.Rotate();
         held.PassMinutes(5);
 
@@ -147,9 +147,9 @@ public class WithholdTests
         Assert.That((happened.Type, happened.Reason), Is.EqualTo((EventType.KeyCreated, "found in Airtable")));
     }
 
-    private static HeldKey Withheld()
+    private static KeyWithClock Withheld()
     {
-        var held = new HeldKey();
+        var held = new KeyWithClock();
         held.Key.Withhold("row_edited", Changes);
         held.Key.TakeEvents();
         return held;

@@ -8,7 +8,7 @@ namespace Mira.Domain.Tests.Ledger;
 /// <summary>The example in docs/audit.md is what this code makes of it.</summary>
 internal sealed partial class AuditGuideTests
 {
-    private static readonly string Guide = File.ReadAllText(Path.Combine(Root(), "docs", "audit.md"));
+    private static readonly string Guide = RepositoryFiles.Read("docs", "audit.md");
 
     private static string Body => Json().Match(Guide).Groups[1].Value;
 
@@ -45,14 +45,6 @@ internal sealed partial class AuditGuideTests
         var table = Guide[Guide.IndexOf("| type | what happened |", StringComparison.Ordinal)..];
         var told = Types().Matches(table[..table.IndexOf("\n\n", StringComparison.Ordinal)]).Select(match => match.Groups[1].Value);
         Assert.That(told, Is.EquivalentTo(EventType.All));
-    }
-
-    private static string Root()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "Mira.sln")))
-            folder = folder.Parent ?? throw new DirectoryNotFoundException("No Mira.sln above the tests.");
-        return folder.FullName;
     }
 
     [GeneratedRegex("`([a-z]+\\.[a-z]+)`")]

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using Mira.Domain.Tests.Keys;
 using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Tests.Tokens;

@@ -23,9 +23,7 @@ public sealed class AirtableChaosTests
         AirtableFault.ResetAfter, AirtableFault.TruncatedAfter, AirtableFault.HtmlAfter, AirtableFault.BadGateway, AirtableFault.Redirect, AirtableFault.TooMany,
     ];
 
-    private static readonly bool IsSoak = !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("MIRA_ROUNDS"));
-
-    private static int Operations => IsSoak ? 1_000 : 120;
+    private static int Operations => Rounds.IsSoak ? 1_000 : 120;
 
     [Test]
     public async Task With_one_call_in_five_going_wrong_the_clients_the_mirror_and_the_table_agree()

@@ -36,11 +36,9 @@ public sealed class AirtableGapTests
     }
 
     // All of them take a quarter of an hour, so build/soak.sh runs them all and every other run the ones that write.
-    private static bool IsSoak => Environment.GetEnvironmentVariable("MIRA_ROUNDS") is not null;
+    private static Work[] Works => Rounds.IsSoak ? Enum.GetValues<Work>() : [Work.Repair, Work.Rename, Work.Sweep, Work.HandOver];
 
-    private static Work[] Works => IsSoak ? Enum.GetValues<Work>() : [Work.Repair, Work.Rename, Work.Sweep, Work.HandOver];
-
-    private static Act[] Acts => IsSoak ? Enum.GetValues<Act>() : [Act.Revoke, Act.Delete];
+    private static Act[] Acts => Rounds.IsSoak ? Enum.GetValues<Act>() : [Act.Revoke, Act.Delete];
 
     [Test]
     public async Task A_person_acts_before_each_call_and_after_the_last([ValueSource(nameof(Works))] Work work, [ValueSource(nameof(Acts))] Act act)

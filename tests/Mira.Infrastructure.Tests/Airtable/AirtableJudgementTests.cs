@@ -113,17 +113,11 @@ public sealed class AirtableJudgementTests
         return next is null ? [begun] : Columns[next].SelectMany(value => Combinations(new Dictionary<string, string>(begun) { [next] = value }));
     }
 
-    private static List<string[]> ReadRules()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "Mira.sln")))
-            folder = folder.Parent ?? throw new DirectoryNotFoundException("No Mira.sln above the tests.");
-        return
-        [
-            .. File.ReadLines(Path.Combine(folder.FullName, "docs", "airtable.md"))
-                .SkipWhile(line => !line.StartsWith($"| {FirstColumn} |", StringComparison.Ordinal)).Skip(2)
-                .TakeWhile(line => line.StartsWith('|'))
-                .Select(line => line.Split('|', StringSplitOptions.TrimEntries)[1..].Select(cell => cell.Trim('`')).ToArray()),
-        ];
-    }
+    private static List<string[]> ReadRules() =>
+    [
+        .. File.ReadLines(RepositoryFiles.At("docs", "airtable.md"))
+            .SkipWhile(line => !line.StartsWith($"| {FirstColumn} |", StringComparison.Ordinal)).Skip(2)
+            .TakeWhile(line => line.StartsWith('|'))
+            .Select(line => line.Split('|', StringSplitOptions.TrimEntries)[1..].Select(cell => cell.Trim('`')).ToArray()),
+    ];
 }

@@ -12,9 +12,7 @@ public sealed class AirtableLoadTests
 {
     private const int PageSize = 100;
 
-    private static readonly bool IsSoak = !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("MIRA_ROUNDS"));
-
-    private static int Count => IsSoak ? 10_000 : 700;
+    private static int Count => Rounds.IsSoak ? 10_000 : 700;
 
     [Test]
     public async Task A_large_table_is_read_within_the_limit_and_not_said_to_be_known_before()

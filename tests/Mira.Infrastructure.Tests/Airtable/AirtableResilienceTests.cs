@@ -1,6 +1,4 @@
-using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
-using Microsoft.Extensions.Time.Testing;
 using Mira.Infrastructure.Airtable;
 using Mira.TestServers.Airtable;
 
@@ -10,7 +8,7 @@ namespace Mira.Infrastructure.Tests.Airtable;
 internal sealed class AirtableResilienceTests
 {
     private AirtableServer _server = null!;
-    private TimerClock _clock = null!;
+    private LoopClock _clock = null!;
     private AirtableNode _node = null!;
 
     [SetUp]
@@ -18,7 +16,7 @@ internal sealed class AirtableResilienceTests
     {
         _server = await AirtableServer.StartAsync(new AirtableServerOptions { CallsPerSecond = null });
         _server.AddSheet(AirtableNode.Table, "key_id");
-        _clock = new TimerClock();
+        _clock = new LoopClock();
         _node = AirtableNode.Beside(_server, options => options with { BreakDuration = TimeSpan.FromSeconds(5), RetryDelay = TimeSpan.FromSeconds(1), LockOut = TimeSpan.FromSeconds(30) }, _clock);
         // The pace is made here, and its first second passes.
         Assert.That(_node.Pace.LockedFor, Is.EqualTo(TimeSpan.Zero));
@@ -186,21 +184,4 @@ internal sealed class AirtableResilienceTests
         await _node.Client.UpsertAsync([new JsonObject { ["key_id"] = "k" }], urgency, CancellationToken.None);
 
     private static async Task<AirtableException> FailureOf(Task call) => (await Assert.ThrowsAsync<AirtableException>(() => call))!;
-
-    /// <summary>A clock that tells who begins to wait on it.</summary>
-    private sealed class TimerClock : FakeTimeProvider
-    {
-        private readonly ConcurrentDictionary<TimeSpan, TaskCompletionSource> _waiting = new();
-
-        public Task Waiting(TimeSpan time) => Of(time).Task;
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            var timer = base.CreateTimer(callback, state, dueTime, period);
-            Of(dueTime).TrySetResult();
-            return timer;
-        }
-
-        private TaskCompletionSource Of(TimeSpan time) => _waiting.GetOrAdd(time, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-    }
 }

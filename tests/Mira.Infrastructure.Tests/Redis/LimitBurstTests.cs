@@ -12,8 +12,6 @@ public class LimitBurstTests
     private const int Limit = 100;
     private const int MostAttempts = 5;
 
-    private static readonly bool IsSoak = !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("MIRA_ROUNDS"));
-
     private RedisServer _server = null!;
 
     [SetUp]
@@ -30,7 +28,7 @@ public class LimitBurstTests
         var loops = Enumerable.Range(0, 4).Select(_ => new Thread(() => SpinUntil(end.Token)) { IsBackground = true }).ToList();
         loops.ForEach(loop => loop.Start());
         var admitted = new List<int>();
-        for (var round = 0; round < (IsSoak ? 300 : 6); round++)
+        for (var round = 0; round < (Rounds.IsSoak ? 300 : 6); round++)
             admitted.Add(await LimitedNode.BurstAsync(nodes, LimitedNode.KeyOf(Limit), 3_000));
         await end.CancelAsync();
 
@@ -76,7 +74,7 @@ public class LimitBurstTests
         var nodes = await LimitedNode.ConnectAsync(EndpointOf(proxy.Port), EndpointOf(proxy.Port), EndpointOf(_server.Port));
         var seen = 0;
         proxy.Inspect = (_, _) => Interlocked.Increment(ref seen) % 100 == 0 ? Passage.Cut : Passage.Pass;
-        for (var round = 0; round < (IsSoak ? 100 : 5); round++)
+        for (var round = 0; round < (Rounds.IsSoak ? 100 : 5); round++)
             Assert.That(await LimitedNode.BurstAsync(nodes, LimitedNode.KeyOf(Limit), 600), Is.InRange(Limit, 3 * Limit));
         foreach (var node in nodes)
             await node.DisposeAsync();

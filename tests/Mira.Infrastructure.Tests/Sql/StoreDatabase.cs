@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Sql;
+using Mira.TestServers;
 using Npgsql;
 
 namespace Mira.Infrastructure.Tests.Sql;
@@ -119,7 +120,7 @@ internal sealed class PostgresDatabase(string address, string? name = null) : St
         using var pooled = new NpgsqlConnection(_postgres.Calls);
         NpgsqlConnection.ClearPool(pooled);
         if (name is not null)
-            SharedPostgres.Drop(name);
+            SharedPostgres.ServerAsync().Result.DropDatabaseAsync(name).Wait();
     }
 
     private static async Task<StoreDatabase> MakeAsync(string template)

@@ -16,10 +16,10 @@ internal sealed class AddressTests : SharedHostTests
     [TestCase("::/0", false)]
     public async Task A_key_with_addresses_opens_from_there_alone(string allowed, bool opens)
     {
-        var token = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = [allowed]);
+        var token = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = [allowed]);
         Judge(await SendAsync("GET", "/api/auth/validate", token), opens);
 
-        var oneOfThem = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["192.0.2.1", allowed]);
+        var oneOfThem = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["192.0.2.1", allowed]);
         Judge(await SendAsync("GET", "/api/auth/validate", oneOfThem), opens);
     }
 
@@ -27,8 +27,8 @@ internal sealed class AddressTests : SharedHostTests
     [TestCase("127.0.0.1")]
     public async Task Nobody_is_believed_by_default_loopback_included(string forwarded)
     {
-        var here = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["127.0.0.1"]);
-        var there = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["203.0.113.7"]);
+        var here = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["127.0.0.1"]);
+        var there = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["203.0.113.7"]);
         foreach (var header in new[] { "X-Forwarded-For", "Forwarded", "X-Real-IP" })
         {
             Judge(await SendAsync("GET", "/api/auth/validate", here, null, (header, forwarded)), opens: true);
@@ -39,7 +39,7 @@ internal sealed class AddressTests : SharedHostTests
     [Test]
     public async Task A_dead_key_is_told_so_before_its_address()
     {
-        var token = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["10.0.0.1"]);
+        var token = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["10.0.0.1"]);
         await SendAsync("DELETE", $"/api/keys/{MiraHost.IdOf(token)}");
         (await SendAsync("GET", "/api/auth/validate", token)).ShouldBeProblem(401, "key_revoked");
     }

@@ -146,7 +146,7 @@ internal sealed class ForwardTests : SharedHostTests
         var token = await Mira.NewKeyAsync("viewer");
         await SendAsync("DELETE", $"/api/keys/{MiraHost.IdOf(token)}");
         Judge(await SendAsync("GET", Path, token), 401, "key_revoked");
-        var elsewhere = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["10.0.0.1"]);
+        var elsewhere = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["10.0.0.1"]);
         Judge(await SendAsync("GET", Path, elsewhere), 403, "ip_not_allowed");
     }
 

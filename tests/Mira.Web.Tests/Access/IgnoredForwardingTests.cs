@@ -13,16 +13,16 @@ internal sealed class IgnoredForwardingTests
     public async Task A_proxy_that_is_not_listed_is_told_once_a_minute_and_shows_in_health(string proxies)
     {
         await using var mira = MiraHost.Start(holdClock: true, settings: ("MIRA_TRUSTED_PROXIES", proxies));
-        Assert.That((await mira.Client().GetHealthAsync()).Details!.Forwarding_ignored, Is.False);
+        Assert.That((await mira.Client().GetHealthAsync()).Details!.ForwardingIgnored, Is.False);
 
         await CallThroughProxyAsync(mira);
         await CallThroughProxyAsync(mira);
         Assert.That(Regex.Count(mira.Log, Ignored), Is.EqualTo(1));
         var health = await mira.Client().GetHealthAsync();
-        Assert.That((health.Status, health.Details!.Forwarding_ignored), Is.EqualTo(("healthy", true)));
+        Assert.That((health.Status, health.Details!.ForwardingIgnored), Is.EqualTo(("healthy", true)));
 
         mira.Clock!.Advance(TimeSpan.FromSeconds(61));
-        Assert.That((await mira.Client().GetHealthAsync()).Details!.Forwarding_ignored, Is.False);
+        Assert.That((await mira.Client().GetHealthAsync()).Details!.ForwardingIgnored, Is.False);
         await CallThroughProxyAsync(mira);
         Assert.That(Regex.Count(mira.Log, Ignored), Is.EqualTo(2));
     }
@@ -34,7 +34,7 @@ internal sealed class IgnoredForwardingTests
         await using var mira = MiraHost.Start(settings: ("MIRA_TRUSTED_PROXIES", proxies));
         await CallThroughProxyAsync(mira);
         Assert.That(mira.Log, Does.Not.Match(Ignored));
-        Assert.That((await mira.Client().GetHealthAsync()).Details!.Forwarding_ignored, Is.False);
+        Assert.That((await mira.Client().GetHealthAsync()).Details!.ForwardingIgnored, Is.False);
     }
 
     [TestCase("0.0.0.0/0", true)]

@@ -13,7 +13,7 @@ internal sealed class KeyStateTests
     public async Task Revoked_comes_before_rotated_out_before_expired_before_disabled()
     {
         await using var mira = MiraHost.Start(holdClock: true);
-        var old = await mira.NewKeyAsync("operator", key => key.Expiry_days = 1);
+        var old = await mira.NewKeyAsync("operator", key => key.ExpiryDays = 1);
         var id = MiraHost.IdOf(old);
         var current = await RotateAsync(mira, id, """{"grace_minutes":0}""");
         await ExpectAsync(mira, old, "key_rotated_out");
@@ -50,7 +50,7 @@ internal sealed class KeyStateTests
     public async Task A_key_is_valid_to_the_last_moment_before_its_deadline()
     {
         await using var mira = MiraHost.Start(holdClock: true);
-        var token = await mira.NewKeyAsync("viewer", key => key.Expiry_days = 1);
+        var token = await mira.NewKeyAsync("viewer", key => key.ExpiryDays = 1);
         var expiry = mira.Clock!.GetUtcNow().AddDays(1);
         mira.Clock.SetUtcNow(expiry.AddMilliseconds(-1));
         await ExpectAsync(mira, token, null);

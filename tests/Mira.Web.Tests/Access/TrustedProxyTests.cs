@@ -27,7 +27,7 @@ internal sealed class TrustedProxyTests : SharedHostTests
     [TestCase(null, false)]
     public async Task A_trusted_proxy_says_who_calls_and_each_hop_before_it_if_it_is_trusted_too(string? forwarded, bool opens)
     {
-        var token = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = [Client]);
+        var token = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = [Client]);
         AddressTests.Judge(await CallAsync(token, forwarded), opens);
     }
 
@@ -36,7 +36,7 @@ internal sealed class TrustedProxyTests : SharedHostTests
     [TestCase("2001:db9::7", false)]
     public async Task An_address_may_be_of_the_sixth_version(string forwarded, bool opens)
     {
-        var token = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["2001:db8::/64"]);
+        var token = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["2001:db8::/64"]);
         AddressTests.Judge(await CallAsync(token, forwarded), opens);
     }
 
@@ -52,7 +52,7 @@ internal sealed class TrustedProxyTests : SharedHostTests
     public async Task A_proxy_that_is_not_listed_is_not_believed()
     {
         await using var other = MiraHost.Start(settings: ("MIRA_TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.2"));
-        var token = await other.NewKeyAsync("viewer", key => key.Allowed_ips = [Client]);
+        var token = await other.NewKeyAsync("viewer", key => key.AllowedIps = [Client]);
         using var request = new HttpRequestMessage(HttpMethod.Get, "/api/auth/validate") { Headers = { { "X-Forwarded-For", Client } } };
         AddressTests.Judge(await WireAnswer.OfAsync(other.Http(token).SendAsync(request)), opens: false);
     }

@@ -29,7 +29,7 @@ internal sealed class ValidateTests : SharedHostTests
     [Test]
     public async Task A_key_without_an_end_has_none()
     {
-        var token = await Mira.NewKeyAsync("viewer", key => key.Never_expires = true);
+        var token = await Mira.NewKeyAsync("viewer", key => key.NeverExpires = true);
         var answer = await SendAsync("GET", "/api/auth/validate", token);
         Assert.That(answer.Json.GetProperty("expires_at").ValueKind, Is.EqualTo(JsonValueKind.Null));
     }
@@ -37,7 +37,7 @@ internal sealed class ValidateTests : SharedHostTests
     [Test]
     public async Task Both_secrets_of_a_rotating_key_see_their_own_end()
     {
-        var old = await Mira.NewKeyAsync("viewer", key => key.Expiry_days = 10);
+        var old = await Mira.NewKeyAsync("viewer", key => key.ExpiryDays = 10);
         var rotated = await PostAsync($"/api/keys/{old[..21]}/rotate", """{"expiry_days":20}""");
         var oldView = (await SendAsync("GET", "/api/auth/validate", old)).Json;
         var newView = (await SendAsync("GET", "/api/auth/validate", rotated.Json.GetProperty("api_key").GetString())).Json;

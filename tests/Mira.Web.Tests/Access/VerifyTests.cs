@@ -19,7 +19,7 @@ internal sealed class VerifyTests : SharedHostTests
     protected override bool HoldsClock => true;
 
     [OneTimeSetUp]
-    public async Task MakeCaller() => _caller = await Mira.NewKeyAsync("operator", key => key.Never_expires = true);
+    public async Task MakeCaller() => _caller = await Mira.NewKeyAsync("operator", key => key.NeverExpires = true);
 
     [Test]
     public async Task A_valid_key_is_described()
@@ -58,7 +58,7 @@ internal sealed class VerifyTests : SharedHostTests
     [Test]
     public async Task A_dead_key_is_described_with_the_reason()
     {
-        var token = await Mira.NewKeyAsync("viewer", key => key.Expiry_days = 1);
+        var token = await Mira.NewKeyAsync("viewer", key => key.ExpiryDays = 1);
         await PatchAsync(token, """{"disabled":true}""");
         Judge(await VerifyAsync(token), "key_disabled", token);
 
@@ -72,7 +72,7 @@ internal sealed class VerifyTests : SharedHostTests
     [Test]
     public async Task A_rotated_key_is_described_by_the_secret_that_was_presented()
     {
-        var old = await Mira.NewKeyAsync("viewer", key => key.Expiry_days = 10);
+        var old = await Mira.NewKeyAsync("viewer", key => key.ExpiryDays = 10);
         var rotated = await PostAsync($"/api/keys/{old[..21]}/rotate", """{"expiry_days":20,"grace_minutes":5}""");
         var expiry = Judge(await VerifyAsync(old), "valid", old).GetProperty("expires_at").GetDateTimeOffset();
         Assert.That(expiry, Is.LessThan(rotated.Json.GetProperty("expires_at").GetDateTimeOffset()));
@@ -90,7 +90,7 @@ internal sealed class VerifyTests : SharedHostTests
     [TestCase("null", "ip_not_allowed")]
     public async Task A_key_with_addresses_needs_the_one_it_came_from(string ip, string code)
     {
-        var token = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["10.0.0.0/8", "2001:db8::/64"]);
+        var token = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["10.0.0.0/8", "2001:db8::/64"]);
         Judge(await VerifyAsync(token, $",\"ip\":{ip}"), code, token);
         if (ip == "null")
             Judge(await VerifyAsync(token), code, token);
@@ -99,7 +99,7 @@ internal sealed class VerifyTests : SharedHostTests
     [Test]
     public async Task The_callers_own_address_does_not_stand_in()
     {
-        var token = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["127.0.0.1"]);
+        var token = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["127.0.0.1"]);
         Judge(await VerifyAsync(token), "ip_not_allowed", token);
     }
 
@@ -120,7 +120,7 @@ internal sealed class VerifyTests : SharedHostTests
     [Test]
     public async Task The_address_comes_before_the_permission_and_the_state_before_both()
     {
-        var token = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["10.0.0.0/8"]);
+        var token = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["10.0.0.0/8"]);
         Judge(await VerifyAsync(token, ",\"permissions\":[\"x:y\"]"), "ip_not_allowed", token);
         await RevokeAsync(token);
         Judge(await VerifyAsync(token, ",\"permissions\":[\"x:y\"]"), "key_revoked", token);

@@ -45,7 +45,7 @@ internal sealed class ThreeNodes : IAsyncDisposable
         try
         {
             var address = servers.Postgres.ConnectionString(await servers.Postgres.CreateDatabaseAsync(), behindProxy ? nodes.PostgresProxy.Port : null);
-            nodes._settings = [.. SharedPostgres.SettingsFor(address), ("REDIS_HOST", "127.0.0.1"), .. settings];
+            nodes._settings = [.. SharedStore.SettingsFor(address), ("REDIS_HOST", "127.0.0.1"), .. settings];
             for (var node = 0; node < Count; node++)
                 nodes.Begin(("REDIS_PORT", $"{(node == 1 ? nodes.RedisProxy.Port : servers.Redis.Port)}"));
             for (var node = 0; node < Count; node++)
@@ -99,10 +99,10 @@ internal sealed class ThreeNodes : IAsyncDisposable
 
     /// <summary>A new viewer's token.</summary>
     public async Task<string> CreateAsync(int node, int? limit = null) =>
-        (await ManageAsync(node, client => client.CreateKeyAsync(new IssueKey { Name = "a key", Role = "viewer", Rate_limit_per_minute = limit }))).Api_key!;
+        (await ManageAsync(node, client => client.CreateKeyAsync(new IssueKey { Name = "a key", Role = "viewer", RateLimitPerMinute = limit }))).ApiKey!;
 
     public async Task<string> RotateAsync(int node, string token) =>
-        (await ManageAsync(node, client => client.RotateKeyAsync(MiraHost.IdOf(token), body: new RotateKey { Grace_minutes = 0 }))).Api_key!;
+        (await ManageAsync(node, client => client.RotateKeyAsync(MiraHost.IdOf(token), body: new RotateKey { GraceMinutes = 0 }))).ApiKey!;
 
     public Task RevokeAsync(int node, string token) => ManageAsync(node, client => client.RevokeKeyAsync(MiraHost.IdOf(token)));
 

@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Mira.TestServers;
-using Mira.Web.Tests.Sight;
 
 namespace Mira.Web.Tests.Edge;
 

@@ -99,12 +99,12 @@ internal sealed partial class ProxyTests(string kind) : SharedHostTests
         var bad = await SendAsync("POST /x HTTP/1.1|Host: x|X-API-Key: bad|Content-Length: 5||hello");
         Assert.That((bad.Status, bad.Header("WWW-Authenticate")), Is.EqualTo((401, "Bearer realm=\"mira\", error=\"invalid_token\"")));
 
-        var elsewhere = await Mira.NewKeyAsync("admin", key => key.Allowed_ips = ["10.0.0.0/8"]);
+        var elsewhere = await Mira.NewKeyAsync("admin", key => key.AllowedIps = ["10.0.0.0/8"]);
         Assert.That((await SendAsync($"GET /x HTTP/1.1|Host: x|X-API-Key: {elsewhere}|X-Forwarded-For: 10.0.0.1")).Status, Is.EqualTo(403));
-        var here = await Mira.NewKeyAsync("admin", key => key.Allowed_ips = ["127.0.0.1"]);
+        var here = await Mira.NewKeyAsync("admin", key => key.AllowedIps = ["127.0.0.1"]);
         Assert.That((await SendAsync($"GET /x HTTP/1.1|Host: x|X-API-Key: {here}|X-Forwarded-For: 10.0.0.1")).Status, Is.EqualTo(200));
 
-        var limited = await Mira.NewKeyAsync("viewer", key => key.Rate_limit_per_minute = 1);
+        var limited = await Mira.NewKeyAsync("viewer", key => key.RateLimitPerMinute = 1);
         Assert.That((await SendAsync($"GET /x HTTP/1.1|Host: x|X-API-Key: {limited}")).Status, Is.EqualTo(200));
         foreach (var method in (string[])["GET", "HEAD", "OPTIONS"])
         {

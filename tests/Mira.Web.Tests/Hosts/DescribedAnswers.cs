@@ -3,7 +3,6 @@ using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Json.Schema;
-using Mira.Web.Tests.Sight;
 
 namespace Mira.Web.Tests.Hosts;
 

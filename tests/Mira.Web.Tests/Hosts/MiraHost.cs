@@ -84,7 +84,7 @@ internal sealed class MiraHost : IAsyncDisposable
     {
         var body = new IssueKey { Name = $"a {role}", Role = role };
         configure?.Invoke(body);
-        return (await Client().CreateKeyAsync(body)).Api_key!;
+        return (await Client().CreateKeyAsync(body)).ApiKey!;
     }
 
     public static string IdOf(string token) => token[..21];

@@ -32,12 +32,12 @@ internal abstract class SharedHost(bool holdClock = true)
     }
 
     protected Task<IssuedKey> CreateAsync(string role = "viewer", string? owner = null, int? days = null, string name = "a key") =>
-        Admin.CreateKeyAsync(new IssueKey { Name = name, Role = role, Owner = owner, Expiry_days = days });
+        Admin.CreateKeyAsync(new IssueKey { Name = name, Role = role, Owner = owner, ExpiryDays = days });
 
     /// <summary>What a caller with this token is told.</summary>
     protected async Task<string> VerdictOnAsync(string? token) => (await Host.Http(token).ValidateAsync()).Verdict;
 
-    protected async Task<IReadOnlyList<AuditEventView>> EventsOfAsync(string keyId) => (await Admin.ListAuditEventsAsync(key_id: keyId, limit: 200)).Events;
+    protected async Task<IReadOnlyList<AuditEventView>> EventsOfAsync(string keyId) => (await Admin.ListAuditEventsAsync(keyId: keyId, limit: 200)).Events;
 
     /// <summary>A word that no other test has used.</summary>
     protected static string Unique() => $"u{Guid.NewGuid():N}";

@@ -16,8 +16,7 @@ internal sealed class FuzzTests : SharedHostTests
         "Host: other\r\n", "Expect: 100-continue\r\n", "Connection: upgrade\r\nUpgrade: h2c\r\n", "If-Match: \"1\r\n", "\u00ff", "\u00c3\u0028", "HTTP/9.9", "*",
     ];
 
-    private static int Rounds =>
-        1_500 * (int.TryParse(Environment.GetEnvironmentVariable("MIRA_ROUNDS"), out var rounds) && rounds > 0 ? rounds : 1);
+    private static readonly int Repetitions = Rounds.Of(1_500);
 
     [Test]
     public async Task No_request_however_broken_is_an_error_of_the_service()
@@ -26,7 +25,7 @@ internal sealed class FuzzTests : SharedHostTests
         var valid = ValidRequests(target).ToList();
         var random = new Random(Seed);
         var seen = new Dictionary<int, int>();
-        for (var round = 0; round < Rounds; round++)
+        for (var round = 0; round < Repetitions; round++)
         {
             var request = Mutate(valid[random.Next(valid.Count)], random);
             var status = await StatusOfAsync(request);

@@ -26,15 +26,14 @@ internal sealed class StrictJsonTests
         "\"demand\":null,", "/**/", "\u0001", "\uFEFF", "[[[[[[[[[[[[[[[[", "{\"a\":{\"a\":1}}", "é",
     ];
 
-    private static int Rounds =>
-        20_000 * (int.TryParse(Environment.GetEnvironmentVariable("MIRA_ROUNDS"), out var rounds) && rounds > 0 ? rounds : 1);
+    private static readonly int Repetitions = Rounds.Of(20_000);
 
     [Test]
     public void Both_ways_of_reading_take_and_refuse_the_same()
     {
         var random = new Random(Seed);
         var seen = new HashSet<string>();
-        for (var round = 0; round < Rounds; round++)
+        for (var round = 0; round < Repetitions; round++)
         {
             var bytes = Mutate(Questions[random.Next(Questions.Length)], random);
             var atOnce = OutcomeOf(() => StrictJson.ReadAtOnce(bytes, VerifyKeyJson.Type));

@@ -16,7 +16,7 @@ internal sealed class UnwelcomeTextTests(bool isPostgres)
     [OneTimeSetUp]
     public async Task StartAsync()
     {
-        _host = MiraHost.Start(settings: isPostgres ? await SharedPostgres.NewStoreAsync() : []);
+        _host = MiraHost.Start(settings: isPostgres ? await SharedStore.NewAsync() : []);
         _admin = _host.Http(_host.Admin);
         _id = MiraHost.IdOf(await _host.NewKeyAsync("viewer"));
     }

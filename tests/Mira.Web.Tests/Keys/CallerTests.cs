@@ -16,9 +16,9 @@ internal sealed class CallerTests : SharedHost
     {
         var made = await CreateAsync(days: 1);
         Host.Clock!.Advance(TimeSpan.FromDays(1) - TimeSpan.FromMilliseconds(1));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("200"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("200"));
         Host.Clock.Advance(TimeSpan.FromMilliseconds(1));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("401 key_expired"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("401 key_expired"));
     }
 
     [Test]
@@ -26,40 +26,40 @@ internal sealed class CallerTests : SharedHost
     {
         var revoked = await CreateAsync();
         var disabled = await CreateAsync();
-        await Admin.RevokeKeyAsync(revoked.Key_id);
-        await Admin.UpdateKeyAsync(disabled.Key_id, new UpdateKey { Disabled = true });
-        Assert.That(await VerdictOnAsync(revoked.Api_key), Is.EqualTo("401 key_revoked"));
-        Assert.That(await VerdictOnAsync(disabled.Api_key), Is.EqualTo("401 key_disabled"));
+        await Admin.RevokeKeyAsync(revoked.KeyId);
+        await Admin.UpdateKeyAsync(disabled.KeyId, new UpdateKey { Disabled = true });
+        Assert.That(await VerdictOnAsync(revoked.ApiKey), Is.EqualTo("401 key_revoked"));
+        Assert.That(await VerdictOnAsync(disabled.ApiKey), Is.EqualTo("401 key_disabled"));
     }
 
     [Test]
     public async Task The_weightiest_reason_is_the_one_told()
     {
         var made = await CreateAsync(days: 1);
-        var rotated = await Admin.RotateKeyAsync(made.Key_id, body: new RotateKey { Grace_minutes = 1 });
-        await Admin.UpdateKeyAsync(made.Key_id, new UpdateKey { Disabled = true, Allowed_ips = ["192.0.2.1"] });
-        Assert.That(await VerdictOnAsync(rotated.Api_key), Is.EqualTo("401 key_disabled"));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("401 key_disabled"));
+        var rotated = await Admin.RotateKeyAsync(made.KeyId, body: new RotateKey { GraceMinutes = 1 });
+        await Admin.UpdateKeyAsync(made.KeyId, new UpdateKey { Disabled = true, AllowedIps = ["192.0.2.1"] });
+        Assert.That(await VerdictOnAsync(rotated.ApiKey), Is.EqualTo("401 key_disabled"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("401 key_disabled"));
 
         Host.Clock!.Advance(TimeSpan.FromDays(1));
-        Assert.That(await VerdictOnAsync(rotated.Api_key), Is.EqualTo("401 key_expired"));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("401 key_rotated_out"));
+        Assert.That(await VerdictOnAsync(rotated.ApiKey), Is.EqualTo("401 key_expired"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("401 key_rotated_out"));
 
-        await Admin.RevokeKeyAsync(made.Key_id);
-        Assert.That(await VerdictOnAsync(rotated.Api_key), Is.EqualTo("401 key_revoked"));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("401 key_revoked"));
+        await Admin.RevokeKeyAsync(made.KeyId);
+        Assert.That(await VerdictOnAsync(rotated.ApiKey), Is.EqualTo("401 key_revoked"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("401 key_revoked"));
     }
 
     [Test]
     public async Task Who_did_not_prove_the_secret_learns_nothing()
     {
         var revoked = await CreateAsync();
-        await Admin.RevokeKeyAsync(revoked.Key_id);
-        var live = (await CreateAsync()).Api_key!;
+        await Admin.RevokeKeyAsync(revoked.KeyId);
+        var live = (await CreateAsync()).ApiKey!;
         string[] wrong =
         [
             "x", "", $"{live} x", live.ToLowerInvariant(), live[..70], $"{live}0",
-            ForgedFor(KeyId.Generate()), ForgedFor(live), ForgedFor(revoked.Api_key!), $"{live[..65]}{(live.EndsWith("000000", StringComparison.Ordinal) ? "111111" : "000000")}",
+            ForgedFor(KeyId.Generate()), ForgedFor(live), ForgedFor(revoked.ApiKey!), $"{live[..65]}{(live.EndsWith("000000", StringComparison.Ordinal) ? "111111" : "000000")}",
         ];
 
         var bodies = new HashSet<string>();
@@ -78,10 +78,10 @@ internal sealed class CallerTests : SharedHost
     public async Task Five_ended_secrets_are_remembered_and_no_more()
     {
         var made = await CreateAsync();
-        var tokens = new List<string> { made.Api_key! };
+        var tokens = new List<string> { made.ApiKey! };
         for (var i = 0; i < 6; i++)
         {
-            tokens.Add((await Admin.RotateKeyAsync(made.Key_id, body: new RotateKey { Grace_minutes = 0 })).Api_key!);
+            tokens.Add((await Admin.RotateKeyAsync(made.KeyId, body: new RotateKey { GraceMinutes = 0 })).ApiKey!);
             Host.Clock!.Advance(TimeSpan.FromSeconds(1));
         }
 
@@ -89,7 +89,7 @@ internal sealed class CallerTests : SharedHost
         foreach (var ended in tokens[1..6])
             Assert.That(await VerdictOnAsync(ended), Is.EqualTo("401 key_rotated_out"));
         Assert.That(await VerdictOnAsync(tokens[6]), Is.EqualTo("200"));
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Secrets.Select(secret => secret.Version), Is.EqualTo(new[] { 2, 3, 4, 5, 6, 7 }));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Secrets.Select(secret => secret.Version), Is.EqualTo(new[] { 2, 3, 4, 5, 6, 7 }));
     }
 
     [TestCase("Authorization", "Bearer {0}", "200")]

@@ -17,46 +17,46 @@ internal sealed partial class CreateTests : SharedHost
             Name = "ci-pipeline",
             Role = "operator",
             Owner = "team-payments",
-            Expiry_days = 7,
+            ExpiryDays = 7,
             Permissions = ["documents:read", "billing:*"],
             Metadata = new Dictionary<string, string> { ["environment"] = "production" },
-            Rate_limit_per_minute = 10_000_000,
-            Allowed_ips = ["127.0.0.1", "10.0.0.0/8"],
+            RateLimitPerMinute = 10_000_000,
+            AllowedIps = ["127.0.0.1", "10.0.0.0/8"],
         });
 
         using var scope = Assert.EnterMultipleScope();
         Assert.That((made.Name, made.Role), Is.EqualTo(("ci-pipeline", "operator")));
-        Assert.That(made.Created_at, Is.EqualTo(Now));
-        Assert.That(made.Expires_at, Is.EqualTo(Now.AddDays(7)));
+        Assert.That(made.CreatedAt, Is.EqualTo(Now));
+        Assert.That(made.ExpiresAt, Is.EqualTo(Now.AddDays(7)));
         Assert.That(made.Message, Does.Contain("only once"));
 
-        var view = await Admin.GetKeyAsync(made.Key_id);
+        var view = await Admin.GetKeyAsync(made.KeyId);
         Assert.That(view.Owner, Is.EqualTo("team-payments"));
         Assert.That(view.Permissions, Is.EqualTo(new[] { "billing:*", "documents:read", "keys:read", "keys:verify", "webhooks:execute" }));
         Assert.That(view.Metadata, Is.EqualTo(new Dictionary<string, string> { ["environment"] = "production" }));
-        Assert.That(view.Rate_limit_per_minute, Is.EqualTo(10_000_000));
-        Assert.That(view.Allowed_ips, Is.EqualTo(new[] { "127.0.0.1", "10.0.0.0/8" }));
-        Assert.That(view.Created_by, Is.EqualTo(MiraHost.IdOf(Host.Admin)));
+        Assert.That(view.RateLimitPerMinute, Is.EqualTo(10_000_000));
+        Assert.That(view.AllowedIps, Is.EqualTo(new[] { "127.0.0.1", "10.0.0.0/8" }));
+        Assert.That(view.CreatedBy, Is.EqualTo(MiraHost.IdOf(Host.Admin)));
         Assert.That((view.Status, view.Version), Is.EqualTo(("active", 1)));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("200"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("200"));
     }
 
     [Test]
     public async Task What_is_not_asked_for_has_its_default()
     {
         var made = await CreateAsync();
-        var view = await Admin.GetKeyAsync(made.Key_id);
+        var view = await Admin.GetKeyAsync(made.KeyId);
 
         using var scope = Assert.EnterMultipleScope();
-        Assert.That(made.Expires_at, Is.EqualTo(Now.AddDays(90)));
+        Assert.That(made.ExpiresAt, Is.EqualTo(Now.AddDays(90)));
         Assert.That(view.Owner, Is.Null);
         Assert.That(view.Permissions, Is.EqualTo(new[] { "keys:read" }));
         Assert.That(view.Metadata, Is.Empty);
-        Assert.That(view.Rate_limit_per_minute, Is.Null);
-        Assert.That(view.Allowed_ips, Is.Empty);
-        Assert.That(view.Last_used_at, Is.Null);
-        Assert.That((view.Rotated_at, view.Revoked_at, view.Revoked_by, view.Revoked_reason), Is.EqualTo(default((DateTimeOffset?, DateTimeOffset?, string?, string?))));
-        Assert.That(view.Secrets.Select(secret => (secret.Version, secret.Valid_until)), Is.EqualTo(new[] { (1, default(DateTimeOffset?)) }));
+        Assert.That(view.RateLimitPerMinute, Is.Null);
+        Assert.That(view.AllowedIps, Is.Empty);
+        Assert.That(view.LastUsedAt, Is.Null);
+        Assert.That((view.RotatedAt, view.RevokedAt, view.RevokedBy, view.RevokedReason), Is.EqualTo(default((DateTimeOffset?, DateTimeOffset?, string?, string?))));
+        Assert.That(view.Secrets.Select(secret => (secret.Version, secret.ValidUntil)), Is.EqualTo(new[] { (1, default(DateTimeOffset?)) }));
     }
 
     [Test]
@@ -85,35 +85,35 @@ internal sealed partial class CreateTests : SharedHost
     public async Task A_token_has_an_id_a_secret_and_a_checksum()
     {
         var made = await CreateAsync();
-        var parts = TokenForm().Match(made.Api_key!);
+        var parts = TokenForm().Match(made.ApiKey!);
 
         Assert.That(parts.Success, Is.True);
-        Assert.That(parts.Groups["id"].Value, Is.EqualTo(made.Key_id));
-        Assert.That(parts.Groups["checksum"].Value, Is.EqualTo(ChecksumOf(made.Api_key![..65])));
+        Assert.That(parts.Groups["id"].Value, Is.EqualTo(made.KeyId));
+        Assert.That(parts.Groups["checksum"].Value, Is.EqualTo(ChecksumOf(made.ApiKey![..65])));
     }
 
     [Test]
     public async Task A_key_that_never_expires_says_so()
     {
-        var made = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", Never_expires = true });
-        Assert.That(made.Expires_at, Is.Null);
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Expires_at, Is.Null);
+        var made = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", NeverExpires = true });
+        Assert.That(made.ExpiresAt, Is.Null);
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).ExpiresAt, Is.Null);
 
-        var ending = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", Never_expires = false, Expiry_days = 3 });
-        Assert.That(ending.Expires_at, Is.EqualTo(Now.AddDays(3)));
+        var ending = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", NeverExpires = false, ExpiryDays = 3 });
+        Assert.That(ending.ExpiresAt, Is.EqualTo(Now.AddDays(3)));
     }
 
     [TestCase(1)]
     [TestCase(3650)]
     public async Task The_ends_of_the_range_of_lifetimes_are_taken(int days) =>
-        Assert.That((await CreateAsync(days: days)).Expires_at, Is.EqualTo(Now.AddDays(days)));
+        Assert.That((await CreateAsync(days: days)).ExpiresAt, Is.EqualTo(Now.AddDays(days)));
 
     [Test]
     public async Task A_name_and_an_owner_are_kept_in_NFC()
     {
         var made = await Admin.CreateKeyAsync(new IssueKey { Name = "Cafe\u0301", Role = "viewer", Owner = "Ame\u0301lie" });
         Assert.That(made.Name, Is.EqualTo("Caf\u00e9"));
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Owner, Is.EqualTo("Am\u00e9lie"));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Owner, Is.EqualTo("Am\u00e9lie"));
     }
 
     [Test]
@@ -130,18 +130,18 @@ internal sealed partial class CreateTests : SharedHost
         {
             Name = "a",
             Role = "viewer",
-            Allowed_ips = ["10.1.2.3/8", "::ffff:192.0.2.1", "192.0.2.7/32", "2001:DB8::1/32", "2001:0db8:0::9", "2001:db8::9/128"],
+            AllowedIps = ["10.1.2.3/8", "::ffff:192.0.2.1", "192.0.2.7/32", "2001:DB8::1/32", "2001:0db8:0::9", "2001:db8::9/128"],
         });
         Assert.That(
-            (await Admin.GetKeyAsync(made.Key_id)).Allowed_ips,
+            (await Admin.GetKeyAsync(made.KeyId)).AllowedIps,
             Is.EqualTo(new[] { "10.0.0.0/8", "192.0.2.1", "192.0.2.7", "2001:db8::/32", "2001:db8::9" }));
     }
 
     [Test]
     public async Task A_key_works_only_from_its_addresses()
     {
-        var made = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", Allowed_ips = ["192.0.2.0/24"] });
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("403 ip_not_allowed"));
+        var made = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", AllowedIps = ["192.0.2.0/24"] });
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("403 ip_not_allowed"));
     }
 
     [Test]
@@ -151,7 +151,7 @@ internal sealed partial class CreateTests : SharedHost
             "POST", "/api/keys",
             """{"name":"a","role":"viewer","expiry_days":null,"never_expires":null,"owner":null,"permissions":null,"metadata":null,"rate_limit_per_minute":null,"allowed_ips":null}""");
         Assert.That(answer.Verdict, Is.EqualTo("201"));
-        Assert.That((await Admin.GetKeyAsync(answer.Field("key_id")!)).Expires_at, Is.EqualTo(Now.AddDays(90)));
+        Assert.That((await Admin.GetKeyAsync(answer.Field("key_id")!)).ExpiresAt, Is.EqualTo(Now.AddDays(90)));
     }
 
     // CRC-32 (IEEE) bit by bit, and base62 by division: nothing of what is tested.

@@ -28,7 +28,7 @@ internal sealed class IdempotencyTests : SharedHost
     [Test]
     public async Task A_repeated_rotation_gives_the_first_answer_without_its_token()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var repeat = Unique();
         var first = await RotateAsync(id, repeat, """{"grace_minutes":5}""");
         await Admin.UpdateKeyAsync(id, new UpdateKey { Name = "b" });
@@ -43,7 +43,7 @@ internal sealed class IdempotencyTests : SharedHost
     [Test]
     public async Task A_rotation_without_a_body_is_repeated_too()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var repeat = Unique();
         ExpectReplay(await RotateAsync(id, repeat), await RotateAsync(id, repeat));
     }
@@ -65,7 +65,7 @@ internal sealed class IdempotencyTests : SharedHost
     [Test]
     public async Task It_is_looked_at_before_the_condition()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var repeat = Unique();
         var first = await RotateAsync(id, repeat, null, ("If-Match", "\"1\""));
         ExpectReplay(first, await RotateAsync(id, repeat, null, ("If-Match", "\"1\"")));
@@ -87,7 +87,7 @@ internal sealed class IdempotencyTests : SharedHost
     public async Task Another_path_is_another_request()
     {
         var repeat = Unique();
-        var (one, two) = ((await CreateAsync()).Key_id, (await CreateAsync()).Key_id);
+        var (one, two) = ((await CreateAsync()).KeyId, (await CreateAsync()).KeyId);
         await RotateAsync(one, repeat);
         Assert.That((await RotateAsync(two, repeat)).Verdict, Is.EqualTo("422 idempotency_mismatch"));
         Assert.That((await CreateAsync(repeat, Body)).Verdict, Is.EqualTo("422 idempotency_mismatch"));
@@ -99,7 +99,7 @@ internal sealed class IdempotencyTests : SharedHost
     public async Task Two_callers_keys_never_meet()
     {
         var repeat = Unique();
-        var other = Host.Http((await CreateAsync("admin")).Api_key);
+        var other = Host.Http((await CreateAsync("admin")).ApiKey);
         var first = await CreateAsync(repeat, Body);
         var second = await other.CallAsync("POST", "/api/keys", Body, headers: ("Idempotency-Key", repeat));
         Assert.That((second.Verdict, second.Header(Replayed)), Is.EqualTo(("201", default(string))));
@@ -111,9 +111,9 @@ internal sealed class IdempotencyTests : SharedHost
     {
         var repeat = Unique();
         var caller = await CreateAsync("admin");
-        var first = await Host.Http(caller.Api_key).CallAsync("POST", "/api/keys", Body, headers: ("Idempotency-Key", repeat));
-        var rotated = await Admin.RotateKeyAsync(caller.Key_id);
-        ExpectReplay(first, await Host.Http(rotated.Api_key).CallAsync("POST", "/api/keys", Body, headers: ("Idempotency-Key", repeat)));
+        var first = await Host.Http(caller.ApiKey).CallAsync("POST", "/api/keys", Body, headers: ("Idempotency-Key", repeat));
+        var rotated = await Admin.RotateKeyAsync(caller.KeyId);
+        ExpectReplay(first, await Host.Http(rotated.ApiKey).CallAsync("POST", "/api/keys", Body, headers: ("Idempotency-Key", repeat)));
     }
 
     [Test]
@@ -172,7 +172,7 @@ internal sealed class IdempotencyTests : SharedHost
     [TestCase("{a}")]
     public async Task A_key_of_other_characters_is_refused(string repeat)
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         Assert.That((await CreateAsync(repeat, Body)).Verdict, Is.EqualTo("400 invalid_idempotency_key"));
         Assert.That((await RotateAsync(id, repeat)).Verdict, Is.EqualTo("400 invalid_idempotency_key"));
         Assert.That((await Admin.GetKeyAsync(id)).Version, Is.EqualTo(1));
@@ -181,7 +181,7 @@ internal sealed class IdempotencyTests : SharedHost
     [Test]
     public async Task Two_keys_are_one_too_many()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var answer = await Host.Address.SendLinesAsync(
             "POST", $"/api/keys/{id}/rotate", $"Authorization: Bearer {Host.Admin}", "Content-Length: 0", "Idempotency-Key: a", "Idempotency-Key: a");
         Assert.That(answer, Does.StartWith("HTTP/1.1 400").And.Contains("\"invalid_idempotency_key\""));
@@ -206,7 +206,7 @@ internal sealed class IdempotencyTests : SharedHost
         Assert.That((await CreateAsync(repeat, """{"name":"","role":"viewer"}""")).Verdict, Is.EqualTo("400 validation_failed"));
         Assert.That((await CreateAsync(repeat, Body)).Verdict, Is.EqualTo("201"));
 
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var (second, third) = (Unique(), Unique());
         await Admin.UpdateKeyAsync(id, new UpdateKey { Disabled = true });
         Assert.That((await RotateAsync(id, second)).Verdict, Is.EqualTo("409 key_not_active"));

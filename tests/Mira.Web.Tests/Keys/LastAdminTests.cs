@@ -31,26 +31,26 @@ internal sealed class LastAdminTests : SharedHost
     public async Task Admins_that_do_not_work_now_do_not_count()
     {
         var client = Host.Client(_only);
-        var expired = await client.CreateKeyAsync(new IssueKey { Name = "a", Role = "admin", Expiry_days = 1 });
+        var expired = await client.CreateKeyAsync(new IssueKey { Name = "a", Role = "admin", ExpiryDays = 1 });
         Host.Clock!.Advance(TimeSpan.FromDays(1));
         var disabled = await client.CreateKeyAsync(new IssueKey { Name = "a", Role = "admin" });
-        await client.UpdateKeyAsync(disabled.Key_id, new UpdateKey { Disabled = true });
+        await client.UpdateKeyAsync(disabled.KeyId, new UpdateKey { Disabled = true });
         var revoked = await client.CreateKeyAsync(new IssueKey { Name = "a", Role = "admin" });
-        await client.RevokeKeyAsync(revoked.Key_id);
+        await client.RevokeKeyAsync(revoked.KeyId);
 
         Assert.That(await client.RevokeKeyAsync(MiraHost.IdOf(_only)).RefusalAsync(), Is.EqualTo("409 last_admin"));
         Assert.That(await client.UpdateKeyAsync(MiraHost.IdOf(_only), new UpdateKey { Disabled = true }).RefusalAsync(), Is.EqualTo("409 last_admin"));
-        await client.RevokeKeyAsync(expired.Key_id);
-        await client.RevokeKeyAsync(disabled.Key_id);
+        await client.RevokeKeyAsync(expired.KeyId);
+        await client.RevokeKeyAsync(disabled.KeyId);
     }
 
     [Test]
     public async Task A_rotating_admin_counts()
     {
         var other = await Host.Client(_only).CreateKeyAsync(new IssueKey { Name = "a", Role = "admin" });
-        var rotated = await Host.Client(_only).RotateKeyAsync(other.Key_id);
-        await Host.Client(rotated.Api_key).RevokeKeyAsync(MiraHost.IdOf(_only));
-        _only = rotated.Api_key!;
+        var rotated = await Host.Client(_only).RotateKeyAsync(other.KeyId);
+        await Host.Client(rotated.ApiKey).RevokeKeyAsync(MiraHost.IdOf(_only));
+        _only = rotated.ApiKey!;
     }
 
     [Test]
@@ -59,7 +59,7 @@ internal sealed class LastAdminTests : SharedHost
         for (var round = 0; round < Rounds; round++)
         {
             var first = _only;
-            var second = (await Host.Client(first).CreateKeyAsync(new IssueKey { Name = "a", Role = "admin" })).Api_key!;
+            var second = (await Host.Client(first).CreateKeyAsync(new IssueKey { Name = "a", Role = "admin" })).ApiKey!;
             var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             var race = Task.WhenAll(EndAsync(first, second, way, ready.Task), EndAsync(second, first, way, ready.Task));
             ready.SetResult();
@@ -69,7 +69,7 @@ internal sealed class LastAdminTests : SharedHost
             Assert.That(verdicts.Single(verdict => verdict != "200"), Is.AnyOf("409 last_admin", "401 key_revoked", "401 key_disabled", "403 insufficient_permission"));
             _only = verdicts[0] == "200" ? first : second;
             var admins = await Host.Client(_only).ListKeysAsync(role: "admin", status: "active", limit: 200);
-            Assert.That(admins.Keys.Select(key => key.Key_id), Is.EqualTo(new[] { MiraHost.IdOf(_only) }));
+            Assert.That(admins.Keys.Select(key => key.KeyId), Is.EqualTo(new[] { MiraHost.IdOf(_only) }));
         }
     }
 

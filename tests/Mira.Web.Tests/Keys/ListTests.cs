@@ -19,9 +19,9 @@ internal sealed class ListTests : SharedHost
     public async Task A_view_has_exactly_the_fields_of_the_contract()
     {
         var made = await CreateAsync(owner: Unique());
-        await Admin.RotateKeyAsync(made.Key_id);
-        var one = (await AdminHttp.CallAsync("GET", $"/api/keys/{made.Key_id}")).Json;
-        var page = (await AdminHttp.CallAsync("GET", $"/api/keys?q={made.Key_id}")).Json;
+        await Admin.RotateKeyAsync(made.KeyId);
+        var one = (await AdminHttp.CallAsync("GET", $"/api/keys/{made.KeyId}")).Json;
+        var page = (await AdminHttp.CallAsync("GET", $"/api/keys?q={made.KeyId}")).Json;
 
         using var scope = Assert.EnterMultipleScope();
         Assert.That(page.EnumerateObject().Select(field => field.Name), Is.EquivalentTo(new[] { "keys", "next_cursor" }));
@@ -56,12 +56,12 @@ internal sealed class ListTests : SharedHost
         var disabled = await CreateAsync(owner: owner);
         var revoked = await CreateAsync(owner: owner);
         var dead = await CreateAsync(owner: owner);
-        await Admin.RotateKeyAsync(rotating.Key_id);
-        await Admin.UpdateKeyAsync(disabled.Key_id, new UpdateKey { Disabled = true });
-        await Admin.RevokeKeyAsync(revoked.Key_id);
-        await Admin.RotateKeyAsync(dead.Key_id);
-        await Admin.UpdateKeyAsync(dead.Key_id, new UpdateKey { Disabled = true });
-        await Admin.RevokeKeyAsync(dead.Key_id);
+        await Admin.RotateKeyAsync(rotating.KeyId);
+        await Admin.UpdateKeyAsync(disabled.KeyId, new UpdateKey { Disabled = true });
+        await Admin.RevokeKeyAsync(revoked.KeyId);
+        await Admin.RotateKeyAsync(dead.KeyId);
+        await Admin.UpdateKeyAsync(dead.KeyId, new UpdateKey { Disabled = true });
+        await Admin.RevokeKeyAsync(dead.KeyId);
 
         using var scope = Assert.EnterMultipleScope();
         await ExpectAsync("expired", expired);
@@ -73,7 +73,7 @@ internal sealed class ListTests : SharedHost
         async Task ExpectAsync(string status, params IssuedKey[] keys)
         {
             var found = (await Admin.ListKeysAsync(status: status, owner: owner)).Keys;
-            Assert.That(found.Select(key => (key.Key_id, key.Status)), Is.EqualTo(keys.Select(key => (key.Key_id, status))));
+            Assert.That(found.Select(key => (key.KeyId, key.Status)), Is.EqualTo(keys.Select(key => (key.KeyId, status))));
         }
     }
 
@@ -82,7 +82,7 @@ internal sealed class ListTests : SharedHost
     {
         var owner = Unique();
         var made = await CreateAsync(owner: $"{owner} Ame\u0301lie");
-        Assert.That((await Admin.ListKeysAsync(owner: $"{owner} Am\u00e9lie")).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { made.Key_id }));
+        Assert.That((await Admin.ListKeysAsync(owner: $"{owner} Am\u00e9lie")).Keys.Select(key => key.KeyId), Is.EqualTo(new[] { made.KeyId }));
         Assert.That((await Admin.ListKeysAsync(owner: owner)).Keys, Is.Empty);
     }
 
@@ -99,7 +99,7 @@ internal sealed class ListTests : SharedHost
         var owned = await CreateAsync(owner: $"{mark} {text}");
 
         var found = await Admin.ListKeysAsync(q: $"{mark.ToUpperInvariant()} {q}");
-        Assert.That(found.Keys.Select(key => key.Key_id), Is.EqualTo(new[] { owned.Key_id, named.Key_id }));
+        Assert.That(found.Keys.Select(key => key.KeyId), Is.EqualTo(new[] { owned.KeyId, named.KeyId }));
     }
 
     [TestCase("%")]
@@ -118,10 +118,10 @@ internal sealed class ListTests : SharedHost
     public async Task A_key_is_found_by_the_start_of_its_id_and_not_by_its_middle()
     {
         var made = await CreateAsync();
-        Assert.That((await Admin.ListKeysAsync(q: made.Key_id[..18])).Keys.Select(key => key.Key_id), Does.Contain(made.Key_id));
-        Assert.That((await Admin.ListKeysAsync(q: made.Key_id)).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { made.Key_id }));
-        Assert.That((await Admin.ListKeysAsync(q: made.Key_id[4..])).Keys, Is.Empty);
-        Assert.That((await Admin.ListKeysAsync(q: made.Api_key![..40])).Keys, Is.Empty);
+        Assert.That((await Admin.ListKeysAsync(q: made.KeyId[..18])).Keys.Select(key => key.KeyId), Does.Contain(made.KeyId));
+        Assert.That((await Admin.ListKeysAsync(q: made.KeyId)).Keys.Select(key => key.KeyId), Is.EqualTo(new[] { made.KeyId }));
+        Assert.That((await Admin.ListKeysAsync(q: made.KeyId[4..])).Keys, Is.Empty);
+        Assert.That((await Admin.ListKeysAsync(q: made.ApiKey![..40])).Keys, Is.Empty);
     }
 
     [Test]
@@ -131,7 +131,7 @@ internal sealed class ListTests : SharedHost
         await CreateAsync("operator", owner, name: "alpha");
         var wanted = await CreateAsync("viewer", owner, name: "alpha");
         await CreateAsync("viewer", owner, name: "beta");
-        Assert.That((await Admin.ListKeysAsync("viewer", "active", owner, "ALPHA")).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { wanted.Key_id }));
+        Assert.That((await Admin.ListKeysAsync("viewer", "active", owner, "ALPHA")).Keys.Select(key => key.KeyId), Is.EqualTo(new[] { wanted.KeyId }));
     }
 
     [Test]
@@ -140,7 +140,7 @@ internal sealed class ListTests : SharedHost
         var owner = Unique();
         var made = new List<string>();
         for (var i = 0; i < 5; i++)
-            made.Add((await CreateAsync(owner: owner)).Key_id);
+            made.Add((await CreateAsync(owner: owner)).KeyId);
 
         var seen = new List<string>();
         string? cursor = null;
@@ -148,8 +148,8 @@ internal sealed class ListTests : SharedHost
         {
             var page = await Admin.ListKeysAsync(owner: owner, limit: 2, cursor: cursor);
             Assert.That(page.Keys, Has.Count.LessThanOrEqualTo(2));
-            seen.AddRange(page.Keys.Select(key => key.Key_id));
-            cursor = page.Next_cursor;
+            seen.AddRange(page.Keys.Select(key => key.KeyId));
+            cursor = page.NextCursor;
             await CreateAsync(owner: owner);
         }
         while (cursor is not null);
@@ -163,8 +163,8 @@ internal sealed class ListTests : SharedHost
         var owner = Unique();
         await CreateAsync(owner: owner);
         await CreateAsync(owner: owner);
-        Assert.That((await Admin.ListKeysAsync(owner: owner, limit: 2)).Next_cursor, Is.Null);
-        Assert.That((await Admin.ListKeysAsync(owner: owner, limit: 1)).Next_cursor, Is.Not.Null);
+        Assert.That((await Admin.ListKeysAsync(owner: owner, limit: 2)).NextCursor, Is.Null);
+        Assert.That((await Admin.ListKeysAsync(owner: owner, limit: 1)).NextCursor, Is.Not.Null);
     }
 
     [Test]

@@ -24,7 +24,7 @@ internal sealed class RaceTests : SharedHost
     [Test]
     public async Task Of_200_rotations_of_one_version_one_wins()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var answers = await AtOnceAsync(200, _ => AdminHttp.CallAsync("POST", $"/api/keys/{id}/rotate", headers: ("If-Match", "\"1\"")));
 
         Assert.That(answers.Select(answer => answer.Verdict), Is.All.AnyOf("201", "412 version_mismatch"));
@@ -39,23 +39,23 @@ internal sealed class RaceTests : SharedHost
     public async Task Eight_rotations_without_a_condition_come_one_after_another_and_each_answer_is_true()
     {
         var made = await CreateAsync();
-        var answers = await AtOnceAsync(8, _ => AdminHttp.CallAsync("POST", $"/api/keys/{made.Key_id}/rotate"));
+        var answers = await AtOnceAsync(8, _ => AdminHttp.CallAsync("POST", $"/api/keys/{made.KeyId}/rotate"));
 
         // The first secret and two successors are all that may live.
         Assert.That(answers.Count(answer => answer.Verdict == "201"), Is.EqualTo(2));
         Assert.That(answers.Count(answer => answer.Verdict == "409 too_many_live_secrets"), Is.EqualTo(6));
         var rotated = answers.Where(answer => answer.Verdict == "201").ToList();
         Assert.That(rotated.Select(answer => answer.Field("version")), Is.EquivalentTo(new[] { "2", "3" }));
-        foreach (var token in rotated.Select(answer => answer.Field("api_key")).Append(made.Api_key))
+        foreach (var token in rotated.Select(answer => answer.Field("api_key")).Append(made.ApiKey))
             Assert.That(await VerdictOnAsync(token), Is.EqualTo("200"));
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Version, Is.EqualTo(3));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Version, Is.EqualTo(3));
     }
 
     [Test]
     public async Task Eight_rotations_without_grace_leave_one_secret_that_works()
     {
         var made = await CreateAsync();
-        var answers = await AtOnceAsync(8, _ => AdminHttp.CallAsync("POST", $"/api/keys/{made.Key_id}/rotate", """{"grace_minutes":0}"""));
+        var answers = await AtOnceAsync(8, _ => AdminHttp.CallAsync("POST", $"/api/keys/{made.KeyId}/rotate", """{"grace_minutes":0}"""));
 
         Assert.That(answers.Select(answer => answer.Verdict), Is.All.EqualTo("201"));
         Assert.That(answers.Select(answer => int.Parse(answer.Field("version")!, null)), Is.EquivalentTo(Enumerable.Range(2, 8)));
@@ -70,7 +70,7 @@ internal sealed class RaceTests : SharedHost
     [Test]
     public async Task Changes_of_different_fields_at_once_are_all_kept()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         string[] bodies =
         [
             """{"name":"raced"}""", """{"owner":"raced"}""", """{"rate_limit_per_minute":7}""", """{"permissions":["a:b"]}""", """{"metadata":{"k":"v"}}""", """{"allowed_ips":["127.0.0.1"]}""",
@@ -78,14 +78,14 @@ internal sealed class RaceTests : SharedHost
         await AtOnceAsync(bodies.Length, number => AdminHttp.CallAsync("PATCH", $"/api/keys/{id}", bodies[number]));
 
         var view = await Admin.GetKeyAsync(id);
-        Assert.That((view.Name, view.Owner, view.Rate_limit_per_minute, view.Version), Is.EqualTo(("raced", "raced", (int?)7, 7)));
-        Assert.That((view.Permissions[0], view.Metadata["k"], view.Allowed_ips[0]), Is.EqualTo(("a:b", "v", "127.0.0.1")));
+        Assert.That((view.Name, view.Owner, view.RateLimitPerMinute, view.Version), Is.EqualTo(("raced", "raced", (int?)7, 7)));
+        Assert.That((view.Permissions[0], view.Metadata["k"], view.AllowedIps[0]), Is.EqualTo(("a:b", "v", "127.0.0.1")));
     }
 
     [Test]
     public async Task Of_many_revocations_at_once_one_is_recorded_and_all_have_one_answer()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var answers = await AtOnceAsync(20, number => AdminHttp.CallAsync("DELETE", $"/api/keys/{id}?reason=r{number}"));
         Assert.That(answers.Select(answer => (answer.Verdict, answer.Text)).Distinct().Count(), Is.EqualTo(1));
         Assert.That(answers[0].Verdict, Is.EqualTo("200"));
@@ -95,7 +95,7 @@ internal sealed class RaceTests : SharedHost
     [Test]
     public async Task A_revocation_among_rotations_is_final()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         var answers = await AtOnceAsync(9, number => number == 4
             ? AdminHttp.CallAsync("DELETE", $"/api/keys/{id}")
             : AdminHttp.CallAsync("POST", $"/api/keys/{id}/rotate", """{"grace_minutes":0}"""));

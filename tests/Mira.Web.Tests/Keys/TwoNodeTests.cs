@@ -15,7 +15,7 @@ internal sealed class TwoNodeTests
     [OneTimeSetUp]
     public async Task StartAsync()
     {
-        var settings = await SharedPostgres.NewStoreAsync();
+        var settings = await SharedStore.NewAsync();
         _one = MiraHost.Start(settings: settings);
         _other = MiraHost.Start(folder: _one.Folder, settings: settings);
     }
@@ -35,9 +35,9 @@ internal sealed class TwoNodeTests
             var token = await _one.NewKeyAsync("operator");
             Assert.That(await AskAsync(_other, token), Is.EqualTo(HttpStatusCode.OK), "and is warm there now");
 
-            var rotated = await _one.Client().RotateKeyAsync(MiraHost.IdOf(token), body: new RotateKey { Grace_minutes = 5 });
+            var rotated = await _one.Client().RotateKeyAsync(MiraHost.IdOf(token), body: new RotateKey { GraceMinutes = 5 });
 
-            Assert.That(await AskAsync(_other, rotated.Api_key!), Is.EqualTo(HttpStatusCode.OK));
+            Assert.That(await AskAsync(_other, rotated.ApiKey!), Is.EqualTo(HttpStatusCode.OK));
             Assert.That(await AskAsync(_other, token), Is.EqualTo(HttpStatusCode.OK), "in its grace");
         }
     }

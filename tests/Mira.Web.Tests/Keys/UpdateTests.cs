@@ -13,36 +13,36 @@ internal sealed class UpdateTests : SharedHost
     public async Task What_is_given_changes_and_what_is_absent_stays()
     {
         var before = await FullKeyAsync();
-        var after = await Admin.UpdateKeyAsync(before.Key_id, new UpdateKey { Name = "new name" });
+        var after = await Admin.UpdateKeyAsync(before.KeyId, new UpdateKey { Name = "new name" });
 
         using var scope = Assert.EnterMultipleScope();
         Assert.That((after.Name, after.Version), Is.EqualTo(("new name", 2)));
-        Assert.That((after.Owner, after.Role, after.Rate_limit_per_minute, after.Expires_at), Is.EqualTo((before.Owner, before.Role, before.Rate_limit_per_minute, before.Expires_at)));
+        Assert.That((after.Owner, after.Role, after.RateLimitPerMinute, after.ExpiresAt), Is.EqualTo((before.Owner, before.Role, before.RateLimitPerMinute, before.ExpiresAt)));
         Assert.That(after.Permissions, Is.EqualTo(before.Permissions));
         Assert.That(after.Metadata, Is.EqualTo(before.Metadata));
-        Assert.That(after.Allowed_ips, Is.EqualTo(before.Allowed_ips));
+        Assert.That(after.AllowedIps, Is.EqualTo(before.AllowedIps));
     }
 
     [Test]
     public async Task Every_field_can_be_changed()
     {
         var before = await FullKeyAsync();
-        var after = await Admin.UpdateKeyAsync(before.Key_id, new UpdateKey
+        var after = await Admin.UpdateKeyAsync(before.KeyId, new UpdateKey
         {
             Name = "Cafe\u0301",
             Owner = "other",
             Role = "operator",
             Permissions = ["x:y"],
             Metadata = new Dictionary<string, string> { ["b"] = "2" },
-            Rate_limit_per_minute = 6,
-            Allowed_ips = ["192.0.2.9/24"],
+            RateLimitPerMinute = 6,
+            AllowedIps = ["192.0.2.9/24"],
         });
 
         using var scope = Assert.EnterMultipleScope();
-        Assert.That((after.Name, after.Owner, after.Role, after.Rate_limit_per_minute), Is.EqualTo(("Caf\u00e9", "other", "operator", (int?)6)));
+        Assert.That((after.Name, after.Owner, after.Role, after.RateLimitPerMinute), Is.EqualTo(("Caf\u00e9", "other", "operator", (int?)6)));
         Assert.That(after.Permissions, Is.EqualTo(new[] { "keys:read", "keys:verify", "webhooks:execute", "x:y" }));
         Assert.That(after.Metadata, Is.EqualTo(new Dictionary<string, string> { ["b"] = "2" }));
-        Assert.That(after.Allowed_ips, Is.EqualTo(new[] { "192.0.2.0/24" }));
+        Assert.That(after.AllowedIps, Is.EqualTo(new[] { "192.0.2.0/24" }));
         Assert.That(after.Version, Is.EqualTo(2));
     }
 
@@ -51,15 +51,15 @@ internal sealed class UpdateTests : SharedHost
     {
         var before = await FullKeyAsync();
         var answer = await AdminHttp.CallAsync(
-            "PATCH", $"/api/keys/{before.Key_id}", """{"owner":null,"permissions":null,"metadata":null,"rate_limit_per_minute":null,"allowed_ips":null}""");
-        var after = await Admin.GetKeyAsync(before.Key_id);
+            "PATCH", $"/api/keys/{before.KeyId}", """{"owner":null,"permissions":null,"metadata":null,"rate_limit_per_minute":null,"allowed_ips":null}""");
+        var after = await Admin.GetKeyAsync(before.KeyId);
 
         using var scope = Assert.EnterMultipleScope();
         Assert.That(answer.Verdict, Is.EqualTo("200"));
-        Assert.That((after.Owner, after.Rate_limit_per_minute), Is.EqualTo((default(string), default(int?))));
+        Assert.That((after.Owner, after.RateLimitPerMinute), Is.EqualTo((default(string), default(int?))));
         Assert.That(after.Permissions, Is.EqualTo(new[] { "keys:read" }));
         Assert.That(after.Metadata, Is.Empty);
-        Assert.That(after.Allowed_ips, Is.Empty);
+        Assert.That(after.AllowedIps, Is.Empty);
         Assert.That(after.Name, Is.EqualTo(before.Name));
     }
 
@@ -69,20 +69,20 @@ internal sealed class UpdateTests : SharedHost
     public async Task A_change_of_nothing_is_no_change(string body)
     {
         var before = await FullKeyAsync();
-        var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{before.Key_id}", body);
+        var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{before.KeyId}", body);
 
         Assert.That(answer.Verdict, Is.EqualTo("200"));
         Assert.That(answer.Header("ETag"), Is.EqualTo("\"1\""));
-        Assert.That((await Admin.GetKeyAsync(before.Key_id)).Version, Is.EqualTo(1));
-        Assert.That(await EventsOfAsync(before.Key_id), Has.Count.EqualTo(1));
+        Assert.That((await Admin.GetKeyAsync(before.KeyId)).Version, Is.EqualTo(1));
+        Assert.That(await EventsOfAsync(before.KeyId), Has.Count.EqualTo(1));
     }
 
     [Test]
     public async Task The_answer_is_the_new_view_and_its_tag()
     {
         var before = await FullKeyAsync();
-        var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{before.Key_id}", """{"name":"other"}""");
-        var view = await AdminHttp.CallAsync("GET", $"/api/keys/{before.Key_id}");
+        var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{before.KeyId}", """{"name":"other"}""");
+        var view = await AdminHttp.CallAsync("GET", $"/api/keys/{before.KeyId}");
         Assert.That((answer.Header("ETag"), answer.Text), Is.EqualTo(("\"2\"", view.Text)));
         Assert.That(view.Header("ETag"), Is.EqualTo("\"2\""));
     }
@@ -91,7 +91,7 @@ internal sealed class UpdateTests : SharedHost
     public async Task Metadata_is_replaced_whole()
     {
         var before = await FullKeyAsync();
-        var after = await Admin.UpdateKeyAsync(before.Key_id, new UpdateKey { Metadata = new Dictionary<string, string> { ["z"] = "9" } });
+        var after = await Admin.UpdateKeyAsync(before.KeyId, new UpdateKey { Metadata = new Dictionary<string, string> { ["z"] = "9" } });
         Assert.That(after.Metadata, Is.EqualTo(new Dictionary<string, string> { ["z"] = "9" }));
     }
 
@@ -99,11 +99,11 @@ internal sealed class UpdateTests : SharedHost
     public async Task A_merge_patch_merges_metadata()
     {
         var key = await FullKeyAsync();
-        var merged = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.Key_id}", """{"metadata":{"b":"2","c":"3"}}""", MergePatch);
+        var merged = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.KeyId}", """{"metadata":{"b":"2","c":"3"}}""", MergePatch);
         Assert.That(merged.Verdict, Is.EqualTo("200"));
-        var less = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.Key_id}", """{"metadata":{"a":null,"b":"5","none":null}}""", MergePatch);
+        var less = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.KeyId}", """{"metadata":{"a":null,"b":"5","none":null}}""", MergePatch);
         Assert.That(less.Json.GetProperty("metadata").ToString(), Is.EqualTo("""{"b":"5","c":"3"}"""));
-        var none = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.Key_id}", """{"metadata":null}""", MergePatch);
+        var none = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.KeyId}", """{"metadata":null}""", MergePatch);
         Assert.That(none.Json.GetProperty("metadata").ToString(), Is.EqualTo("{}"));
     }
 
@@ -112,10 +112,10 @@ internal sealed class UpdateTests : SharedHost
     {
         var key = await FullKeyAsync();
         var pairs = string.Join(",", Enumerable.Range(0, 20).Select(number => $"\"k{number}\":\"v\""));
-        var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.Key_id}", $$$"""{"metadata":{{{{pairs}}}}}""", MergePatch);
+        var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.KeyId}", $$$"""{"metadata":{{{{pairs}}}}}""", MergePatch);
         Assert.That(answer.Verdict, Is.EqualTo("400 validation_failed"));
         Assert.That(answer.Blamed, Is.EqualTo(new[] { "metadata" }));
-        Assert.That((await Admin.GetKeyAsync(key.Key_id)).Version, Is.EqualTo(1));
+        Assert.That((await Admin.GetKeyAsync(key.KeyId)).Version, Is.EqualTo(1));
     }
 
     [TestCase("POST", "/api/keys")]
@@ -136,10 +136,10 @@ internal sealed class UpdateTests : SharedHost
     public async Task A_value_outside_the_rules_is_refused_and_nothing_changes(string body, string field)
     {
         var key = await FullKeyAsync();
-        var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.Key_id}", body);
+        var answer = await AdminHttp.CallAsync("PATCH", $"/api/keys/{key.KeyId}", body);
         Assert.That(answer.Verdict, Is.EqualTo("400 validation_failed"));
         Assert.That(answer.Blamed, Is.EqualTo(new[] { field }));
-        Assert.That((await Admin.GetKeyAsync(key.Key_id)).Version, Is.EqualTo(1));
+        Assert.That((await Admin.GetKeyAsync(key.KeyId)).Version, Is.EqualTo(1));
     }
 
     [TestCase("""{"disabled":"yes"}""", "malformed_json")]
@@ -152,28 +152,28 @@ internal sealed class UpdateTests : SharedHost
     [TestCase("""{"merges_metadata":true}""", "unknown_property")]
     [TestCase("""{"name":"a","name":"b"}""", "duplicate_property")]
     public async Task A_body_that_is_no_change_is_refused(string body, string code) =>
-        Assert.That((await AdminHttp.CallAsync("PATCH", $"/api/keys/{(await FullKeyAsync()).Key_id}", body)).Verdict, Is.EqualTo($"400 {code}"));
+        Assert.That((await AdminHttp.CallAsync("PATCH", $"/api/keys/{(await FullKeyAsync()).KeyId}", body)).Verdict, Is.EqualTo($"400 {code}"));
 
     [Test]
     public async Task A_key_is_switched_off_and_on_again()
     {
         var made = await CreateAsync();
-        var off = await Admin.UpdateKeyAsync(made.Key_id, new UpdateKey { Disabled = true });
+        var off = await Admin.UpdateKeyAsync(made.KeyId, new UpdateKey { Disabled = true });
         Assert.That((off.Status, off.Version), Is.EqualTo(("disabled", 2)));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("401 key_disabled"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("401 key_disabled"));
 
-        var on = await Admin.UpdateKeyAsync(made.Key_id, new UpdateKey { Disabled = false });
+        var on = await Admin.UpdateKeyAsync(made.KeyId, new UpdateKey { Disabled = false });
         Assert.That((on.Status, on.Version), Is.EqualTo(("active", 3)));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("200"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("200"));
     }
 
     [Test]
     public async Task A_new_role_counts_at_once()
     {
         var made = await CreateAsync("admin");
-        var http = Host.Http(made.Api_key);
+        var http = Host.Http(made.ApiKey);
         Assert.That((await http.CallAsync("GET", "/api/audit")).Verdict, Is.EqualTo("200"));
-        await Admin.UpdateKeyAsync(made.Key_id, new UpdateKey { Role = "operator" });
+        await Admin.UpdateKeyAsync(made.KeyId, new UpdateKey { Role = "operator" });
         Assert.That((await http.CallAsync("GET", "/api/audit")).Verdict, Is.EqualTo("403 insufficient_permission"));
     }
 
@@ -181,10 +181,10 @@ internal sealed class UpdateTests : SharedHost
     public async Task A_revoked_key_cannot_be_changed()
     {
         var made = await CreateAsync();
-        await Admin.RevokeKeyAsync(made.Key_id);
-        Assert.That(await Admin.UpdateKeyAsync(made.Key_id, new UpdateKey { Name = "b" }).RefusalAsync(), Is.EqualTo("409 key_not_active"));
-        Assert.That(await Admin.UpdateKeyAsync(made.Key_id, new UpdateKey { Disabled = false }).RefusalAsync(), Is.EqualTo("409 key_not_active"));
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Status, Is.EqualTo("revoked"));
+        await Admin.RevokeKeyAsync(made.KeyId);
+        Assert.That(await Admin.UpdateKeyAsync(made.KeyId, new UpdateKey { Name = "b" }).RefusalAsync(), Is.EqualTo("409 key_not_active"));
+        Assert.That(await Admin.UpdateKeyAsync(made.KeyId, new UpdateKey { Disabled = false }).RefusalAsync(), Is.EqualTo("409 key_not_active"));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Status, Is.EqualTo("revoked"));
     }
 
     private async Task<KeyView> FullKeyAsync() => await Admin.GetKeyAsync((await Admin.CreateKeyAsync(new IssueKey
@@ -194,7 +194,7 @@ internal sealed class UpdateTests : SharedHost
         Owner = "team",
         Permissions = ["documents:read"],
         Metadata = new Dictionary<string, string> { ["a"] = "1" },
-        Rate_limit_per_minute = 5,
-        Allowed_ips = ["10.0.0.0/8"],
-    })).Key_id);
+        RateLimitPerMinute = 5,
+        AllowedIps = ["10.0.0.0/8"],
+    })).KeyId);
 }

@@ -85,7 +85,7 @@ internal sealed class VersionConditionTests : SharedHost
 
     private async Task<string> SecondVersionAsync()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         await Admin.UpdateKeyAsync(id, new Client.UpdateKey { Name = "second" });
         return id;
     }

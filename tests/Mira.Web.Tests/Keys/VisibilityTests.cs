@@ -11,11 +11,11 @@ internal sealed class VisibilityTests : SharedHost
     {
         var viewer = await CreateAsync();
         var other = await CreateAsync();
-        var client = Host.Client(viewer.Api_key);
+        var client = Host.Client(viewer.ApiKey);
 
-        Assert.That((await client.ListKeysAsync()).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { viewer.Key_id }));
-        Assert.That((await client.GetKeyAsync(viewer.Key_id)).Key_id, Is.EqualTo(viewer.Key_id));
-        Assert.That(await client.GetKeyAsync(other.Key_id).RefusalAsync(), Is.EqualTo("404 key_not_found"));
+        Assert.That((await client.ListKeysAsync()).Keys.Select(key => key.KeyId), Is.EqualTo(new[] { viewer.KeyId }));
+        Assert.That((await client.GetKeyAsync(viewer.KeyId)).KeyId, Is.EqualTo(viewer.KeyId));
+        Assert.That(await client.GetKeyAsync(other.KeyId).RefusalAsync(), Is.EqualTo("404 key_not_found"));
     }
 
     [Test]
@@ -25,12 +25,12 @@ internal sealed class VisibilityTests : SharedHost
         var viewer = await CreateAsync(owner: owner);
         var sister = await CreateAsync("admin", owner);
         var stranger = await CreateAsync(owner: Unique());
-        var client = Host.Client(viewer.Api_key);
+        var client = Host.Client(viewer.ApiKey);
 
-        Assert.That((await client.ListKeysAsync()).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { sister.Key_id, viewer.Key_id }));
-        Assert.That((await client.GetKeyAsync(sister.Key_id)).Role, Is.EqualTo("admin"));
-        Assert.That(await client.GetKeyAsync(stranger.Key_id).RefusalAsync(), Is.EqualTo("404 key_not_found"));
-        Assert.That((await client.ListKeysAsync(q: stranger.Key_id)).Keys, Is.Empty);
+        Assert.That((await client.ListKeysAsync()).Keys.Select(key => key.KeyId), Is.EqualTo(new[] { sister.KeyId, viewer.KeyId }));
+        Assert.That((await client.GetKeyAsync(sister.KeyId)).Role, Is.EqualTo("admin"));
+        Assert.That(await client.GetKeyAsync(stranger.KeyId).RefusalAsync(), Is.EqualTo("404 key_not_found"));
+        Assert.That((await client.ListKeysAsync(q: stranger.KeyId)).Keys, Is.Empty);
     }
 
     [Test]
@@ -39,14 +39,14 @@ internal sealed class VisibilityTests : SharedHost
         var owner = Unique();
         var viewer = await CreateAsync();
         var sister = await CreateAsync(owner: owner);
-        var client = Host.Client(viewer.Api_key);
-        Assert.That(await client.GetKeyAsync(sister.Key_id).RefusalAsync(), Is.EqualTo("404 key_not_found"));
+        var client = Host.Client(viewer.ApiKey);
+        Assert.That(await client.GetKeyAsync(sister.KeyId).RefusalAsync(), Is.EqualTo("404 key_not_found"));
 
-        await Admin.UpdateKeyAsync(viewer.Key_id, new Client.UpdateKey { Owner = owner });
-        Assert.That((await client.GetKeyAsync(sister.Key_id)).Key_id, Is.EqualTo(sister.Key_id));
+        await Admin.UpdateKeyAsync(viewer.KeyId, new Client.UpdateKey { Owner = owner });
+        Assert.That((await client.GetKeyAsync(sister.KeyId)).KeyId, Is.EqualTo(sister.KeyId));
 
-        await Admin.UpdateKeyAsync(viewer.Key_id, new Client.UpdateKey { Clear = { "owner" } });
-        Assert.That(await client.GetKeyAsync(sister.Key_id).RefusalAsync(), Is.EqualTo("404 key_not_found"));
+        await Admin.UpdateKeyAsync(viewer.KeyId, new Client.UpdateKey { Clear = { "owner" } });
+        Assert.That(await client.GetKeyAsync(sister.KeyId).RefusalAsync(), Is.EqualTo("404 key_not_found"));
     }
 
     [Test]
@@ -55,17 +55,17 @@ internal sealed class VisibilityTests : SharedHost
         var key = await CreateAsync(owner: Unique());
         foreach (var role in new[] { "operator", "admin" })
         {
-            var client = Host.Client((await CreateAsync(role, Unique())).Api_key);
-            Assert.That((await client.GetKeyAsync(key.Key_id)).Key_id, Is.EqualTo(key.Key_id));
-            Assert.That((await client.ListKeysAsync(q: key.Key_id)).Keys, Has.Count.EqualTo(1));
+            var client = Host.Client((await CreateAsync(role, Unique())).ApiKey);
+            Assert.That((await client.GetKeyAsync(key.KeyId)).KeyId, Is.EqualTo(key.KeyId));
+            Assert.That((await client.ListKeysAsync(q: key.KeyId)).Keys, Has.Count.EqualTo(1));
         }
     }
 
     [Test]
     public async Task A_hidden_key_and_none_have_the_same_answer()
     {
-        var http = Host.Http((await CreateAsync()).Api_key);
-        var hidden = await http.CallAsync("GET", $"/api/keys/{(await CreateAsync()).Key_id}");
+        var http = Host.Http((await CreateAsync()).ApiKey);
+        var hidden = await http.CallAsync("GET", $"/api/keys/{(await CreateAsync()).KeyId}");
         var none = await http.CallAsync("GET", "/api/keys/mira_key_000000000000");
 
         Assert.That(none.Verdict, Is.EqualTo("404 key_not_found"));
@@ -92,21 +92,21 @@ internal sealed class VisibilityTests : SharedHost
     public async Task Use_shows_in_the_view_and_does_not_change_the_version()
     {
         var made = await CreateAsync();
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("200"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("200"));
         var used = Now;
 
         // The flush runs beside; each look gives it another turn.
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        var view = await Admin.GetKeyAsync(made.Key_id, patience.Token);
-        while (view.Last_used_at is null)
+        var view = await Admin.GetKeyAsync(made.KeyId, patience.Token);
+        while (view.LastUsedAt is null)
         {
             Host.Clock!.Advance(TimeSpan.FromSeconds(2));
-            view = await Admin.GetKeyAsync(made.Key_id, patience.Token);
+            view = await Admin.GetKeyAsync(made.KeyId, patience.Token);
         }
 
-        Assert.That(view.Last_used_at, Is.EqualTo(used));
-        Assert.That(view.Secrets.Single().Last_used_at, Is.EqualTo(used));
+        Assert.That(view.LastUsedAt, Is.EqualTo(used));
+        Assert.That(view.Secrets.Single().LastUsedAt, Is.EqualTo(used));
         Assert.That(view.Version, Is.EqualTo(1));
-        Assert.That(await EventsOfAsync(made.Key_id), Has.Count.EqualTo(1));
+        Assert.That(await EventsOfAsync(made.KeyId), Has.Count.EqualTo(1));
     }
 }

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using Mira.Web.Tests.Hosts;
-using Mira.Web.Tests.Sight;
+using Mira.Web.Tests.Observability;
 
 namespace Mira.Web.Tests.KnownFaults;
 

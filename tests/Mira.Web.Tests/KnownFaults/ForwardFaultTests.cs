@@ -15,8 +15,9 @@ internal sealed class ForwardFaultTests : SharedHostTests
     [OneTimeSetUp]
     public async Task MakeKey() => _viewer = await Mira.NewKeyAsync("viewer");
 
+    /// <summary>The fault: a preflight was let in without a key.</summary>
     [Test]
-    public async Task A_preflight_was_let_in_without_a_key()
+    public async Task A_preflight_needs_a_key()
     {
         foreach (var origin in (string[])["https://console.example", "https://elsewhere.example"])
         {
@@ -26,12 +27,13 @@ internal sealed class ForwardFaultTests : SharedHostTests
         }
     }
 
+    /// <summary>The fault: for a key without an owner, the application believed an owner that the caller had named.</summary>
     [TestCase(null, "-")]
     [TestCase("-", "%2D")]
     [TestCase("--", "--")]
     [TestCase(" - ", "%20-%20")]
     [TestCase("%2D", "%252D")]
-    public async Task A_caller_could_name_the_owner_of_a_key_without_one(string? owner, string shown)
+    public async Task A_caller_cannot_name_the_owner_of_a_key(string? owner, string shown)
     {
         var token = await Mira.NewKeyAsync("viewer", key => key.Owner = owner);
         var answer = await SendAsync("GET", Path, token, null, ("X-Mira-Owner", "evil"));
@@ -39,8 +41,9 @@ internal sealed class ForwardFaultTests : SharedHostTests
         Assert.That(answer.Headers.Where(header => header.Name.StartsWith("X-Mira-", StringComparison.Ordinal)).Select(header => header.Value), Has.None.Empty);
     }
 
+    /// <summary>The fault: a byte above 7F in any header made the request unreadable.</summary>
     [Test]
-    public async Task A_byte_above_7F_in_any_header_made_the_request_unreadable()
+    public async Task A_byte_above_7F_is_read_in_every_header()
     {
         var everything = string.Concat(Enumerable.Range(0x80, 0x80).Select(code => (char)code));
         foreach (var line in (string[])
@@ -61,8 +64,9 @@ internal sealed class ForwardFaultTests : SharedHostTests
             (await AskAsync(line)).ShouldBeProblem(401, "invalid_key");
     }
 
+    /// <summary>The fault: a path and a query of more than 8 kB were too long.</summary>
     [Test]
-    public async Task A_callers_path_and_query_over_8_kB_were_too_long()
+    public async Task A_path_and_a_query_of_32_kB_are_read()
     {
         var long32 = new string('a', 32 * 1024 - 1);
         foreach (var rest in (string[])[$"/{long32}", $"/x?{long32}", $"/{long32}?{long32}", $"?x={long32}"])
@@ -75,12 +79,13 @@ internal sealed class ForwardFaultTests : SharedHostTests
         Assert.That((await SendAsync("GET", Path, _viewer, null, headers)).Status, Is.EqualTo(200));
     }
 
+    /// <summary>The fault: a body that was announced and did not come was read from the next call.</summary>
     [TestCase("Content-Length: 5")]
     [TestCase("Content-Length: 50000")]
     [TestCase("Content-Length: 5000000000")]
     [TestCase("Transfer-Encoding: chunked")]
     [TestCase("Content-Length: 5\nExpect: 100-continue")]
-    public async Task A_body_that_did_not_come_spoilt_the_next_call(string framing)
+    public async Task A_body_that_does_not_come_closes_the_connection(string framing)
     {
         foreach (var (credential, status) in new[] { ($"X-API-Key: {_viewer}", 200), ("X-API-Key: bad", 401), ("X-None: 1", 401) })
         {

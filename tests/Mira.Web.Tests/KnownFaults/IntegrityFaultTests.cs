@@ -11,8 +11,9 @@ namespace Mira.Web.Tests.KnownFaults;
 [Parallelizable(ParallelScope.Fixtures)]
 internal sealed class IntegrityFaultTests
 {
+    /// <summary>The fault: one update of a row made a revoked viewer a working admin.</summary>
     [Test]
-    public async Task One_update_made_a_revoked_viewer_a_working_admin()
+    public async Task A_revoked_viewer_is_made_no_admin_by_an_update_of_its_row()
     {
         using var folder = new TestFolder();
         string viewer;
@@ -33,7 +34,7 @@ internal sealed class IntegrityFaultTests
             Assert.That((health.Field("status"), health.Text.Contains("\"rows_intact\":false", StringComparison.Ordinal)), Is.EqualTo(("degraded", true)));
             Assert.That((await admin.CallAsync("GET", $"/api/keys/{MiraHost.IdOf(viewer)}")).Verdict, Is.EqualTo("503 store_unavailable"));
             Assert.That((await admin.CallAsync("PATCH", $"/api/keys/{MiraHost.IdOf(viewer)}", """{"name":"x"}""")).Verdict, Is.EqualTo("409 key_not_active"));
-            Assert.That((await mira.Client().ListKeysAsync()).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { MiraHost.IdOf(mira.Admin) }));
+            Assert.That((await mira.Client().ListKeysAsync()).Keys.Select(key => key.KeyId), Is.EqualTo(new[] { MiraHost.IdOf(mira.Admin) }));
             Assert.That((await admin.CallAsync("GET", "/metrics")).Text, Does.Contain("key_rows_doubted").And.Match("key_rows_doubted[^\n]* 1\n"));
         }
 
@@ -42,10 +43,11 @@ internal sealed class IntegrityFaultTests
         Assert.That((exitCode, error.Trim()), Is.EqualTo((1, $"mira: the record of {MiraHost.IdOf(viewer)} is not one that Mira wrote (row_forged)")));
     }
 
+    /// <summary>The fault: one row that cannot be read made the list an error for everybody.</summary>
     [TestCase("role = 'emperor'")]
     [TestCase("allowed_ips = '[\"everywhere\"]'")]
     [TestCase("version = 99999999999")]
-    public async Task One_row_that_cannot_be_read_took_the_list_from_everybody(string edit)
+    public async Task A_row_that_cannot_be_read_stops_no_list(string edit)
     {
         await using var mira = MiraHost.Start();
         var (damaged, other) = (await mira.NewKeyAsync("viewer"), await mira.NewKeyAsync("viewer"));
@@ -53,7 +55,7 @@ internal sealed class IntegrityFaultTests
         Edit(mira.Folder, $"UPDATE keys SET {edit} WHERE id = '{id}'");
 
         var admin = mira.Http(mira.Admin);
-        Assert.That((await mira.Client().ListKeysAsync()).Keys.Select(key => key.Key_id), Is.EqualTo(new[] { MiraHost.IdOf(other), MiraHost.IdOf(mira.Admin) }));
+        Assert.That((await mira.Client().ListKeysAsync()).Keys.Select(key => key.KeyId), Is.EqualTo(new[] { MiraHost.IdOf(other), MiraHost.IdOf(mira.Admin) }));
         Assert.That((await admin.CallAsync("GET", "/health")).Text, Does.Contain("\"rows_intact\":false"));
         Assert.That((await admin.CallAsync("GET", $"/api/keys/{id}")).Verdict, Is.EqualTo("503 store_unavailable"));
         Assert.That((await admin.CallAsync("PATCH", $"/api/keys/{id}", """{"name":"x"}""")).Verdict, Is.EqualTo("409 key_not_active"));
@@ -62,8 +64,9 @@ internal sealed class IntegrityFaultTests
         Assert.That((await admin.CallAsync("GET", "/api/audit")).Verdict, Is.EqualTo("200"));
     }
 
+    /// <summary>The fault: an event that was edited while the service ran was shown as true.</summary>
     [Test]
-    public async Task What_was_edited_while_the_service_ran_was_given_out_as_true()
+    public async Task An_edited_event_is_not_shown()
     {
         await using var mira = MiraHost.Start();
         await mira.NewKeyAsync("viewer");
@@ -76,8 +79,9 @@ internal sealed class IntegrityFaultTests
         Assert.That((health.Field("status"), health.Text.Contains("\"chain_intact\":false", StringComparison.Ordinal)), Is.EqualTo(("degraded", true)));
     }
 
+    /// <summary>The fault: an old event that was edited while the service ran was found at the next start only.</summary>
     [Test]
-    public async Task An_old_event_edited_while_the_service_ran_showed_only_after_the_next_start()
+    public async Task An_old_event_that_is_edited_is_found_while_the_service_runs()
     {
         await using var mira = MiraHost.Start(holdClock: true, configure: services => services.Replace(ServiceDescriptor.Singleton(new ChainCheckOptions(100_000))));
         await mira.NewKeyAsync("viewer");
@@ -95,8 +99,9 @@ internal sealed class IntegrityFaultTests
         Assert.That(isFound);
     }
 
+    /// <summary>The fault: a forged handover of the audit key stopped every change.</summary>
     [Test]
-    public async Task A_forged_handover_of_the_audit_key_silenced_the_service()
+    public async Task A_forged_handover_of_the_audit_key_stops_no_change_and_is_reported()
     {
         await using var mira = MiraHost.Start();
         await mira.NewKeyAsync("viewer");

@@ -13,57 +13,62 @@ using Mira.Web.Tests.Limits;
 
 namespace Mira.Web.Tests.KnownFaults;
 
-/// <summary>What an earlier system was measured to do wrong, one test for each fault that can be had by now.</summary>
+/// <summary>One test for each fault that an earlier system was measured to have. The name says what holds now, the summary what the fault was.</summary>
 [Parallelizable(ParallelScope.Fixtures)]
 internal sealed class KnownFaultsTests : SharedHost
 {
+    /// <summary>The fault: a rotation ended the old key at once.</summary>
     [Test]
-    public async Task Rotation_killed_the_old_key_at_once()
+    public async Task Rotation_keeps_the_old_secret_working()
     {
         var made = await CreateAsync();
-        var rotated = await Admin.RotateKeyAsync(made.Key_id);
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("200"));
-        Assert.That(await VerdictOnAsync(rotated.Api_key), Is.EqualTo("200"));
+        var rotated = await Admin.RotateKeyAsync(made.KeyId);
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("200"));
+        Assert.That(await VerdictOnAsync(rotated.ApiKey), Is.EqualTo("200"));
     }
 
+    /// <summary>The fault: eight concurrent rotations left eight live successors.</summary>
     [Test]
-    public async Task Eight_concurrent_rotations_left_eight_live_successors()
+    public async Task Of_eight_concurrent_rotations_two_succeed_and_the_key_stays_one()
     {
         var made = await CreateAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => AdminHttp.CallAsync("POST", $"/api/keys/{made.Key_id}/rotate")));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => AdminHttp.CallAsync("POST", $"/api/keys/{made.KeyId}/rotate")));
         var successors = answers.Where(answer => answer.Verdict == "201").Select(answer => answer.Field("api_key")).ToList();
         Assert.That(successors, Has.Count.EqualTo(2));
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Secrets, Has.Count.EqualTo(3));
-        Assert.That((await Admin.ListKeysAsync(q: made.Key_id)).Keys, Has.Count.EqualTo(1));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Secrets, Has.Count.EqualTo(3));
+        Assert.That((await Admin.ListKeysAsync(q: made.KeyId)).Keys, Has.Count.EqualTo(1));
     }
 
+    /// <summary>The fault: the rotation of a revoked key made it work again.</summary>
     [Test]
-    public async Task Rotating_a_revoked_key_brought_it_back_to_life()
+    public async Task A_revoked_key_is_not_rotated()
     {
         var made = await CreateAsync();
-        await Admin.RevokeKeyAsync(made.Key_id);
-        Assert.That(await Admin.RotateKeyAsync(made.Key_id).RefusalAsync(), Is.EqualTo("409 key_not_active"));
-        Assert.That(await Admin.RotateKeyAsync(made.Key_id, body: new Client.RotateKey { Expiry_days = 5, Grace_minutes = 0 }).RefusalAsync(), Is.EqualTo("409 key_not_active"));
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Status, Is.EqualTo("revoked"));
-        Assert.That(await VerdictOnAsync(made.Api_key), Is.EqualTo("401 key_revoked"));
+        await Admin.RevokeKeyAsync(made.KeyId);
+        Assert.That(await Admin.RotateKeyAsync(made.KeyId).RefusalAsync(), Is.EqualTo("409 key_not_active"));
+        Assert.That(await Admin.RotateKeyAsync(made.KeyId, body: new Client.RotateKey { ExpiryDays = 5, GraceMinutes = 0 }).RefusalAsync(), Is.EqualTo("409 key_not_active"));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Status, Is.EqualTo("revoked"));
+        Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("401 key_revoked"));
     }
 
+    /// <summary>The fault: a stale copy that was written back undid a revocation.</summary>
     [Test]
-    public async Task Revocation_was_undone_by_writing_back_a_stale_copy()
+    public async Task A_stale_copy_is_not_written_over_a_revocation()
     {
         var made = await CreateAsync();
-        Assert.That(KeyId.TryParse(made.Key_id, out var id), Is.True);
+        Assert.That(KeyId.TryParse(made.KeyId, out var id), Is.True);
         await using var database = await Host.Services.GetRequiredService<IDbContextFactory<MiraDbContext>>().CreateDbContextAsync();
         var stale = await database.Keys.Include(key => key.Secrets).SingleAsync(key => key.Id == id);
-        await Admin.RevokeKeyAsync(made.Key_id);
+        await Admin.RevokeKeyAsync(made.KeyId);
 
         stale.Update(new KeyUpdate { Name = "stale" }, 1, Now);
         Assert.That(() => database.SaveChangesAsync(), Throws.InstanceOf<DbUpdateConcurrencyException>());
-        Assert.That((await Admin.GetKeyAsync(made.Key_id)).Status, Is.EqualTo("revoked"));
+        Assert.That((await Admin.GetKeyAsync(made.KeyId)).Status, Is.EqualTo("revoked"));
     }
 
+    /// <summary>The fault: the record of a last use wrote the whole key, as it was before.</summary>
     [Test]
-    public async Task Recording_the_last_use_wrote_the_whole_record()
+    public async Task Recording_the_last_use_changes_nothing_else()
     {
         using var folder = new TestFolder();
         string token;
@@ -80,13 +85,14 @@ internal sealed class KnownFaultsTests : SharedHost
 
         await using var after = MiraHost.Start(holdClock: true, folder);
         var view = await after.Client().GetKeyAsync(MiraHost.IdOf(token));
-        Assert.That(view.Last_used_at, Is.Not.Null);
+        Assert.That(view.LastUsedAt, Is.Not.Null);
         Assert.That((view.Status, view.Name, view.Version), Is.EqualTo(("revoked", "renamed", 3)));
         Assert.That((await after.Http(token).ValidateAsync()).Verdict, Is.EqualTo("401 key_revoked"));
     }
 
+    /// <summary>The fault: every key was gone after a restart.</summary>
     [Test]
-    public async Task Every_key_was_gone_after_a_restart()
+    public async Task Every_key_is_the_same_after_a_restart()
     {
         using var folder = new TestFolder();
         string token, before;
@@ -101,10 +107,11 @@ internal sealed class KnownFaultsTests : SharedHost
         Assert.That((await after.Http(after.Admin).CallAsync("GET", $"/api/keys/{MiraHost.IdOf(token)}")).Text, Is.EqualTo(before));
     }
 
+    /// <summary>The fault: broken JSON, and a documented call without a body, gave a 500.</summary>
     [Test]
-    public async Task Broken_JSON_or_a_documented_call_without_a_body_gave_a_500()
+    public async Task Broken_JSON_and_a_call_without_a_body_are_errors_of_the_caller()
     {
-        var id = (await CreateAsync()).Key_id;
+        var id = (await CreateAsync()).KeyId;
         (string Method, string Path)[] calls =
             [("POST", "/api/keys"), ("PATCH", $"/api/keys/{id}"), ("POST", $"/api/keys/{id}/rotate"), ("POST", "/api/keys/verify")];
         string?[] bodies =
@@ -126,19 +133,21 @@ internal sealed class KnownFaultsTests : SharedHost
         }
     }
 
+    /// <summary>The fault: a negative expiry made a key that never expires.</summary>
     [Test]
-    public async Task A_negative_expiry_made_a_key_that_never_expires()
+    public async Task A_negative_expiry_is_refused()
     {
         foreach (var days in new[] { -1, 0, int.MinValue })
         {
             Assert.That(await CreateAsync(days: days).RefusalAsync(), Is.EqualTo("400 validation_failed"));
             var made = await CreateAsync();
-            Assert.That(await Admin.RotateKeyAsync(made.Key_id, body: new Client.RotateKey { Expiry_days = days }).RefusalAsync(), Is.EqualTo("400 validation_failed"));
+            Assert.That(await Admin.RotateKeyAsync(made.KeyId, body: new Client.RotateKey { ExpiryDays = days }).RefusalAsync(), Is.EqualTo("400 validation_failed"));
         }
     }
 
+    /// <summary>The fault: each verification read every key.</summary>
     [Test]
-    public async Task Verification_read_every_key()
+    public async Task Verification_reads_one_key_once()
     {
         var store = new CountedStore();
         await using var mira = MiraHost.Start(configure: services =>
@@ -158,8 +167,9 @@ internal sealed class KnownFaultsTests : SharedHost
         Assert.That((store.Reads, store.Searches), Is.EqualTo((1, 0)), "warm");
     }
 
+    /// <summary>The fault: the read of one key scanned the table.</summary>
     [Test]
-    public async Task Reading_one_key_scanned_all_of_them()
+    public async Task Reading_one_key_uses_the_index()
     {
         // Before the host: EF Core remembers for a while that nobody listens.
         using var statements = new Statements();
@@ -184,8 +194,9 @@ internal sealed class KnownFaultsTests : SharedHost
             Assert.That(plan, Has.Some.StartsWith($"SEARCH {alias} USING INDEX").And.None.Match($@"\ASCAN {alias}( |\z)"), string.Join("; ", plan));
     }
 
+    /// <summary>The fault: limits were counted by IP address, and an error let every call through.</summary>
     [Test]
-    public async Task Limits_were_keyed_by_IP_address_and_let_everything_through_on_an_error()
+    public async Task Limits_are_per_key_and_let_nothing_through_on_an_error()
     {
         var shared = new BrokenLimits();
         await using var mira = MiraHost.Start(holdClock: true, configure: services => services.AddSingleton<ISharedLimits>(shared), settings: ("RATE_LIMIT_VIEWER", "3"));
@@ -200,8 +211,9 @@ internal sealed class KnownFaultsTests : SharedHost
         Assert.That((await another.ValidateAsync()).Verdict, Is.EqualTo("500 internal_error"));
     }
 
+    /// <summary>The fault: the documented environment variables had no effect.</summary>
     [Test]
-    public async Task The_advertised_environment_variables_did_not_work()
+    public async Task The_documented_environment_variables_work()
     {
         using var folder = new TestFolder();
         await using var mira = MiraProcess.Start(
@@ -212,9 +224,9 @@ internal sealed class KnownFaultsTests : SharedHost
         var admin = new Client.MiraClient(http);
 
         var made = await admin.CreateKeyAsync(new Client.IssueKey { Name = "a", Role = "viewer" });
-        Assert.That(made.Expires_at - made.Created_at, Is.EqualTo(TimeSpan.FromDays(7)));
-        var rotated = await admin.RotateKeyAsync(made.Key_id);
-        Assert.That(rotated.Previous_valid_until - (await admin.GetKeyAsync(made.Key_id)).Rotated_at, Is.EqualTo(TimeSpan.FromMinutes(5)));
+        Assert.That(made.ExpiresAt - made.CreatedAt, Is.EqualTo(TimeSpan.FromDays(7)));
+        var rotated = await admin.RotateKeyAsync(made.KeyId);
+        Assert.That(rotated.PreviousValidUntil - (await admin.GetKeyAsync(made.KeyId)).RotatedAt, Is.EqualTo(TimeSpan.FromMinutes(5)));
         var crossing = await http.CallAsync("GET", "/api/keys", headers: ("Origin", "https://console.example.com"));
         Assert.That(crossing.Header("Access-Control-Allow-Origin"), Is.EqualTo("https://console.example.com"));
         Assert.That(File.Exists(Path.Combine(folder.Data, "mira.db")), Is.True);

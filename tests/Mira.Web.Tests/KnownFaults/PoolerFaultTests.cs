@@ -6,15 +6,16 @@ namespace Mira.Web.Tests.KnownFaults;
 /// <summary>A start behind PgBouncer as it comes.</summary>
 internal sealed class PoolerFaultTests
 {
+    /// <summary>The fault: the start behind PgBouncer failed, and the message did not say why.</summary>
     [TestCase("session")]
     [TestCase("transaction")]
-    public async Task Behind_PgBouncer_as_it_comes_the_start_failed_without_a_hint(string mode)
+    public async Task Behind_PgBouncer_with_its_default_settings_the_service_starts_and_works(string mode)
     {
-        var server = await SharedPostgres.Server;
+        var server = await SharedPostgres.ServerAsync();
         var database = await server.CreateDatabaseAsync();
         await using var pooler = await PgBouncer.StartAsync(server, database, mode);
         using var folder = new TestFolder();
-        var settings = SharedPostgres.SettingsFor(server.ConnectionString(database, pooler.Port));
+        var settings = SharedStore.SettingsFor(server.ConnectionString(database, pooler.Port));
         await using var mira = MiraProcess.Start(folder, settings);
         await mira.WaitUntilReadyAsync();
 

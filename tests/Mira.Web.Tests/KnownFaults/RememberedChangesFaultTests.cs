@@ -11,7 +11,7 @@ internal sealed class RememberedChangesFaultTests
     public async Task Two_nodes_that_create_keys_at_once_answer_each_call_and_run_on_past_what_they_remember()
     {
         using var folder = new TestFolder();
-        (string, string)[] settings = [.. await SharedPostgres.NewStoreAsync(), ("Mira__Verification__RememberedChanges", "10")];
+        (string, string)[] settings = [.. await SharedStore.NewAsync(), ("Mira__Verification__RememberedChanges", "10")];
         await using var one = MiraProcess.Start(folder, settings);
         await one.WaitUntilReadyAsync();
         await using var other = MiraProcess.Start(folder, settings);

@@ -39,10 +39,10 @@ internal sealed class StopFaultTests
     [Test]
     public async Task A_database_that_does_not_answer_any_more_holds_up_no_stop()
     {
-        var server = await SharedPostgres.Server;
+        var server = await SharedPostgres.ServerAsync();
         using var proxy = TcpProxy.Start(server.Port);
         using var folder = new TestFolder();
-        await using var mira = MiraProcess.Start(folder, SharedPostgres.SettingsFor(server.ConnectionString(await server.CreateDatabaseAsync(), proxy.Port)));
+        await using var mira = MiraProcess.Start(folder, SharedStore.SettingsFor(server.ConnectionString(await server.CreateDatabaseAsync(), proxy.Port)));
         await mira.WaitUntilReadyAsync();
         proxy.Hold();
         await EndsInTimeAsync(mira);
@@ -89,7 +89,7 @@ internal sealed class StopFaultTests
     public async Task A_pipe_that_nobody_reads_is_refused_as_a_checkpoint_file_and_does_not_hold_up_the_start()
     {
         using var folder = new TestFolder();
-        var pipe = Path.Combine(folder.Path, "pipe");
+        var pipe = folder.At("pipe");
         using var made = Process.Start("mkfifo", [pipe]);
         await made.WaitForExitAsync();
         var (exitCode, _, error) = await MiraProcess.RunAsync(folder, [], ("MIRA_AUDIT_ANCHOR", pipe));

@@ -54,7 +54,7 @@ internal sealed class FailureLimitTests : SharedHostTests
     public async Task Nothing_else_is_changed_for_that_address()
     {
         var (live, dead) = (await Mira.NewKeyAsync("viewer"), await Mira.NewKeyAsync("viewer"));
-        var elsewhere = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["10.0.0.1"]);
+        var elsewhere = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["10.0.0.1"]);
         await SendAsync("DELETE", $"/api/keys/{MiraHost.IdOf(dead)}");
         var address = NewAddress();
         await ExhaustAsync(address);

@@ -21,7 +21,7 @@ internal sealed class RateLimitHeaderTests : SharedHostTests
     [TestCase("admin", 10_000_000, 10_000_000)]
     public async Task A_key_has_its_own_limit_or_its_roles(string role, int? own, int limit)
     {
-        var token = await Mira.NewKeyAsync(role, key => key.Rate_limit_per_minute = own);
+        var token = await Mira.NewKeyAsync(role, key => key.RateLimitPerMinute = own);
         Judge(await SendAsync("GET", Validate, token), role, limit, limit - 1);
         Judge(await SendAsync("GET", Validate, token), role, limit, limit - 2);
     }
@@ -89,7 +89,7 @@ internal sealed class RateLimitHeaderTests : SharedHostTests
     [Test]
     public async Task Who_is_not_known_is_told_nothing()
     {
-        var elsewhere = await Mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["10.0.0.1"]);
+        var elsewhere = await Mira.NewKeyAsync("viewer", key => key.AllowedIps = ["10.0.0.1"]);
         ShouldBearNone(await SendAnyAsync("GET", Validate));
         ShouldBearNone(await SendAsync("GET", Validate, "bad"));
         ShouldBearNone(await SendAsync("GET", Validate, elsewhere));
@@ -101,7 +101,7 @@ internal sealed class RateLimitHeaderTests : SharedHostTests
     [TestCase("/swagger/v1/swagger.json")]
     public async Task What_is_public_counts_for_nobody(string path)
     {
-        var token = await Mira.NewKeyAsync("admin", key => key.Rate_limit_per_minute = 2);
+        var token = await Mira.NewKeyAsync("admin", key => key.RateLimitPerMinute = 2);
         for (var call = 0; call < 4; call++)
         {
             var answer = await SendAsync("GET", path, token);
@@ -129,7 +129,7 @@ internal sealed class RateLimitHeaderTests : SharedHostTests
     {
         await using var mira = MiraHost.Start(
             holdClock: true, settings: [("RATE_LIMIT_ENABLED", "false"), ("RATE_LIMIT_VIEWER", "1"), ("RATE_LIMIT_FAILURES", "1")]);
-        var token = await mira.NewKeyAsync("viewer", key => key.Rate_limit_per_minute = 1);
+        var token = await mira.NewKeyAsync("viewer", key => key.RateLimitPerMinute = 1);
         var (viewer, admin) = (mira.Http(token), mira.Http(mira.Admin));
         for (var call = 0; call < 5; call++)
         {

@@ -63,7 +63,7 @@ internal sealed class RateLimitTests : SharedHostTests
     [Test]
     public async Task A_refused_call_has_done_nothing()
     {
-        var token = await Mira.NewKeyAsync("admin", key => key.Rate_limit_per_minute = 1);
+        var token = await Mira.NewKeyAsync("admin", key => key.RateLimitPerMinute = 1);
         var victim = await Mira.NewKeyAsync("viewer");
         await CallAsync(token, 1);
         (await SendAsync("DELETE", $"/api/keys/{MiraHost.IdOf(victim)}", token)).ShouldBeProblem(429, "rate_limited");
@@ -148,7 +148,7 @@ internal sealed class RateLimitTests : SharedHostTests
         Assert.That(refused.ShouldBeProblem(429, "rate_limited").Header("Access-Control-Expose-Headers"), Does.Contain("RateLimit").And.Contain("Retry-After"));
     }
 
-    private Task<string> NewKeyAsync(int limit) => Mira.NewKeyAsync("viewer", key => key.Rate_limit_per_minute = limit);
+    private Task<string> NewKeyAsync(int limit) => Mira.NewKeyAsync("viewer", key => key.RateLimitPerMinute = limit);
 
     private async Task CallAsync(string token, int times)
     {

@@ -14,7 +14,7 @@ internal sealed class VerifyLimitTests : SharedHostTests
     protected override bool HoldsClock => true;
 
     [OneTimeSetUp]
-    public async Task MakeCaller() => _caller = await Mira.NewKeyAsync("operator", key => (key.Never_expires, key.Rate_limit_per_minute) = (true, 1));
+    public async Task MakeCaller() => _caller = await Mira.NewKeyAsync("operator", key => (key.NeverExpires, key.RateLimitPerMinute) = (true, 1));
 
     [Test]
     public async Task A_question_counts_against_the_key_asked_about_and_never_the_caller()
@@ -43,7 +43,7 @@ internal sealed class VerifyLimitTests : SharedHostTests
     [Test]
     public async Task A_caller_who_has_used_up_its_own_limit_may_still_ask()
     {
-        var caller = await Mira.NewKeyAsync("operator", key => key.Rate_limit_per_minute = 1);
+        var caller = await Mira.NewKeyAsync("operator", key => key.RateLimitPerMinute = 1);
         await SendAsync("GET", "/api/auth/validate", caller);
         (await SendAsync("GET", "/api/auth/validate", caller)).ShouldBeProblem(429, "rate_limited");
         var answer = await VerifyAsync(await NewKeyAsync(2), caller: caller);
@@ -68,7 +68,7 @@ internal sealed class VerifyLimitTests : SharedHostTests
     [Test]
     public async Task Refused_decisions_do_not_count()
     {
-        var token = await Mira.NewKeyAsync("viewer", key => (key.Rate_limit_per_minute, key.Allowed_ips) = (2, ["10.0.0.0/8"]));
+        var token = await Mira.NewKeyAsync("viewer", key => (key.RateLimitPerMinute, key.AllowedIps) = (2, ["10.0.0.0/8"]));
         for (var call = 0; call < 3; call++)
         {
             Judge(await VerifyAsync(token), "ip_not_allowed", 2, 2, 0);
@@ -169,7 +169,7 @@ internal sealed class VerifyLimitTests : SharedHostTests
         Assert.That(state.GetProperty("reset_at").GetDateTimeOffset(), Is.EqualTo(Mira.Clock!.GetUtcNow().AddSeconds(reset)));
     }
 
-    private Task<string> NewKeyAsync(int limit) => Mira.NewKeyAsync("viewer", key => key.Rate_limit_per_minute = limit);
+    private Task<string> NewKeyAsync(int limit) => Mira.NewKeyAsync("viewer", key => key.RateLimitPerMinute = limit);
 
     private Task<WireAnswer> VerifyAsync(string token, string more = "", string? caller = null) =>
         PostAsync("/api/keys/verify", $"{{\"api_key\":\"{token}\"{more}}}", caller ?? _caller);

@@ -36,7 +36,7 @@ internal sealed class FailoverTests
             ? old.ConnectionString(database, proxy.Port)
             : $"{old.ConnectionString(database)};Host=127.0.0.1:{old.Port},127.0.0.1:{next.Port}";
         using var folder = new TestFolder();
-        await using var mira = MiraHost.Start(folder: folder, settings: SharedPostgres.SettingsFor(address));
+        await using var mira = MiraHost.Start(folder: folder, settings: SharedStore.SettingsFor(address));
 
         var (made, isOver, promoted, back) = (new ConcurrentQueue<string>(), false, long.MaxValue, 0L);
         var writers = Enumerable.Range(0, Writers).Select(_ => Task.Run(async () =>

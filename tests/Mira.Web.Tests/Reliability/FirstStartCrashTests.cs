@@ -41,7 +41,7 @@ internal sealed class FirstStartCrashTests
     private static async Task KillWhileStartingAsync(TestFolder folder, Random random)
     {
         // On a folder that an earlier kill left half made the trace is there from the beginning, and the moment is any of the start.
-        var trace = Path.Combine(folder.Path, Traces[random.Next(Traces.Length)]);
+        var trace = folder.At(Traces[random.Next(Traces.Length)]);
         var wasThere = Path.Exists(trace);
         await using var mira = MiraProcess.Start(folder, Calls.NoLimits);
         await Soak.UntilAsync(() => Path.Exists(trace) || mira.Process.HasExited);

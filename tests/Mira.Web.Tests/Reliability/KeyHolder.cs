@@ -11,8 +11,8 @@ internal sealed class KeyHolder(int number, int seed)
     private const int LongLife = 12;
 
     private readonly Random _random = new(seed);
-    private readonly List<HeldKey> _held = [];
-    private readonly HashSet<HeldKey> _touched = [];
+    private readonly List<ExpectedKey> _held = [];
+    private readonly HashSet<ExpectedKey> _touched = [];
     private Attempt? _unsettled;
     private int _made;
 
@@ -94,7 +94,7 @@ internal sealed class KeyHolder(int number, int seed)
         var key = attempt.Key;
         if (key is null)
         {
-            key = new HeldKey(answer.Text("key_id")!, attempt.Name);
+            key = new ExpectedKey(answer.Text("key_id")!, attempt.Name);
             _held.Add(key);
             _touched.Add(key);
         }
@@ -122,7 +122,7 @@ internal sealed class KeyHolder(int number, int seed)
         if (_random.Next(3) == 0)
             return new Attempt(Change.Update, key, name, null, 0);
 
-        return new Attempt(Change.Rotate, key, name, repeat, key.LiveSecrets == HeldKey.MaximumLive || _random.Next(2) == 0 ? 0 : 1440);
+        return new Attempt(Change.Rotate, key, name, repeat, key.LiveSecrets == ExpectedKey.MaximumLive || _random.Next(2) == 0 ? 0 : 1440);
     }
 }
 
@@ -137,7 +137,7 @@ internal enum Change
 /// <summary>One request, which can be sent again exactly as it was.</summary>
 /// <param name="Key">Null when it makes one.</param>
 /// <param name="Repeat">Its idempotency key.</param>
-internal sealed record Attempt(Change Kind, HeldKey? Key, string Name, string? Repeat, int GraceMinutes)
+internal sealed record Attempt(Change Kind, ExpectedKey? Key, string Name, string? Repeat, int GraceMinutes)
 {
     public HttpStatusCode Success => Kind is Change.Create or Change.Rotate ? HttpStatusCode.Created : HttpStatusCode.OK;
 

@@ -92,8 +92,8 @@ internal sealed class RedisFaultTests
 
         var stats = await StatsAsync();
         Assert.That((stats.Redis.Enabled, stats.Redis.Available), Is.EqualTo((true, true)));
-        Assert.That(stats.Hit_rate, Is.EqualTo((stats.Memory.Hits + stats.Redis.Hits) / (double)(stats.Memory.Hits + stats.Memory.Misses)).Within(0.1));
-        Assert.That(stats.Redis.Hit_rate, Is.EqualTo(stats.Redis.Hits / (double)(stats.Redis.Hits + stats.Redis.Misses)).Within(0.1));
+        Assert.That(stats.HitRate, Is.EqualTo((stats.Memory.Hits + stats.Redis.Hits) / (double)(stats.Memory.Hits + stats.Memory.Misses)).Within(0.1));
+        Assert.That(stats.Redis.HitRate, Is.EqualTo(stats.Redis.Hits / (double)(stats.Redis.Hits + stats.Redis.Misses)).Within(0.1));
     }
 
     private async Task StartAsync(RedisServer server, params (string, string)[] settings)

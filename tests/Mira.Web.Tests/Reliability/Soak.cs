@@ -8,14 +8,9 @@ internal static class Soak
 {
     private const int DefaultKills = 6;
 
-    private static readonly int? Asked =
-        int.TryParse(Environment.GetEnvironmentVariable("MIRA_ROUNDS"), NumberStyles.None, CultureInfo.InvariantCulture, out var rounds) && rounds > 0
-            ? rounds
-            : null;
+    private static readonly int Kills = Rounds.Asked ?? DefaultKills;
 
-    private static readonly int Kills = Asked ?? DefaultKills;
-
-    public static bool IsAsked => Asked is not null;
+    public static bool IsAsked => Rounds.IsSoak;
 
     /// <summary>A third of all kills come during a first start, the others during writes.</summary>
     public static int KillsInFirstStart => Kills / 3;
@@ -25,7 +20,7 @@ internal static class Soak
     public static int Revocations => IsAsked ? 1_000 : 60;
 
     /// <summary>Rounds of a race that takes milliseconds: its own modest number, or more in a soak.</summary>
-    public static int RoundsOf(int modest) => Asked is { } asked ? Math.Max(modest, Math.Min(asked, modest * 10)) : modest;
+    public static int RoundsOf(int modest) => Rounds.Asked is { } asked ? Math.Max(modest, Math.Min(asked, modest * 10)) : modest;
 
     /// <summary>The seed is printed, and <c>MIRA_SEED</c> runs it again.</summary>
     public static Random Seeded()

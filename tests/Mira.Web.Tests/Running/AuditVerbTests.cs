@@ -14,7 +14,7 @@ internal sealed class AuditVerbTests
     public async Task A_folder_is_checked_beside_its_service_and_without_one()
     {
         using var folder = new TestFolder();
-        var anchor = Path.Combine(folder.Path, "anchor");
+        var anchor = folder.At("anchor");
         await using (var mira = MiraProcess.Start(folder, ("MIRA_AUDIT_ANCHOR", anchor)))
         {
             await mira.WaitUntilReadyAsync();
@@ -82,7 +82,7 @@ internal sealed class AuditVerbTests
         using var elsewhere = new TestFolder();
         ExpectWhole(await VerifyAsync(elsewhere, "--file", export, "--public-key", key));
         ExpectRefusal(await VerifyAsync(elsewhere, "--file", export), "--public-key");
-        var other = Path.Combine(folder.Path, "other.pem");
+        var other = folder.At("other.pem");
         await File.WriteAllTextAsync(other, AuditKey.Generate().Public.ExportPem());
         ExpectRefusal(await VerifyAsync(elsewhere, "--file", export, "--public-key", other), "known");
 
@@ -91,7 +91,7 @@ internal sealed class AuditVerbTests
         ExpectRefusal(await VerifyAsync(elsewhere, "--file", "/nowhere/export", "--public-key", key), "--file");
         ExpectRefusal(await VerifyAsync(elsewhere, "--file", export, "--public-key", export), "--public-key");
         ExpectRefusal(await VerifyAsync(elsewhere, "--file", export, "--data", "x"), "--file");
-        ExpectRefusal(await VerifyAsync(elsewhere, "--data", elsewhere.Path, "--public-key", key), "--data");
+        ExpectRefusal(await VerifyAsync(elsewhere, "--data", elsewhere.Root, "--public-key", key), "--data");
         ExpectRefusal(await VerifyAsync(elsewhere, "--file", export, "--public-key", key, "--anchor", key), "--anchor");
     }
 
@@ -122,9 +122,9 @@ internal sealed class AuditVerbTests
         }
 
         var own = await File.ReadAllTextAsync(Path.Combine(folder.Data, "audit-public.pem"));
-        var unaware = await MiraProcess.RunAsync(folder, [], ("MIRA_AUDIT_KEY", SharedPostgres.AuditKeyPem));
+        var unaware = await MiraProcess.RunAsync(folder, [], ("MIRA_AUDIT_KEY", SharedStore.AuditKeyPem));
         ExpectRefusal(unaware, "MIRA_AUDIT_KEY");
-        await using (var mira = MiraHost.Start(folder: folder, settings: ("MIRA_AUDIT_KEY", (SharedPostgres.AuditKeyPem + own).Replace("\n", "\\n", StringComparison.Ordinal))))
+        await using (var mira = MiraHost.Start(folder: folder, settings: ("MIRA_AUDIT_KEY", (SharedStore.AuditKeyPem + own).Replace("\n", "\\n", StringComparison.Ordinal))))
         {
             var changed = (await mira.Client().ListAuditEventsAsync(limit: 200)).Events.Single(entry => entry.Reason == "audit_key_changed");
             Assert.That((changed.Type, own), Is.EqualTo(("system.started", own)).And.Matches<(string, string Pem)>(pair => pair.Pem.Replace("\n", "", StringComparison.Ordinal).Contains(changed.Changes!["audit_key"].From!.ToString()!, StringComparison.Ordinal)));
@@ -133,7 +133,7 @@ internal sealed class AuditVerbTests
 
         Assert.That(await File.ReadAllTextAsync(Path.Combine(folder.Data, "audit-public.pem")), Is.Not.EqualTo(own));
         ExpectWhole(await VerifyAsync(folder, "--data", folder.Data));
-        await using (var mira = MiraHost.Start(folder: folder, settings: ("MIRA_AUDIT_KEY", SharedPostgres.AuditKeyPem)))
+        await using (var mira = MiraHost.Start(folder: folder, settings: ("MIRA_AUDIT_KEY", SharedStore.AuditKeyPem)))
             Assert.That((await mira.Http(mira.Admin).CallAsync("GET", "/health")).Field("status"), Is.EqualTo("healthy"), "the old one is needed no more");
         ExpectWhole(await VerifyAsync(folder, "--data", folder.Data));
     }
@@ -157,8 +157,8 @@ internal sealed class AuditVerbTests
     {
         await using var mira = MiraHost.Start(folder: folder);
         await mira.NewKeyAsync("viewer", key => key.Name = "Grüße \"\\ 🔑");
-        var export = Path.Combine(folder.Path, "export.ndjson");
-        var key = Path.Combine(folder.Path, "public.pem");
+        var export = folder.At("export.ndjson");
+        var key = folder.At("public.pem");
         await File.WriteAllTextAsync(export, (await mira.Http(mira.Admin).CallAsync("GET", "/api/audit/export")).Text);
         await File.WriteAllTextAsync(key, (await mira.Http(mira.Admin).CallAsync("GET", "/api/audit/public-key")).Text);
         return (export, key);
@@ -166,8 +166,8 @@ internal sealed class AuditVerbTests
 
     private static async Task<string> ScriptAsync(TestFolder folder)
     {
-        var guide = await File.ReadAllTextAsync(Path.Combine(Root(), "docs", "audit.md"));
-        var script = Path.Combine(folder.Path, "verify.py");
+        var guide = RepositoryFiles.Read("docs", "audit.md");
+        var script = folder.At("verify.py");
         await File.WriteAllTextAsync(script, Regex.Match(guide, "```python\n(.*?)```", RegexOptions.Singleline).Groups[1].Value);
         return script;
     }
@@ -206,13 +206,5 @@ internal sealed class AuditVerbTests
         await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         return process.ExitCode;
-    }
-
-    private static string Root()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "Mira.sln")))
-            folder = folder.Parent ?? throw new DirectoryNotFoundException("No Mira.sln above the tests.");
-        return folder.FullName;
     }
 }

@@ -61,7 +61,7 @@ internal sealed class FailingWriterTests
         await MiraProcess.WaitForAsync(async () =>
         {
             mira.Clock.Advance(TimeSpan.FromSeconds(2));
-            return (await mira.Client().GetKeyAsync(MiraHost.IdOf(token))).Last_used_at == used;
+            return (await mira.Client().GetKeyAsync(MiraHost.IdOf(token))).LastUsedAt == used;
         });
     }
 

@@ -54,9 +54,9 @@ internal sealed class FirstAdminTests
     {
         await using var mira = MiraHost.Start(holdClock: true);
         var own = await mira.Client().ValidateKeyAsync();
-        Assert.That(own.Expires_at, Is.EqualTo(mira.Clock!.GetUtcNow().AddDays(365)));
-        var made = (await mira.Client().ListAuditEventsAsync(key_id: own.Key_id)).Events.Single();
-        Assert.That((made.Type, made.Actor.Name, made.Actor.Key_id, made.Reason), Is.EqualTo(("key.created", "system", (string?)null, "bootstrap")));
+        Assert.That(own.ExpiresAt, Is.EqualTo(mira.Clock!.GetUtcNow().AddDays(365)));
+        var made = (await mira.Client().ListAuditEventsAsync(keyId: own.KeyId)).Events.Single();
+        Assert.That((made.Type, made.Actor.Name, made.Actor.KeyId, made.Reason), Is.EqualTo(("key.created", "system", (string?)null, "bootstrap")));
     }
 
     [Test]

@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Mira.TestServers;
 using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Running;
@@ -74,14 +75,14 @@ internal sealed class MigrateTests
     public async Task In_PostgreSQL_the_account_that_serves_needs_no_right_to_change_tables()
     {
         using var folder = new TestFolder();
-        var settings = await SharedPostgres.NewStoreAsync();
-        var (server, database) = (await SharedPostgres.Server, Database(settings));
+        var settings = await SharedStore.NewAsync();
+        var (server, database) = (await SharedPostgres.ServerAsync(), Database(settings));
         await server.ExecuteAsync($"CREATE ROLE {database}_user LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC", database);
         await server.ExecuteAsync($"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {database}_user", database);
         var address = Of(settings, "MIRA_POSTGRES");
         var limited = address.Replace("Username=postgres", $"Username={database}_user", StringComparison.Ordinal);
         Assert.That(limited, Is.Not.EqualTo(address));
-        (string, string)[] serving = [.. SharedPostgres.SettingsFor(limited), Off];
+        (string, string)[] serving = [.. SharedStore.SettingsFor(limited), Off];
         ExpectRefusal(await MiraProcess.RunAsync(folder, [], serving), "MIRA_MIGRATE", Command);
 
         // The account that may change tables needs neither pepper nor audit key.
@@ -103,10 +104,10 @@ internal sealed class MigrateTests
     public async Task In_PostgreSQL_too_an_older_version_leaves_the_tables_of_a_newer_one_alone(string migrate, params string[] verb)
     {
         using var folder = new TestFolder();
-        var settings = await SharedPostgres.NewStoreAsync();
+        var settings = await SharedStore.NewAsync();
         var address = Of(settings, "MIRA_POSTGRES");
         Assert.That((await MiraProcess.RunAsync(folder, ["migrate"], ("MIRA_STORE", "postgres"), ("MIRA_POSTGRES", address))).ExitCode, Is.Zero);
-        await (await SharedPostgres.Server).ExecuteAsync(MakeNewer, Database(settings));
+        await (await SharedPostgres.ServerAsync()).ExecuteAsync(MakeNewer, Database(settings));
 
         ExpectRefusal(
             await MiraProcess.RunAsync(folder, verb, [.. settings, ("MIRA_MIGRATE", migrate)]), verb is ["audit", ..] ? "MIRA_STORE" : "MIRA_POSTGRES", Future);

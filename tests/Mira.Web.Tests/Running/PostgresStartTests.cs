@@ -23,7 +23,7 @@ internal sealed class PostgresStartTests
     [TestCase("MIRA_AUDIT_KEY", Canary)]
     public async Task An_impossible_setting_stops_the_start(string name, string value)
     {
-        var settings = (await SharedPostgres.NewStoreAsync()).Select(setting => setting.Name == name ? (name, value) : setting).ToArray();
+        var settings = (await SharedStore.NewAsync()).Select(setting => setting.Name == name ? (name, value) : setting).ToArray();
         await ExpectRefusalAsync(name, settings);
     }
 
@@ -33,14 +33,14 @@ internal sealed class PostgresStartTests
         using var proxy = TcpProxy.Start(FreePort.Find());
         proxy.Hold();
         await ExpectRefusalAsync(
-            "MIRA_POSTGRES", SharedPostgres.SettingsFor($"Host=127.0.0.1;Port={proxy.Port};Database=mira;Username=mira;Password={Canary}"));
+            "MIRA_POSTGRES", SharedStore.SettingsFor($"Host=127.0.0.1;Port={proxy.Port};Database=mira;Username=mira;Password={Canary}"));
     }
 
     [Test]
     public async Task Nodes_that_start_at_once_on_an_empty_database_make_one_admin_key_and_need_no_folder()
     {
         using var folder = new TestFolder();
-        (string, string)[] settings = [.. await SharedPostgres.NewStoreAsync(), ("MIRA_BOOTSTRAP_KEY_FILE", "")];
+        (string, string)[] settings = [.. await SharedStore.NewAsync(), ("MIRA_BOOTSTRAP_KEY_FILE", "")];
         var nodes = Enumerable.Range(0, 3).Select(_ => MiraProcess.Start(folder, settings)).ToList();
         try
         {
@@ -71,9 +71,9 @@ internal sealed class PostgresStartTests
     public async Task Another_audit_key_takes_over_node_by_node_and_the_old_ones_record_nothing_meanwhile()
     {
         using var folder = new TestFolder();
-        var settings = await SharedPostgres.NewStoreAsync();
+        var settings = await SharedStore.NewAsync();
         var next = AuditKey.Generate();
-        var named = settings.Select(setting => setting.Name == "MIRA_AUDIT_KEY" ? (setting.Name, next.ExportPem() + SharedPostgres.AuditKeyPem) : setting).ToArray();
+        var named = settings.Select(setting => setting.Name == "MIRA_AUDIT_KEY" ? (setting.Name, next.ExportPem() + SharedStore.AuditKeyPem) : setting).ToArray();
         await using var old = MiraHost.Start(folder: folder, settings: settings);
         var key = await old.NewKeyAsync("viewer");
 
@@ -99,7 +99,7 @@ internal sealed class PostgresStartTests
     public async Task Verbs_work_beside_nodes_that_serve()
     {
         using var folder = new TestFolder();
-        var settings = await SharedPostgres.NewStoreAsync();
+        var settings = await SharedStore.NewAsync();
         await using var node = MiraHost.Start(folder: folder, settings: settings);
 
         var (exitCode, output, error) = await MiraProcess.RunAsync(folder, ["admin", "create", "--name", "rescue"], settings);

@@ -91,7 +91,7 @@ internal sealed class RefusedStartTests
     {
         using var folder = new TestFolder();
         var pepper = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32));
-        var file = Path.Combine(folder.Path, "pepper");
+        var file = folder.At("pepper");
         await File.WriteAllTextAsync(file, pepper);
         await ExpectRefusalAsync(folder, "MIRA_PEPPER", pepper, ("MIRA_PEPPER", pepper), ("MIRA_PEPPER_FILE", file));
     }
@@ -100,17 +100,17 @@ internal sealed class RefusedStartTests
     public async Task Two_audit_keys_stop_the_start()
     {
         using var folder = new TestFolder();
-        var file = Path.Combine(folder.Path, "key");
-        await File.WriteAllTextAsync(file, SharedPostgres.AuditKeyPem);
+        var file = folder.At("key");
+        await File.WriteAllTextAsync(file, SharedStore.AuditKeyPem);
         await ExpectRefusalAsync(
-            folder, "MIRA_AUDIT_KEY", SharedPostgres.AuditKeyPem.Split('\n')[1], ("MIRA_AUDIT_KEY", SharedPostgres.AuditKeyPem), ("MIRA_AUDIT_KEY_FILE", file));
+            folder, "MIRA_AUDIT_KEY", SharedStore.AuditKeyPem.Split('\n')[1], ("MIRA_AUDIT_KEY", SharedStore.AuditKeyPem), ("MIRA_AUDIT_KEY_FILE", file));
     }
 
     [Test]
     public async Task An_empty_pepper_file_stops_the_start()
     {
         using var folder = new TestFolder();
-        var file = Path.Combine(folder.Path, "pepper");
+        var file = folder.At("pepper");
         await File.WriteAllTextAsync(file, "");
         await ExpectRefusalAsync(folder, "MIRA_PEPPER_FILE", Canary, ("MIRA_PEPPER_FILE", file));
     }
@@ -122,7 +122,7 @@ internal sealed class RefusedStartTests
         await ExpectRefusalAsync(folder, "MIRA_DATA_DIR", Canary, ("MIRA_DATA_DIR", AppContext.BaseDirectory));
         await ExpectRefusalAsync(folder, "MIRA_DATA_DIR", Canary, ("MIRA_DATA_DIR", Path.Combine(AppContext.BaseDirectory, "deep/data")));
 
-        var link = Path.Combine(folder.Path, "link");
+        var link = folder.At("link");
         Directory.CreateSymbolicLink(link, AppContext.BaseDirectory);
         await ExpectRefusalAsync(folder, "MIRA_DATA_DIR", Canary, ("MIRA_DATA_DIR", Path.Combine(link, "data")));
         Assert.That(Directory.Exists(Path.Combine(AppContext.BaseDirectory, "data")), Is.False);

@@ -14,12 +14,12 @@ internal sealed class StoreCopyTests : IAsyncDisposable
     private const string Table = "API Keys";
     private const string OtherPepper = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
-    private static readonly (string Name, string Value) Pepper = ("MIRA_PEPPER", SharedPostgres.Pepper);
+    private static readonly (string Name, string Value) Pepper = ("MIRA_PEPPER", SharedStore.Pepper);
 
     private AirtableServer _airtable = null!;
     private TestFolder _folder = null!;
 
-    private string Elsewhere => Path.Combine(_folder.Path, "elsewhere");
+    private string Elsewhere => _folder.At("elsewhere");
 
     private AirtableSheet Sheet => _airtable.Sheet(Table);
 
@@ -42,7 +42,7 @@ internal sealed class StoreCopyTests : IAsyncDisposable
     [Test]
     public async Task Keys_go_from_store_to_store_and_back_and_every_token_is_judged_as_before()
     {
-        var postgres = await SharedPostgres.NewStoreAsync();
+        var postgres = await SharedStore.NewAsync();
         await MakeTableAsync();
         Dictionary<string, string> tokens;
         string views;
@@ -83,14 +83,14 @@ internal sealed class StoreCopyTests : IAsyncDisposable
         Assert.That(await File.ReadAllTextAsync(Path.Combine(Elsewhere, "pepper")), Is.EqualTo(await File.ReadAllTextAsync(Path.Combine(_folder.Data, "pepper"))));
         Assert.That(File.GetUnixFileMode(Path.Combine(Elsewhere, "pepper")), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite));
         await using var target = MiraHost.Start(folder: _folder, settings: ("MIRA_DATA_DIR", Elsewhere));
-        var made = (await target.Client().ListAuditEventsAsync(key_id: MiraHost.IdOf(target.Admin))).Events.Single();
+        var made = (await target.Client().ListAuditEventsAsync(keyId: MiraHost.IdOf(target.Admin))).Events.Single();
         Assert.That((made.Type, made.Actor.Name, made.Reason), Is.EqualTo(("key.created", "system", "copied from sqlite")));
     }
 
     [Test]
     public async Task A_dry_run_says_the_same_and_writes_nothing()
     {
-        var postgres = await SharedPostgres.NewStoreAsync();
+        var postgres = await SharedStore.NewAsync();
         await MakeTableAsync();
         string id;
         await using (var first = MiraHost.Start(folder: _folder, settings: [Pepper]))
@@ -138,7 +138,7 @@ internal sealed class StoreCopyTests : IAsyncDisposable
     [Test]
     public async Task A_pepper_that_the_target_would_not_know_is_named_and_nothing_is_made()
     {
-        var postgres = await SharedPostgres.NewStoreAsync();
+        var postgres = await SharedStore.NewAsync();
         await using (MiraHost.Start(folder: _folder))
         {
         }
@@ -192,7 +192,7 @@ internal sealed class StoreCopyTests : IAsyncDisposable
         Expect(from, 1, "2 copied, 1 failed");
         Assert.That(from.Output, Does.Contain($"{edited} failed: it is not let in"));
         await using var target = MiraHost.Start(folder: _folder, settings: [Pepper, ("MIRA_DATA_DIR", Elsewhere)]);
-        Assert.That((await target.Client().ListKeysAsync()).Keys.Select(key => (key.Key_id, key.Status)), Is.EqualTo(new[] { (ended, "revoked"), (MiraHost.IdOf(target.Admin), "active") }));
+        Assert.That((await target.Client().ListKeysAsync()).Keys.Select(key => (key.KeyId, key.Status)), Is.EqualTo(new[] { (ended, "revoked"), (MiraHost.IdOf(target.Admin), "active") }));
     }
 
     [Test]
@@ -230,17 +230,17 @@ internal sealed class StoreCopyTests : IAsyncDisposable
         var client = mira.Client();
         var full = await mira.NewKeyAsync("operator", key =>
         {
-            (key.Name, key.Owner, key.Expiry_days, key.Rate_limit_per_minute) = ("Łódź & sons", "team-ö", 7, 1234);
+            (key.Name, key.Owner, key.ExpiryDays, key.RateLimitPerMinute) = ("Łódź & sons", "team-ö", 7, 1234);
             (key.Permissions, key.Metadata) = (["documents:*"], new Dictionary<string, string> { ["env"] = "prod\"s" });
         });
-        var bound = await mira.NewKeyAsync("viewer", key => key.Allowed_ips = ["10.0.0.0/8", "2001:db8::/32"]);
+        var bound = await mira.NewKeyAsync("viewer", key => key.AllowedIps = ["10.0.0.0/8", "2001:db8::/32"]);
         var revoked = await mira.NewKeyAsync("viewer");
         await client.RevokeKeyAsync(MiraHost.IdOf(revoked), "left the team");
         var disabled = await mira.NewKeyAsync("admin");
         await client.UpdateKeyAsync(MiraHost.IdOf(disabled), new UpdateKey { Disabled = true });
-        var ended = await mira.NewKeyAsync("viewer", key => key.Never_expires = true);
-        var old = (await client.RotateKeyAsync(MiraHost.IdOf(ended), body: new RotateKey { Grace_minutes = 0 })).Api_key!;
-        var current = (await client.RotateKeyAsync(MiraHost.IdOf(ended))).Api_key!;
+        var ended = await mira.NewKeyAsync("viewer", key => key.NeverExpires = true);
+        var old = (await client.RotateKeyAsync(MiraHost.IdOf(ended), body: new RotateKey { GraceMinutes = 0 })).ApiKey!;
+        var current = (await client.RotateKeyAsync(MiraHost.IdOf(ended))).ApiKey!;
         return new[]
         {
             (mira.Admin, "valid"), (full, "valid"), (current, "valid"), (old, "valid"), (ended, "key_rotated_out"),
@@ -295,6 +295,6 @@ internal sealed class StoreCopyTests : IAsyncDisposable
     {
         Assert.That((run.ExitCode, run.Output), Is.EqualTo((1, "")), run.Error);
         Assert.That(run.Error.TrimEnd().Split('\n'), Has.Length.EqualTo(1), run.Error);
-        Assert.That(run.Error, Does.StartWith("mira: ").And.Contain(said).And.Not.Contain(SharedPostgres.Pepper));
+        Assert.That(run.Error, Does.StartWith("mira: ").And.Contain(said).And.Not.Contain(SharedStore.Pepper));
     }
 }

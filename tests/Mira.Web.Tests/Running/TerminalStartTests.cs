@@ -5,7 +5,6 @@ using System.Text.RegularExpressions;
 using Mira.TestServers;
 using Mira.Web.Hosting;
 using Mira.Web.Tests.Hosts;
-using Mira.Web.Tests.Sight;
 
 namespace Mira.Web.Tests.Running;
 

@@ -18,7 +18,7 @@ internal sealed class VerbTests
         var token = shown.Output.Trim();
         Assert.That(token, Does.Match(Token));
 
-        var file = Path.Combine(folder.Path, "recovered");
+        var file = folder.At("recovered");
         var written = await MiraProcess.RunAsync(folder, ["admin", "create", "--name", "second", "--file", file]);
         Assert.That(written.ExitCode, Is.Zero);
         var second = (await File.ReadAllTextAsync(file)).Trim();
@@ -35,8 +35,8 @@ internal sealed class VerbTests
         Assert.That((own.Name, own.Role), Is.EqualTo(("Łost & found", "admin")));
         Assert.That((await mira.Client(second).ValidateKeyAsync()).Name, Is.EqualTo("second"));
         Assert.That((await mira.Client().ListKeysAsync()).Keys, Has.Count.EqualTo(3), "the refused one is not made");
-        var made = (await mira.Client().ListAuditEventsAsync(key_id: own.Key_id)).Events.Single();
-        Assert.That((made.Type, made.Actor.Name, made.Actor.Key_id, made.Reason), Is.EqualTo(("key.created", "system", (string?)null, "recovery")));
+        var made = (await mira.Client().ListAuditEventsAsync(keyId: own.KeyId)).Events.Single();
+        Assert.That((made.Type, made.Actor.Name, made.Actor.KeyId, made.Reason), Is.EqualTo(("key.created", "system", (string?)null, "recovery")));
     }
 
     [TestCase("--name", "admin", "create")]
