@@ -83,7 +83,7 @@ internal sealed class RefusedStartTests
     {
         using var folder = new TestFolder();
         // The SDK may have left a certificate for developers at home, with which https would be possible.
-        await ExpectRefusalAsync(folder, name, secret, (name, value), ("HOME", folder.Path));
+        await ExpectRefusalAsync(folder, name, secret, (name, value), ("HOME", folder.Root));
     }
 
     [Test]
