@@ -15,9 +15,11 @@ internal readonly record struct Moment(long Monotonic, long Wall)
 /// <param name="Size">How many it held at first.</param>
 /// <param name="Tokens">How many are left.</param>
 /// <param name="LifeTicks">From before it was asked for to its end.</param>
-/// <param name="Bucket">Where the shared window counts them.</param>
+/// <param name="Bucket">Where the shared window counts them; <see cref="NoBucket"/> when it is more than one place.</param>
 internal readonly record struct Lease(int Size, int Tokens, Moment Ends, long LifeTicks, long Bucket)
 {
+    public const long NoBucket = long.MinValue;
+
     public int SpendableAt(Moment now) => Tokens > 0 && !Ends.HasCome(now) ? Tokens : 0;
 }
 
@@ -58,7 +60,7 @@ internal sealed class Leases
         else if (_next.Tokens == 0)
             _next = lease;
         else
-            _next = lease with { Tokens = _next.Tokens + lease.Tokens, Ends = Earlier(_next.Ends, lease.Ends) };
+            _next = Join(_next, lease);
     }
 
     /// <summary>Is the lease in use nearly spent or nearly over?</summary>
@@ -100,12 +102,27 @@ internal sealed class Leases
             Waste(_current);
             _current = _current with { Tokens = 0 };
         }
+
+        // A short lease may follow a long one and end before it.
+        if (_next.Tokens > 0 && _next.SpendableAt(now) == 0)
+        {
+            Waste(_next);
+            _next = default;
+        }
     }
+
+    // Tokens of two buckets are not returned: all of them would be taken off one bucket, which may count another node's tokens.
+    private static Lease Join(Lease one, Lease other) => other with
+    {
+        Tokens = one.Tokens + other.Tokens,
+        Ends = Earlier(one.Ends, other.Ends),
+        Bucket = one.Bucket == other.Bucket ? one.Bucket : Lease.NoBucket,
+    };
 
     // One bucket is remembered. Tokens of another one stay counted until they leave the window by themselves.
     private void Waste(Lease lease)
     {
-        if (lease.Tokens > 0)
+        if (lease.Tokens > 0 && lease.Bucket != Lease.NoBucket)
             Unused = (lease.Tokens + (Unused.Bucket == lease.Bucket ? Unused.Tokens : 0), lease.Bucket);
     }
 
