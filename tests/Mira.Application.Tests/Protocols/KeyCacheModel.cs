@@ -234,8 +234,13 @@ internal sealed class KeyCacheModel(int events, KeyCacheFault fault = KeyCacheFa
 
         var started = world with
         {
-            HasOwn = false, Own = default, IsOwnOfA = false,
-            IsLooking = false, IsMismatch = false, Page = default, Promised = 0,
+            HasOwn = false,
+            Own = default,
+            IsOwnOfA = false,
+            IsLooking = false,
+            IsMismatch = false,
+            Page = default,
+            Promised = 0,
             Seen = new Place(world.Length, IsLost: false),
         };
         var floor = fault == KeyCacheFault.StartsWithoutChanges ? 0 : Math.Max(0, world.Length - Capacity);

@@ -218,8 +218,14 @@ internal sealed class RateLimitModel(
     private static void End(ref LimitNode node) =>
         node = node with
         {
-            Trip = Trip.None, Wanted = 0, Life = 0, Left = 0,
-            Carried = 0, CarriedBucket = 0, CarriedDebt = default, CarriedFor = 0,
+            Trip = Trip.None,
+            Wanted = 0,
+            Life = 0,
+            Left = 0,
+            Carried = 0,
+            CarriedBucket = 0,
+            CarriedDebt = default,
+            CarriedFor = 0,
         };
 
     // Leases.EndOld.

@@ -12,7 +12,7 @@ internal sealed class RateLimitModelTests
 
     private static bool IsShort => Environment.GetEnvironmentVariable("MIRA_ROUNDS") is null;
 
-    /// <summary>Six requests take a minute; they are checked when <c>MIRA_ROUNDS</c> is set.</summary>
+    /// <summary>Six requests take minutes; they are checked when <c>MIRA_ROUNDS</c> is set.</summary>
     private static int RequestsToExhaust => IsShort ? 4 : Leases.Requests;
 
     /// <summary>Three leases of one node take minutes to reach.</summary>

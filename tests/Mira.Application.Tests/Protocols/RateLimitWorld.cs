@@ -82,11 +82,18 @@ internal record struct LimitNode
     {
         Current = new HeldLease(reader.Take(3), reader.Take(2), reader.Take(3)),
         Next = new HeldLease(reader.Take(3), reader.Take(2), reader.Take(3)),
-        Unused = reader.Take(3), UnusedBucket = reader.Take(3),
-        Trip = (Trip)reader.Take(2), Wanted = reader.Take(2), Life = 1 + reader.Take(1), Left = reader.Take(2),
-        Carried = reader.Take(3), CarriedBucket = reader.Take(3),
-        CarriedDebt = new Ages(reader.Take(Ages.Width)), CarriedFor = reader.Take(2),
-        Spent = new Ages(reader.Take(Ages.Width)), Alone = new Ages(reader.Take(Ages.Width)),
+        Unused = reader.Take(3),
+        UnusedBucket = reader.Take(3),
+        Trip = (Trip)reader.Take(2),
+        Wanted = reader.Take(2),
+        Life = 1 + reader.Take(1),
+        Left = reader.Take(2),
+        Carried = reader.Take(3),
+        CarriedBucket = reader.Take(3),
+        CarriedDebt = new Ages(reader.Take(Ages.Width)),
+        CarriedFor = reader.Take(2),
+        Spent = new Ages(reader.Take(Ages.Width)),
+        Alone = new Ages(reader.Take(Ages.Width)),
         Owed = new Ages(reader.Take(Ages.Width)),
     };
 
@@ -182,8 +189,10 @@ internal struct RateLimitWorld
         var reader = new BitReader(state);
         var world = new RateLimitWorld
         {
-            Requests = reader.Take(3), HasReturnedTooMuch = reader.Take(),
-            _counts = reader.Take(3 * BucketCount), _left = reader.Take(3 * BucketCount),
+            Requests = reader.Take(3),
+            HasReturnedTooMuch = reader.Take(),
+            _counts = reader.Take(3 * BucketCount),
+            _left = reader.Take(3 * BucketCount),
             _debts = reader.Take(3 * Window),
         };
         for (var node = 0; node < NodeCount; node++)
