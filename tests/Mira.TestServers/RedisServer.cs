@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -82,6 +83,22 @@ public sealed class RedisServer : IAsyncDisposable
     }
 
     /// <summary>It stands still and keeps its connections.</summary>
+    /// <summary>
+    /// Gives the server the processor before others, as if it had a machine to itself. Without the right to do that nothing
+    /// changes.
+    /// </summary>
+    public void GoFirst()
+    {
+        try
+        {
+            _process!.PriorityClass = ProcessPriorityClass.High;
+        }
+        catch (Win32Exception)
+        {
+            // Only root may.
+        }
+    }
+
     public void Pause() => Signal("STOP");
 
     public void Resume() => Signal("CONT");

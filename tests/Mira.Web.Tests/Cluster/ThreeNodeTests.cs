@@ -17,6 +17,7 @@ internal sealed class ThreeNodeTests
 
     private const int CallsOfBurst = 3_000;
     private const int BusyLoops = 4;
+    private const int MaximumAttempts = 40;
 
     private ThreeNodes _nodes = null!;
 
@@ -112,7 +113,11 @@ internal sealed class ThreeNodeTests
     }
 
     [Test]
-    public async Task A_limit_is_exact_over_three_nodes() => await SpendExactlyAsync(await _nodes.StartAnotherAsync());
+    public async Task A_limit_is_exact_over_three_nodes()
+    {
+        const int limit = 100;
+        Assert.That(await SpendAsync([0, 2, await _nodes.StartAnotherAsync()], CallsOfBurst, limit), Is.EqualTo((limit, CallsOfBurst - limit)));
+    }
 
     [Test]
     public async Task A_limit_is_exact_although_a_node_has_another_time()
@@ -122,9 +127,18 @@ internal sealed class ThreeNodeTests
             var third = await _nodes.StartAnotherAsync(ClockOff(off));
             await MiraProcess.WaitForAsync(async () =>
                 (await _nodes.HealthAsync(third)).Json.GetProperty("details").GetProperty("clock_right").ToString() == "False");
-            // Its code is compiled at its first use, which takes longer than Redis is given where the library that moves the clock slows everything down.
-            await SpendAsync([0, 2, third], calls: 300, limit: 50);
-            await SpendExactlyAsync(third);
+            // The library that moves the clock slows the node down, which may then take too long to hear Redis. That is counted, and done once more.
+            for (var attempt = 1; ; attempt++)
+            {
+                await SpendAsync([0, 2, third], calls: 300, limit: 50);
+                var alone = await DecidedAloneAsync([0, 2, third]);
+                var counts = await SpendAsync([0, 2, third], CallsOfBurst, limit: 100);
+                if (await DecidedAloneAsync([0, 2, third]) != alone && attempt < MaximumAttempts)
+                    continue;
+
+                Assert.That(counts, Is.EqualTo((100, CallsOfBurst - 100)));
+                break;
+            }
         }
     }
 
@@ -134,6 +148,10 @@ internal sealed class ThreeNodeTests
         const int limit = 100;
         // The proxy before the second node's Redis runs in this process, which is the busiest of all: such a Redis may be too slow indeed.
         int[] nodes = [0, 2, await _nodes.StartAnotherAsync()];
+        // The nodes are slow, not Redis: one that gets no processor for 150 ms does not answer, whatever the reason.
+        _nodes.Redis.GoFirst();
+        // The code of a new node is compiled at its first use.
+        await SpendAsync(nodes, calls: 300, limit: 50);
         var alone = await DecidedAloneAsync(nodes);
         using var end = new CancellationTokenSource();
         foreach (var loop in Enumerable.Range(0, BusyLoops).Select(_ => new Thread(() => SpinUntil(end.Token)) { IsBackground = true }))
@@ -145,12 +163,6 @@ internal sealed class ThreeNodeTests
 
         Soak.Print($"{bursts.Count} bursts, {bursts.Count(burst => burst.Admitted > limit)} over, {bursts.Count(burst => burst.Admitted < limit)} under, {await DecidedAloneAsync(nodes) - alone} calls decided alone");
         Assert.That(bursts, Is.All.EqualTo((limit, CallsOfBurst - limit)));
-    }
-
-    private async Task SpendExactlyAsync(int third)
-    {
-        const int limit = 100;
-        Assert.That(await SpendAsync([0, 2, third], CallsOfBurst, limit), Is.EqualTo((limit, CallsOfBurst - limit)));
     }
 
     private async Task<(int Admitted, int Refused)> SpendAsync(int[] nodes, int calls, int limit, int callers = 12)
