@@ -82,6 +82,8 @@ internal sealed class Schedule(int seed) : SynchronizationContext
                 if (step == MostSteps)
                     throw new ScheduleException("the schedule does not end");
                 AwaitQueries();
+                // A query that has ended may still be about to say so.
+                SpinWait.SpinUntil(() => HasSteps, LongestSilence);
                 Draw()();
             }
         }
@@ -99,6 +101,15 @@ internal sealed class Schedule(int seed) : SynchronizationContext
         SetSynchronizationContext(this);
         d(state);
     });
+
+    private bool HasSteps
+    {
+        get
+        {
+            lock (_lock)
+                return _ready.Count > 0;
+        }
+    }
 
     private void Add(Action step)
     {
