@@ -1,18 +1,18 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Mira.Application.Admins;
-using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Metrics;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
+using Mira.Infrastructure.Admins;
 using Mira.Infrastructure.Airtable;
+using Mira.Infrastructure.Audit;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Files;
-using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Redis;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
-using Mira.Infrastructure.Usage;
 
 namespace Mira.Infrastructure;
 

@@ -4,11 +4,14 @@ using Mira.Application.Limits;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
 using Mira.Infrastructure;
+using Mira.Infrastructure.Admins;
 using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Copy;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
 using Mira.Web.Hosting;
+using Mira.Web.Lifetime;
+using Mira.Web.Logging;
 using Mira.Web.Verbs;
 
 // Composes the service and runs it, or one of its verbs. Nothing else names Infrastructure.

@@ -1,6 +1,6 @@
 using Mira.Application.Ledger;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests;
 

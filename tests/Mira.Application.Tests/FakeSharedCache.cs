@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests;
 

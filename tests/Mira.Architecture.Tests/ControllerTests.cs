@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.Routing;
 using Mira.Architecture.Tests.Compiled;
 using Mira.Architecture.Tests.Sources;
-using Mira.Web.Hosting;
+using Mira.Web.Requests;
 
 namespace Mira.Architecture.Tests;
 

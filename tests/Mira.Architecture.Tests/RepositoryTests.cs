@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Mira.Architecture.Tests.Sources;
-using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 
 namespace Mira.Architecture.Tests;

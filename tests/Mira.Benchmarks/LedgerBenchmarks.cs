@@ -1,6 +1,5 @@
 using System.Text;
 using BenchmarkDotNet.Attributes;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Benchmarks;

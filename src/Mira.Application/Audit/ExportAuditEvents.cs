@@ -3,7 +3,6 @@ using FluentValidation;
 using MediatR;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Application.Audit;

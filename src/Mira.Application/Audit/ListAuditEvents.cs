@@ -5,8 +5,8 @@ using MediatR;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Audit;
 

@@ -1,7 +1,9 @@
 using AutoMapper;
 using MediatR;
 using Mira.Application.Ledger;
+using Mira.Application.Verification;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Keys;
 

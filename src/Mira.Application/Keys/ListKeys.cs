@@ -1,6 +1,7 @@
 using AutoMapper;
 using FluentValidation;
 using MediatR;
+using Mira.Application.Verification;
 using Mira.Domain.Keys;
 
 namespace Mira.Application.Keys;

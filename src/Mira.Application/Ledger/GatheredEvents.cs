@@ -1,8 +1,8 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Ledger;
 

@@ -1,4 +1,3 @@
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Application.Ledger;

@@ -3,6 +3,7 @@ using Mira.Application.Ledger;
 using Mira.Application.Metrics;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Limits;
 

@@ -1,5 +1,4 @@
 using MediatR;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Application.Pipeline;

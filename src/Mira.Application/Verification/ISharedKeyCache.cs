@@ -1,4 +1,4 @@
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Verification;
 

@@ -1,11 +1,10 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using BitFaster.Caching.Lru;
-using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Metrics;
 using Mira.Application.Settings;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Verification;
 

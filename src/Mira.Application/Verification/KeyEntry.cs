@@ -1,5 +1,6 @@
 using Mira.Application.Limits;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Verification;
 

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Verification;
 

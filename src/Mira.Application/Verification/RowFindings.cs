@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using Mira.Application.Ledger;
 using Mira.Application.Metrics;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Verification;
 

@@ -1,3 +1,5 @@
+using Mira.Domain.Tokens;
+
 namespace Mira.Domain.Keys;
 
 /// <summary>All of a key's state as plain values, and nothing that is computed: how it travels to stores that hold no objects.</summary>

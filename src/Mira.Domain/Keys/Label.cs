@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
+using Mira.Domain.Ledger;
 
 namespace Mira.Domain.Keys;
 
@@ -44,27 +45,13 @@ public static class Label
     /// <summary>Well-formed, and without noncharacters, which Unicode assigns never and the platform does not normalise.</summary>
     internal static bool IsPlain(string text)
     {
-        if (!IsWellFormed(text))
+        if (!UnicodeText.IsWellFormed(text))
             return false;
 
         foreach (var scalar in text.EnumerateRunes())
         {
             if (IsNoncharacter(scalar.Value))
                 return false;
-        }
-
-        return true;
-    }
-
-    internal static bool IsWellFormed(string text)
-    {
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (!char.IsSurrogate(text[i]))
-                continue;
-            if (!Rune.TryGetRuneAt(text, i, out _))
-                return false;
-            i++;
         }
 
         return true;

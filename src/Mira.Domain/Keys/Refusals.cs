@@ -1,3 +1,5 @@
+using Mira.Domain.Tokens;
+
 namespace Mira.Domain.Keys;
 
 /// <summary>A revoked key cannot be changed, and only an active one can be rotated.</summary>

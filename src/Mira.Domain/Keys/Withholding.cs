@@ -1,4 +1,5 @@
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Keys;
 

@@ -1,5 +1,4 @@
 using System.Text;
-using Mira.Domain.Keys;
 
 namespace Mira.Domain.Ledger;
 
@@ -30,7 +29,7 @@ public sealed record Actor(string? KeyId, string? Name, string? Role, string? Ip
     // Half of a surrogate pair is no text, and PostgreSQL takes no NUL. Noncharacters are for no exchange between programs.
     private static string? ToWritable(string? text)
     {
-        if (text is null || (Label.IsWellFormed(text) && text.AsSpan().IndexOfAny('\0', '\uFFFE', '\uFFFF') < 0))
+        if (text is null || (UnicodeText.IsWellFormed(text) && text.AsSpan().IndexOfAny('\0', '\uFFFE', '\uFFFF') < 0))
             return text;
 
         var written = new StringBuilder(text.Length);

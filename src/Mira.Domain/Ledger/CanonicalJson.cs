@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Mira.Domain.Keys;
 
 namespace Mira.Domain.Ledger;
 
@@ -97,7 +96,7 @@ public static class CanonicalJson
     private static void WriteString(StringBuilder text, string value)
     {
         // As UTF-8 every such half is U+FFFD: two texts would share one hash.
-        if (!Label.IsWellFormed(value))
+        if (!UnicodeText.IsWellFormed(value))
             throw new ArgumentException("The ledger holds well-formed Unicode only.", nameof(value));
 
         text.Append('"');

@@ -1,5 +1,4 @@
 using System.Text;
-using Mira.Domain.Keys;
 
 namespace Mira.Domain.Ledger;
 

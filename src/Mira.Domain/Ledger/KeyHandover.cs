@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Mira.Domain.Keys;
 
 namespace Mira.Domain.Ledger;
 

@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
-using Mira.Domain.Keys;
 
 namespace Mira.Domain.Tokens;
 

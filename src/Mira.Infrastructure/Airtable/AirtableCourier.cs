@@ -3,6 +3,8 @@ using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Ledger;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
+using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Airtable;
 

@@ -79,7 +79,7 @@ public sealed class AirtableForm(PepperRing peppers)
 
     public static string? MacOf(AirtableRecord record) => Text(record.Fields, AirtableSchema.Mac);
 
-    public static KeyId? KeyIdOf(AirtableRecord record) => Domain.Keys.KeyId.TryParse(Text(record.Fields, AirtableSchema.KeyId), out var id) ? id : null;
+    public static KeyId? KeyIdOf(AirtableRecord record) => Domain.Tokens.KeyId.TryParse(Text(record.Fields, AirtableSchema.KeyId), out var id) ? id : null;
 
     /// <summary>What the record says, believed or not.</summary>
     public static DateTimeOffset? CreatedAtOf(AirtableRecord record) => TimeOf(record.Fields, AirtableSchema.CreatedAt);

@@ -1,5 +1,6 @@
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
+using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Airtable;
 

@@ -3,7 +3,7 @@ using Mira.Application.Background;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
-using Mira.Infrastructure.Start;
+using Mira.Infrastructure.Admins;
 
 namespace Mira.Infrastructure.Airtable;
 

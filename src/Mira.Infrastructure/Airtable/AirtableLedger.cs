@@ -2,7 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Airtable;

@@ -6,6 +6,7 @@ using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Airtable;

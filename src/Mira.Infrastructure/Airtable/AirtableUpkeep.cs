@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Airtable;

@@ -1,8 +1,8 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Airtable;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Infrastructure.Airtable;
 

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Airtable;
 
 namespace Mira.Infrastructure.Copy;

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Sql;
 

@@ -2,7 +2,7 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Caching.Distributed;
 using Mira.Application.Background;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Infrastructure.Redis;
 

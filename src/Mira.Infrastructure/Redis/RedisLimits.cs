@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Mira.Application.Limits;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 using StackExchange.Redis;
 
 namespace Mira.Infrastructure.Redis;

@@ -8,7 +8,6 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
-using Mira.Infrastructure.Airtable;
 
 namespace Mira.Infrastructure.Sql;
 

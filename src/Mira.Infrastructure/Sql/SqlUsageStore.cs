@@ -1,6 +1,5 @@
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 
 namespace Mira.Infrastructure.Sql;

@@ -4,8 +4,8 @@ using Microsoft.EntityFrameworkCore.Infrastructure;
 using Mira.Application.Settings;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
+using Mira.Infrastructure.Audit;
 using Mira.Infrastructure.Files;
-using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Start;

@@ -5,10 +5,11 @@ using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Settings;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
+using Mira.Infrastructure.Admins;
 using Mira.Infrastructure.Airtable;
+using Mira.Infrastructure.Audit;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Sql;
 

@@ -3,7 +3,8 @@ using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Audit;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Start;

@@ -1,8 +1,8 @@
 using System.Globalization;
 using Microsoft.EntityFrameworkCore;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
-using Mira.Infrastructure.Ledger;
+using Mira.Domain.Tokens;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Start;

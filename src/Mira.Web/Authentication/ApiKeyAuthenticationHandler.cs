@@ -9,8 +9,8 @@ using Mira.Application.Metrics;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
-using Mira.Web.Hosting;
 using Mira.Web.Problems;
+using Mira.Web.Requests;
 
 namespace Mira.Web.Authentication;
 
@@ -138,7 +138,3 @@ public sealed class ApiKeyAuthenticationHandler(
         VerdictCode.Valid or VerdictCode.InsufficientPermission or VerdictCode.RateLimited => throw new ArgumentOutOfRangeException(nameof(code), code, null),
     };
 }
-
-/// <summary>Marks a public endpoint that says more to a caller it knows.</summary>
-[AttributeUsage(AttributeTargets.Method)]
-public sealed class ReadsCredentialsAttribute : Attribute;

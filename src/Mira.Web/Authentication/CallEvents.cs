@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Mira.Application.Ledger;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 using Mira.Web.Problems;
 
 namespace Mira.Web.Authentication;

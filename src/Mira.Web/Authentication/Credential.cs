@@ -1,4 +1,5 @@
 using Mira.Web.Problems;
+using Mira.Web.Requests;
 
 namespace Mira.Web.Authentication;
 

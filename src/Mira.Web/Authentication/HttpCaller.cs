@@ -1,7 +1,7 @@
 using Mira.Application.Pipeline;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
-using Mira.Web.Hosting;
+using Mira.Web.Requests;
 
 namespace Mira.Web.Authentication;
 

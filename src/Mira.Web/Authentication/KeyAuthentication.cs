@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http.Features;
-using Mira.Web.Hosting;
+using Mira.Web.Requests;
 
 namespace Mira.Web.Authentication;
 

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using Mira.Application.Metrics;
 using Mira.Web.Authentication;
+using Mira.Web.Calls;
+using Mira.Web.Requests;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;

@@ -12,11 +12,13 @@ using Mira.Application.Pipeline;
 using Mira.Application.Settings;
 using Mira.Web.Authentication;
 using Mira.Web.Authorization;
-using Mira.Web.Controllers;
+using Mira.Web.Calls;
+using Mira.Web.Endpoints;
 using Mira.Web.Json;
-using Mira.Web.Limits;
+using Mira.Web.Lifetime;
+using Mira.Web.Logging;
 using Mira.Web.OpenApi;
-using Mira.Web.Problems;
+using Mira.Web.Requests;
 
 namespace Mira.Web.Hosting;
 
@@ -82,47 +84,14 @@ public static class WebRegistration
         services.AddMiraMetrics(OtlpOptions.Read(settings));
     }
 
+    /// <summary>Serves the API: the pipeline of every call, and what is mapped behind it.</summary>
     public static void UseMiraWeb(this WebApplication app)
     {
-        var edge = app.Services.GetRequiredService<EdgeOptions>();
-        KeepPlatformOut(app);
-        app.UseMiddleware<RequestTimer>();
-        if (app.Services.GetService<RequestLog>() is not null)
-            app.UseMiddleware<RequestLogMiddleware>();
-        app.UseMiddleware<CorrelationMiddleware>();
-        if (edge.VariesByOrigin)
-            app.UseMiddleware<VaryByOrigin>();
-        app.UseMiddleware<ProblemMiddleware>();
-        app.UseMiddleware<ForwardPath>();
-        app.UseMiddleware<LoadGuard>();
-        var ignored = app.Services.GetRequiredService<IgnoredForwarding>();
-        app.Use(next => context =>
-        {
-            ignored.Look(context);
-            return next(context);
-        });
-        if (edge.TrustedProxies.Count > 0)
-            app.UseForwardedHeaders();
-        app.UseRouting();
-        if (edge.CorsEnabled)
-            app.UseMiraCors();
-        app.UseMiraSwagger();
-        app.UseMiddleware<KeyAuthentication>();
-        app.UseMiddleware<RateLimitMiddleware>();
-        app.UseMiddleware<KeyAuthorization>();
-        app.UseMiddleware<RequestRules>();
+        CallPipeline.Use(app);
         AuthEndpoints.Map(app);
         app.MapControllers();
         app.MapMiraOpenApi();
         app.MapMiraMetrics();
-    }
-
-    // Where its services are registered, the platform puts its own authentication and authorization before all that is used here, unless this says
-    // that they are there.
-    private static void KeepPlatformOut(IApplicationBuilder app)
-    {
-        app.Properties["__AuthenticationMiddlewareSet"] = true;
-        app.Properties["__AuthorizationMiddlewareSet"] = true;
     }
 
     private static void AddJsonControllers(IServiceCollection services)

@@ -3,6 +3,7 @@ using Mira.Application.Limits;
 using Mira.Domain.Keys;
 using Mira.Web.Authentication;
 using Mira.Web.Problems;
+using Mira.Web.Requests;
 
 namespace Mira.Web.Limits;
 
@@ -89,7 +90,3 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
 
     private sealed record LimitPolicy(int Limit, string Text);
 }
-
-/// <summary>Marks an endpoint that charges the key it is asked about and never its caller. Forward authentication charges its caller itself.</summary>
-[AttributeUsage(AttributeTargets.Method)]
-public sealed class ChargesAnotherAttribute : Attribute;

@@ -1,9 +1,8 @@
 using Microsoft.OpenApi;
 using Mira.Domain.Keys;
-using Mira.Web.Authentication;
 using Mira.Web.Authorization;
-using Mira.Web.Limits;
 using Mira.Web.Problems;
+using Mira.Web.Requests;
 
 namespace Mira.Web.OpenApi;
 

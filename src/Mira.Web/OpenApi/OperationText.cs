@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using Mira.Application.Keys;
 using Mira.Web.Authorization;
-using Mira.Web.Controllers;
+using Mira.Web.Endpoints;
 using Mira.Web.Problems;
 
 namespace Mira.Web.OpenApi;

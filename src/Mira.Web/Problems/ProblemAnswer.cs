@@ -4,7 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Mira.Web.Authentication;
+using Mira.Web.Requests;
 
 namespace Mira.Web.Problems;
 

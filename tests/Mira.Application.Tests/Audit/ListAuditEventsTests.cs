@@ -3,7 +3,6 @@ using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Application.Tests.Audit;

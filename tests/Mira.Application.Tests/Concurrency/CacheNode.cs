@@ -1,8 +1,8 @@
-using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests.Concurrency;
 

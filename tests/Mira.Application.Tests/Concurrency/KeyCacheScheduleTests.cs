@@ -1,5 +1,5 @@
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests.Concurrency;
 

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Time.Testing;
 using Mira.Application.Ledger;
 using Mira.Application.Limits;
 using Mira.Application.Tests.Limits;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests.Concurrency;
 

@@ -1,5 +1,7 @@
 using Mira.Application.Keys;
+using Mira.Application.Verification;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests.Keys;
 

@@ -1,6 +1,7 @@
 using FluentValidation;
 using Mira.Application.Keys;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests.Keys;
 

@@ -1,6 +1,6 @@
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests.Verification;
 

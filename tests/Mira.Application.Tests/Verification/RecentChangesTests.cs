@@ -1,5 +1,5 @@
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests.Verification;
 

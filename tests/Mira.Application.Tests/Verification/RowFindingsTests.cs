@@ -1,7 +1,7 @@
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests.Verification;
 

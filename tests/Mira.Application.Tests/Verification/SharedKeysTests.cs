@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
 

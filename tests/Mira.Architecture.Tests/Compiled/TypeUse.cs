@@ -1,6 +1,6 @@
 using ArchUnitNET.Domain;
 using ArchUnitNET.Loader;
-using Mira.Application.Keys;
+using Mira.Application.Verification;
 using Mira.Client;
 using Mira.Domain.Keys;
 using Assembly = System.Reflection.Assembly;

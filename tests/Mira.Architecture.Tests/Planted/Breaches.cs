@@ -123,6 +123,6 @@ internal static class KnowsMoreThanThePlatform
 
     internal sealed class Upwards
     {
-        public System.Type Type { get; } = typeof(Mira.Application.Keys.IKeyStore);
+        public System.Type Type { get; } = typeof(Mira.Application.Verification.IKeyStore);
     }
 }

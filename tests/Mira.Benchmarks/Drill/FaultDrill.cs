@@ -4,7 +4,6 @@ using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Mira.Benchmarks.Load;
-using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.TestServers;
 

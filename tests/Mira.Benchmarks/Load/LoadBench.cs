@@ -4,7 +4,6 @@ using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
 using Mira.TestServers;

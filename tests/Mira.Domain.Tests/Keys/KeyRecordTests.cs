@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Tests.Keys;
 

@@ -1,5 +1,6 @@
 using System.Text;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Tests.Keys;
 

@@ -1,4 +1,5 @@
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Tests.Keys;
 

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Domain.Tests.Ledger;

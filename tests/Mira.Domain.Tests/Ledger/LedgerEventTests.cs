@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
 
 namespace Mira.Domain.Tests.Ledger;

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Tests.Tokens;

@@ -1,6 +1,7 @@
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.Infrastructure.Airtable;
+using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Tests.Airtable;
 

@@ -1,6 +1,7 @@
 using Mira.Application.Ledger;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 using Mira.TestServers.Airtable;
 
 namespace Mira.Infrastructure.Tests.Airtable;

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Tests.Sql;
 using Mira.TestServers.Airtable;

@@ -2,9 +2,8 @@ using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Tests.Sql;
-using Mira.Infrastructure.Usage;
 
 namespace Mira.Infrastructure.Tests.Ledger;
 

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Audit;
 using Mira.Infrastructure.Tests.Sql;
 
 namespace Mira.Infrastructure.Tests.Ledger;

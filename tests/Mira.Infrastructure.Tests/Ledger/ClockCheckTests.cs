@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Background;
+using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Tests.Sql;
 
 namespace Mira.Infrastructure.Tests.Ledger;

@@ -2,7 +2,7 @@ using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using Mira.Application.Ledger;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Tests.Sql;
 
 namespace Mira.Infrastructure.Tests.Ledger;

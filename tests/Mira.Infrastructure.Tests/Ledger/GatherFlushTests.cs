@@ -4,7 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Tests.Sql;
 
 namespace Mira.Infrastructure.Tests.Ledger;

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Tests.Sql;
 using Mira.TestServers;

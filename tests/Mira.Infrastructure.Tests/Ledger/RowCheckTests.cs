@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
 using Mira.Infrastructure.Tests.Sql;

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Mira.Application.Background;
 using Mira.Application.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Tests.Sql;
 
 namespace Mira.Infrastructure.Tests.Ledger;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Redis;
 using Mira.Infrastructure.Tests.Ledger;
 using Mira.TestServers;

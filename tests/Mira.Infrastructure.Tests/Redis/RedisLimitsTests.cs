@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Mira.Application.Limits;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 using Mira.TestServers;
 
 namespace Mira.Infrastructure.Tests.Redis;

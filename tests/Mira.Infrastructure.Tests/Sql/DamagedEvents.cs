@@ -1,7 +1,7 @@
 using Mira.Application.Audit;
 using Mira.Application.Ledger;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Audit;
 
 namespace Mira.Infrastructure.Tests.Sql;
 

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Text.RegularExpressions;
 using Mira.Application.Metrics;
 using Mira.Domain.Keys;
-using Mira.Infrastructure.Sql;
+using Mira.Infrastructure.Background;
 using Mira.TestServers;
 
 namespace Mira.Infrastructure.Tests.Sql;

@@ -2,7 +2,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Audit;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Sql;
 
 namespace Mira.Infrastructure.Tests.Sql;

@@ -7,6 +7,7 @@ using Mira.Application.Pipeline;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Ledger;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Tests.Airtable;

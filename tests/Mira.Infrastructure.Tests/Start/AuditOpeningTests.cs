@@ -4,10 +4,9 @@ using Mira.Application.Ledger;
 using Mira.Application.Pipeline;
 using Mira.Application.Settings;
 using Mira.Domain.Ledger;
+using Mira.Infrastructure.Audit;
 using Mira.Infrastructure.Files;
-using Mira.Infrastructure.Ledger;
 using Mira.Infrastructure.Sql;
-using Mira.Infrastructure.Start;
 using Mira.Infrastructure.Tests.Ledger;
 using Mira.Infrastructure.Tests.Sql;
 

@@ -2,8 +2,8 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
+using Mira.Infrastructure.Background;
 using Mira.Infrastructure.Tests.Ledger;
-using Mira.Infrastructure.Usage;
 
 namespace Mira.Infrastructure.Tests.Usage;
 

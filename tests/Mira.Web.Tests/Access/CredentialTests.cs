@@ -1,4 +1,3 @@
-using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Http;

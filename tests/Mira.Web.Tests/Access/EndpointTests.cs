@@ -14,7 +14,7 @@ using Mira.Client;
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.Web.Authentication;
-using Mira.Web.Hosting;
+using Mira.Web.Calls;
 using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Access;

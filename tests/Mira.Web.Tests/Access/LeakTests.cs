@@ -2,7 +2,6 @@ using System.Text;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 using Mira.Web.Tests.Hosts;

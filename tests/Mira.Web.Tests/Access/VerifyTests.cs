@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Http;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text;
-using Mira.TestServers;
 
+using Mira.TestServers;
 namespace Mira.Web.Tests.Hosts;
 
 /// <summary>The binary as a process of its own, as a user starts it: for what only a process shows, like its exit code and its death.</summary>

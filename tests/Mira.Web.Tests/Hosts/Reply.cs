@@ -2,8 +2,8 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
-using Mira.Client;
 
+using Mira.Client;
 namespace Mira.Web.Tests.Hosts;
 
 /// <summary>An answer over HTTP, read whole, with its verdict in one word or two.</summary>

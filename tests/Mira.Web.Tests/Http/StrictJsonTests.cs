@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Mira.Application.Keys;
-using Mira.Web.Controllers;
+using Mira.Web.Endpoints;
 using Mira.Web.Json;
 using Mira.Web.Problems;
 

@@ -1,9 +1,9 @@
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Mira.Application.Keys;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Web.Tests.Http;
 

@@ -1,5 +1,4 @@
 using Mira.Client;
-using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.Web.Tests.Hosts;
 

@@ -1,6 +1,5 @@
 using System.Net;
 using Mira.Client;
-using Mira.Domain.Keys;
 using Mira.Domain.Tokens;
 using Mira.Web.Tests.Hosts;
 

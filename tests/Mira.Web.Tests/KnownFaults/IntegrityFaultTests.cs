@@ -2,7 +2,7 @@ using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Mira.Domain.Ledger;
-using Mira.Infrastructure.Ledger;
+using Mira.Infrastructure.Audit;
 using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.KnownFaults;

@@ -1,5 +1,5 @@
 using Mira.Application.Limits;
-using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Web.Tests.Limits;
 

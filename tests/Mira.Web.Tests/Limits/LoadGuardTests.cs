@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Mira.Application.Keys;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
 using Mira.Domain.Tokens;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using Mira.Web.Hosting;
+using Mira.Web.Logging;
+using Mira.Web.Requests;
 
 namespace Mira.Web.Tests.Observability;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Mira.Web.Hosting;
+using Mira.Web.Logging;
 using Mira.Web.Tests.Hosts;
 using Mira.Web.Tests.Http;
 

@@ -2,8 +2,8 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using Mira.Web.Authentication;
-using Mira.Web.Hosting;
+using Mira.Web.Calls;
+using Mira.Web.Requests;
 using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.OpenApi;

@@ -1,7 +1,7 @@
-using Mira.Application.Keys;
 using Mira.Application.Ledger;
 using Mira.Application.Verification;
 using Mira.Domain.Keys;
+using Mira.Domain.Tokens;
 
 namespace Mira.Web.Tests.Reliability;
 

@@ -2,8 +2,8 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Data.Sqlite;
-using Mira.Web.Tests.Hosts;
 
+using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Reliability;
 
 /// <summary>

@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 
 #nullable disable
@@ -228,7 +229,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("ledger", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableIntent", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableIntent", b =>
                 {
                     b.Property<string>("KeyId")
                         .HasColumnType("TEXT")
@@ -296,7 +297,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("airtable_intents", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableRow", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableRow", b =>
                 {
                     b.Property<string>("KeyId")
                         .HasColumnType("TEXT")
@@ -347,7 +348,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("airtable_rows", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableState", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableState", b =>
                 {
                     b.Property<int>("Id")
                         .HasColumnType("INTEGER")

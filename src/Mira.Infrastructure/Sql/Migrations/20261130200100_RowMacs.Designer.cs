@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 
 #nullable disable
@@ -247,7 +248,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("ledger", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableIntent", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableIntent", b =>
                 {
                     b.Property<string>("KeyId")
                         .HasColumnType("TEXT")
@@ -315,7 +316,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("airtable_intents", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableRow", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableRow", b =>
                 {
                     b.Property<string>("KeyId")
                         .HasColumnType("TEXT")
@@ -366,7 +367,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("airtable_rows", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableState", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableState", b =>
                 {
                     b.Property<int>("Id")
                         .HasColumnType("INTEGER")

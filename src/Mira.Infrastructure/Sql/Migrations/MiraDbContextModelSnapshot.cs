@@ -3,6 +3,7 @@ using System;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 
 #nullable disable
@@ -244,7 +245,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("ledger", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableIntent", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableIntent", b =>
                 {
                     b.Property<string>("KeyId")
                         .HasColumnType("TEXT")
@@ -312,7 +313,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("airtable_intents", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableRow", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableRow", b =>
                 {
                     b.Property<string>("KeyId")
                         .HasColumnType("TEXT")
@@ -363,7 +364,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("airtable_rows", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Airtable.AirtableState", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableState", b =>
                 {
                     b.Property<int>("Id")
                         .HasColumnType("INTEGER")

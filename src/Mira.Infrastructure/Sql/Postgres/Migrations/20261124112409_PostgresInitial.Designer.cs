@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Mira.Domain.Tokens;
 using Mira.Infrastructure.Sql;
 using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
