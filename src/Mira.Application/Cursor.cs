@@ -4,7 +4,9 @@ using System.Text;
 
 namespace Mira.Application;
 
-/// <summary>Where a page of a list ended: the ledger seq of its last row, in a form nobody is tempted to count with.</summary>
+/// <summary>
+/// Where a page of a list ended: the ledger seq of its last row, in a form nobody is tempted to count with.
+/// </summary>
 public static class Cursor
 {
     public static string Write(string list, long seq) => Base64Url.EncodeToString(Encoding.ASCII.GetBytes($"{list}:{seq}"));

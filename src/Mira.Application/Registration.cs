@@ -18,7 +18,9 @@ namespace Mira.Application;
 /// <summary>How the host takes this project in.</summary>
 public static class Registration
 {
-    /// <summary>Use cases with their validators and views, and the verification path. The host adds the ports and the options.</summary>
+    /// <summary>
+    /// Use cases with their validators and views, and the verification path. The host adds the ports and the options.
+    /// </summary>
     /// <param name="autoMapperLicenseKey">AutoMapper's own licence; without it the library logs a warning.</param>
     public static IServiceCollection AddMiraApplication(this IServiceCollection services, string? autoMapperLicenseKey)
     {
@@ -33,9 +35,9 @@ public static class Registration
         // The first one is the outermost.
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(AuditScopeBehavior<,>));
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(ValidationBehavior<,>));
-        services.AddScoped(typeof(IPipelineBehavior<,>), typeof(RepeatBehavior<,>));
+        services.AddScoped(typeof(IPipelineBehavior<,>), typeof(IdempotencyBehavior<,>));
         services.AddScoped<AuditScope>();
-        services.AddSingleton<RunningRepeats>();
+        services.AddSingleton<RunningIdempotentRequests>();
 
         services.AddSingleton(provider => new MapperConfiguration(
             map =>
@@ -45,32 +47,32 @@ public static class Registration
             },
             provider.GetRequiredService<ILoggerFactory>()).CreateMapper());
 
-        services.AddSingleton<KeyDirectory>();
-        services.AddSingleton(provider => new RecentChanges(provider.GetRequiredService<LedgerFollowerOptions>().RememberedChanges));
-        services.AddSingleton<GatheredEvents>();
-        services.AddSingleton<LedgerFollower>();
+        services.AddSingleton<KeyCache>();
+        services.AddSingleton(provider => new RecentChanges(provider.GetRequiredService<LedgerPollerOptions>().RememberedChanges));
+        services.AddSingleton<AggregatedEvents>();
+        services.AddSingleton<LedgerPoller>();
         services.AddSingleton<VerifiedLedger>();
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<VerifiedLedger>());
-        services.AddSingleton<EditedEvents>();
-        services.AddSingleton<LedgerMarks>();
-        services.AddSingleton<RowFindings>();
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RowFindings>());
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<VerifiedLedger>());
+        services.AddSingleton<EventViolations>();
+        services.AddSingleton<LedgerHashes>();
+        services.AddSingleton<RowViolations>();
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<RowViolations>());
         services.AddSingleton<UsageLog>();
         services.AddSingleton(provider =>
-            new ServiceMetrics().Watching(provider.GetServices<IMeasured>()));
-        services.AddSingleton<QuietTime>();
+            new ServiceMetrics().Watching(provider.GetServices<IMetricSource>()));
+        services.AddSingleton(provider => new QuietTime(provider.GetRequiredService<LedgerPollerOptions>().IsShared, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<LoopBoard>();
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<LoopBoard>());
-        services.AddSingleton<LedgerTally>();
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<LedgerTally>());
-        services.AddSingleton<IMeasured, LedgerFigures>();
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<LoopBoard>());
+        services.AddSingleton<LedgerCounters>();
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<LedgerCounters>());
+        services.AddSingleton<IMetricSource, LedgerMetrics>();
         services.AddSingleton<Verifier>();
         services.AddSingleton<VerifyKeyHandler>();
         services.AddSingleton<FailureLimiter>();
         services.AddSingleton(provider => new RateLimiter(
             provider.GetRequiredService<LimitOptions>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<ISharedLimits>()));
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RateLimiter>());
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<KeyDirectory>());
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<RateLimiter>());
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<KeyCache>());
         return services;
     }
 

@@ -4,7 +4,9 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Mira.Client;
 
-/// <content>What is null is not sent and stays as it is; what is named in <see cref="Clear"/> is sent as null.</content>
+/// <content>
+/// What is null is not sent and stays as it is; what is named in <see cref="Clear"/> is sent as null.
+/// </content>
 public partial class UpdateKey
 {
     /// <summary>Properties to clear, by their names in the API: <c>new UpdateKey { Clear = { "owner" } }</c>.</summary>

@@ -26,7 +26,7 @@ public static class Registration
         services.AddSingleton(FirstAdminOptions.Read(settings));
         services.AddSingleton<FirstAdmin>();
         services.AddSingleton<ITokenFile, SafeFile>();
-        services.AddSingleton<WriteGate>();
+        services.AddSingleton<SingleWriter>();
         services.AddScoped<SqlLedger>();
         if (store.Airtable is { } airtable)
             services.AddMiraAirtable(airtable);
@@ -34,35 +34,36 @@ public static class Registration
             services.AddScoped<ILedger>(provider => provider.GetRequiredService<SqlLedger>());
         services.AddSingleton(settings);
         services.AddSingleton(store.AuditKey ?? throw new InvalidOperationException("The store was taken for reading alone."));
-        services.AddSingleton<HeadSeal>();
+        services.AddSingleton<HeadSigner>();
         services.AddSingleton(AnchorOptions.Read(settings));
         services.AddSingleton(RetentionOptions.Read(settings));
         services.AddSingleton<CheckpointAnchor>();
         services.AddSingleton<ILedgerHealth, LedgerHealth>();
         services.AddMiraRedis(RedisOptions.Read(settings));
 
-        // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed, and the last checkpoint comes after that.
+        // Started in this order and stopped in the reverse one: the last use is flushed before the ledger is closed,
+        // and the last checkpoint comes after that.
         services.AddHostedService<CheckpointPublisher>();
         services.AddHostedService(provider => provider.GetRequiredService<CheckpointAnchor>());
-        services.AddSingleton<AuditOpening>();
+        services.AddSingleton<AuditKeyStartup>();
         services.AddSingleton(RowOptions.Read(settings));
-        services.AddSingleton<RowOpening>();
+        services.AddSingleton<RowMacStartup>();
         services.AddSingleton<NodeStart>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeStart>());
         if (store.Airtable is not null)
-            services.AddHostedService(provider => provider.GetRequiredService<AirtableKeeper>());
+            services.AddHostedService(provider => provider.GetRequiredService<AirtableSyncLoops>());
         services.AddHostedService<UsageFlush>();
-        services.AddHostedService<GatherFlush>();
-        services.AddHostedService<FollowLoop>();
+        services.AddHostedService<AggregatedEventFlush>();
+        services.AddHostedService<LedgerPollLoop>();
         services.AddSingleton(ChainCheckOptions.Read(settings));
         services.AddHostedService<ChainCheck>();
-        services.AddHostedService<RowCheck>();
+        services.AddHostedService<RowVerification>();
         services.AddHostedService<LedgerRetention>();
         services.AddHostedService<WriteProbe>();
-        services.AddHostedService<LateRecord>();
-        services.AddSingleton<ExpiryWatch>();
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<ExpiryWatch>());
-        services.AddHostedService(provider => provider.GetRequiredService<ExpiryWatch>());
+        services.AddHostedService<DelayedStartEvent>();
+        services.AddSingleton<ExpiringKeyCount>();
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<ExpiringKeyCount>());
+        services.AddHostedService(provider => provider.GetRequiredService<ExpiringKeyCount>());
         if (store.IsShared)
         {
             services.AddSingleton<ClockCheck>();
@@ -78,9 +79,9 @@ public static class Registration
     {
         store.AddTo(services);
         services.AddSingleton(store.Peppers);
-        services.TryAddSingleton<GatheredEvents>();
-        services.TryAddSingleton<RowFindings>();
-        services.AddSingleton<RowSeal>();
+        services.TryAddSingleton<AggregatedEvents>();
+        services.TryAddSingleton<RowViolations>();
+        services.AddSingleton<RowAuthenticator>();
         services.AddSingleton<IKeyStore, SqlKeyStore>();
         services.AddSingleton<ILedgerReader, SqlLedgerReader>();
         services.AddSingleton<SqlLedgerArchive>();

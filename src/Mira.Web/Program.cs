@@ -12,14 +12,14 @@ using Mira.Infrastructure.Start;
 using Mira.Web.Hosting;
 using Mira.Web.Lifetime;
 using Mira.Web.Logging;
-using Mira.Web.Verbs;
+using Mira.Web.Commands;
 
-// Composes the service and runs it, or one of its verbs. Nothing else names Infrastructure.
+// Composes the service and runs it, or one of its commands. Nothing else names Infrastructure.
 try
 {
-    if (VerbLine.IsToServe(args))
+    if (CommandLine.IsToServe(args))
     {
-        VerbLine.DemandSettings(args);
+        CommandLine.DemandSettings(args);
         await using var app = await BuildAsync(args);
         await StartAsync(app);
         ShowStart(app);
@@ -27,7 +27,7 @@ try
         return 0;
     }
 
-    return await VerbLine.RunAsync(args, new VerbLine.Verbs(MigrateAsync, CreateAdminAsync, PepperStatusAsync, CreateTableAsync, CopyStoreAsync, CheckAuditAsync));
+    return await CommandLine.RunAsync(args, new CommandLine.Actions(MigrateAsync, CreateAdminAsync, PepperStatusAsync, CreateTableAsync, CopyStoreAsync, CheckAuditAsync));
 }
 catch (OperationCanceledException)
 {
@@ -43,7 +43,8 @@ catch (SettingException exception)
 
 static WebApplicationBuilder CreateBuilder(string[] args)
 {
-    // Watching files for changes wakes at every write below the content root, and costs more than half of the throughput there.
+    // Watching files for changes wakes at every write below the content root, and costs more than half of the
+    // throughput there.
     var builder = WebApplication.CreateBuilder(new WebApplicationOptions
     {
         Args = ["--hostBuilder:reloadConfigOnChange=false", .. args],
@@ -61,14 +62,14 @@ static async Task<WebApplication> BuildAsync(string[] args)
     builder.AddMiraWeb(settings);
     builder.Services.AddSingleton(TimeProvider.System);
     builder.Services.AddSingleton(KeyDefaults.Read(settings));
-    builder.Services.AddSingleton(KeyDirectoryOptions.Read(settings));
+    builder.Services.AddSingleton(KeyCacheOptions.Read(settings));
     builder.Services.AddSingleton(LimitOptions.Read(settings));
-    var following = LedgerFollowerOptions.Read(settings);
+    var following = LedgerPollerOptions.Read(settings);
     builder.Services.AddMiraApplication(settings.Text(StartNotices.LicenseSetting, StartNotices.LicensePath));
 
     ServedAddresses.Demand(settings);
-    var patience = DrainOptions.Read(settings).Duration + DrainOptions.Rest;
-    var store = await StoreChoice.TakeAsync(settings, AppContext.BaseDirectory, patience, TimeProvider.System, CancellationToken.None);
+    var timeout = GracefulShutdownOptions.Read(settings).Duration + GracefulShutdownOptions.Rest;
+    var store = await StoreChoice.TakeAsync(settings, AppContext.BaseDirectory, timeout, TimeProvider.System, CancellationToken.None);
     try
     {
         builder.Services.AddSingleton(following with { IsShared = store.IsShared });
@@ -116,16 +117,16 @@ static async Task MigrateAsync(CancellationToken cancellationToken)
 {
     var configuration = CreateBuilder([]).Configuration;
     var settings = new SettingReader(path => configuration[path]);
-    var patience = DrainOptions.Read(settings).Duration + DrainOptions.Rest;
-    VerbLine.PrintMigrations(await StoreUpgrade.RunAsync(settings, AppContext.BaseDirectory, patience, TimeProvider.System, cancellationToken));
+    var timeout = GracefulShutdownOptions.Read(settings).Duration + GracefulShutdownOptions.Rest;
+    CommandLine.PrintMigrations(await StoreUpgrade.RunAsync(settings, AppContext.BaseDirectory, timeout, TimeProvider.System, cancellationToken));
 }
 
 static async Task CreateAdminAsync(string name, string? file, CancellationToken cancellationToken)
 {
     await using var app = await BuildAsync([]);
     await app.Services.GetRequiredService<NodeStart>().OpenAsync(cancellationToken);
-    await using var airtable = app.Services.GetService<AirtableLease>() is { } lease ? new AirtableHolding(lease, TimeProvider.System) : null;
-    await VerbLine.CreateAdminAsync(app.Services, name, file, cancellationToken);
+    await using var airtable = app.Services.GetService<WriterLease>() is { } lease ? new LeaseKeepAlive(lease, TimeProvider.System) : null;
+    await CommandLine.CreateAdminAsync(app.Services, name, file, cancellationToken);
 }
 
 static async Task PepperStatusAsync(CancellationToken cancellationToken)
@@ -141,16 +142,16 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     var database = app.Services.GetRequiredService<SqlStore>();
     await database.IsThereAsync(cancellationToken);
     var counts = await database.CountNeedsAsync(store.Peppers.Current.Id, TimeProvider.System.GetUtcNow(), cancellationToken);
-    VerbLine.PrintPeppers(store.Peppers, counts);
+    CommandLine.PrintPeppers(store.Peppers, counts);
 }
 
 static async Task<int> CopyStoreAsync(string from, string to, bool isDryRun, CancellationToken cancellationToken)
 {
     var configuration = CreateBuilder([]).Configuration;
     var settings = new SettingReader(path => configuration[path]);
-    var patience = DrainOptions.Read(settings).Duration + DrainOptions.Rest;
-    await using var copy = new StoreCopy(settings, AppContext.BaseDirectory, patience, TimeProvider.System, isDryRun);
-    return await VerbLine.PrintCopiesAsync(copy.RunAsync(from, to, cancellationToken));
+    var timeout = GracefulShutdownOptions.Read(settings).Duration + GracefulShutdownOptions.Rest;
+    await using var copy = new StoreCopy(settings, AppContext.BaseDirectory, timeout, TimeProvider.System, isDryRun);
+    return await CommandLine.PrintCopiesAsync(copy.RunAsync(from, to, cancellationToken));
 }
 
 static async Task CreateTableAsync(CancellationToken cancellationToken)
@@ -161,21 +162,21 @@ static async Task CreateTableAsync(CancellationToken cancellationToken)
     builder.Services.AddAirtableClient(AirtableOptions.Read(new SettingReader(path => builder.Configuration[path])));
     await using var app = builder.Build();
     var client = app.Services.GetRequiredService<AirtableClient>();
-    VerbLine.PrintDone(await AirtableSetup.CreateTableAsync(client, cancellationToken));
-    await AirtableSetup.DemandAsync(client, cancellationToken);
+    CommandLine.PrintDone(await TableCheck.CreateTableAsync(client, cancellationToken));
+    await TableCheck.DemandAsync(client, cancellationToken);
 }
 
-static async Task<VerbLine.AuditFinding> CheckAuditAsync(VerbLine.AuditSource source, CancellationToken cancellationToken)
+static async Task<CommandLine.AuditFinding> CheckAuditAsync(CommandLine.AuditSource source, CancellationToken cancellationToken)
 {
     var configuration = CreateBuilder([]).Configuration;
     var settings = new SettingReader(path => configuration[path]);
-    var view = LedgerView.Of(settings, AppContext.BaseDirectory, source.Data, source.PublicKey, source.Anchor);
+    var view = OfflineLedger.Of(settings, AppContext.BaseDirectory, source.Data, source.PublicKey, source.Anchor);
     var (flaw, proof) = source.File is { } file
         ? await view.CheckFileAsync(file, cancellationToken)
         : await view.CheckStoreAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
     if (source.File is not null || flaw is not null)
-        return new VerbLine.AuditFinding(flaw, proof);
+        return new CommandLine.AuditFinding(flaw, proof);
 
-    var rows = await LedgerView.CheckRowsAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
-    return new VerbLine.AuditFinding(flaw, proof, rows.Text, rows.IsRight);
+    var rows = await OfflineLedger.CheckRowsAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
+    return new CommandLine.AuditFinding(flaw, proof, rows.Text, rows.IsRight);
 }

@@ -16,7 +16,7 @@ internal sealed class FakeLedger : ILedger, ILedgerChange
 
     public List<KeyEvent> SystemEvents { get; } = [];
 
-    public Dictionary<(string Caller, string Key), RememberedAnswer> Answers { get; } = [];
+    public Dictionary<(string Caller, string Key), StoredResponse> Answers { get; } = [];
 
     public int OtherAdmins { get; set; } = 1;
 
@@ -51,15 +51,15 @@ internal sealed class FakeLedger : ILedger, ILedgerChange
 
     public void Record(KeyEvent systemEvent) => SystemEvents.Add(systemEvent);
 
-    public void Record(EventDraft gathered) => Steps.Add(gathered.Type);
+    public void Record(PendingEvent gathered) => Steps.Add(gathered.Type);
 
-    public Task<LedgerCut> CutAsync(DateTimeOffset before, int keep, int most) => Task.FromResult(default(LedgerCut));
+    public Task<PruneResult> CutAsync(DateTimeOffset before, int keep, int most) => Task.FromResult(default(PruneResult));
 
-    public Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
+    public Task<StoredResponse?> FindAnswerAsync(IdempotentRequest repeat)
     {
         Steps.Add("answer");
         return Task.FromResult(Answers.GetValueOrDefault((repeat.Caller, repeat.Key)));
     }
 
-    public void Remember(Repeat repeat, string answer) => Answers.Add((repeat.Caller, repeat.Key), new RememberedAnswer(repeat.Fingerprint, answer));
+    public void Remember(IdempotentRequest repeat, string answer) => Answers.Add((repeat.Caller, repeat.Key), new StoredResponse(repeat.Fingerprint, answer));
 }

@@ -32,7 +32,7 @@ internal sealed class FakeLedgerReader : ILedgerReader
     }
 
     public static LedgerEvent Next(LedgerPosition head, string? subject, string type = EventType.KeyUpdated) =>
-        LedgerEvent.Append(head, HeldKey.Start, new EventDraft(type, Actor.System, subject, null));
+        LedgerEvent.Append(head, HeldKey.Start, new PendingEvent(type, Actor.System, subject, null));
 
     public LedgerEvent Append(KeyId? subject = null)
     {

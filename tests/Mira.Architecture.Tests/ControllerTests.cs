@@ -9,7 +9,9 @@ using Mira.Web.Requests;
 
 namespace Mira.Architecture.Tests;
 
-/// <summary>A controller's action is its policy, one message and its answer; whatever is decided is decided elsewhere.</summary>
+/// <summary>
+/// A controller's action is its policy, one message and its answer; whatever is decided is decided elsewhere.
+/// </summary>
 internal sealed partial class ControllerTests
 {
     [Test]

@@ -9,10 +9,8 @@ namespace Mira.Architecture.Tests;
 /// </summary>
 internal sealed partial class DocumentWordTests
 {
-    private const string Glossary = "docs/glossary.md";
-
     /// <summary>The changelog tells what was, in the words of its time.</summary>
-    private static readonly string[] Exceptions = [Glossary, "CHANGELOG.md"];
+    private static readonly string[] Exceptions = [RetiredWords.Glossary, "CHANGELOG.md"];
 
     private static readonly IReadOnlyList<SourceFile> Documents =
         [.. Repository.Files.Where(file =>
@@ -20,7 +18,7 @@ internal sealed partial class DocumentWordTests
 
     [Test]
     public void No_document_uses_a_retired_word() => Rule.Holds(
-        file => file.Report(ProseOf(file.Text), Retired(), "a retired word of the glossary"),
+        file => file.Report(ProseOf(file.Text), RetiredWords.Expression(), "a retired word of the glossary"),
         Documents,
         planted:
         [
@@ -42,22 +40,6 @@ internal sealed partial class DocumentWordTests
         Planted("# One. Two."), Planted("```\nOne. Two.\n```"), Planted("Version 0.1 and 2. of three"),
         Planted("**Words.** and more"));
 
-    /// <summary>
-    /// Matches each word that is retired everywhere, also with an ending. The glossary puts the other words in
-    /// parentheses.
-    /// </summary>
-    private static Regex Retired()
-    {
-        var words =
-            from line in Repository.Files.Single(file => file.Path == Glossary).Lines
-            let cells = line.Split('|')
-            where cells.Length == 5 && !cells[1].Contains("---", StringComparison.Ordinal) && cells[1].Trim() != "term"
-            from word in Parentheses().Replace(cells[3], "").Split(',', StringSplitOptions.TrimEntries)
-            where word.Length > 0
-            select Regex.Escape(word);
-        return new Regex($@"\b(?:{string.Join('|', words)})(?:s|ed|ing)?\b", RegexOptions.IgnoreCase);
-    }
-
     /// <summary>The text without code and link targets. Each line stays at its place.</summary>
     private static string ProseOf(string text) => NoProse().Replace(text, match =>
     {
@@ -66,9 +48,6 @@ internal sealed partial class DocumentWordTests
     });
 
     private static SourceFile Planted(string text) => new("docs/planted.md", text);
-
-    [GeneratedRegex(@"\([^)]*\)")]
-    private static partial Regex Parentheses();
 
     [GeneratedRegex(@"^ *```.*?^ *```|`[^`\n]*`|(?<=\])\([^()\s]+\)", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex NoProse();

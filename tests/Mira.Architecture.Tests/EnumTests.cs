@@ -3,7 +3,9 @@ using Mira.Architecture.Tests.Sources;
 
 namespace Mira.Architecture.Tests;
 
-/// <summary>A new member of an enum is noticed: no switch treats it like some other member because it has a default arm.</summary>
+/// <summary>
+/// A new member of an enum is noticed: no switch treats it like some other member because it has a default arm.
+/// </summary>
 internal sealed partial class EnumTests
 {
     private static readonly HashSet<string> Enums =

@@ -3,7 +3,10 @@ using Mira.Architecture.Tests.Sources;
 
 namespace Mira.Architecture.Tests;
 
-/// <summary>The folders of a project have an order: a file may name types of the folders before its own, and none of those after.</summary>
+/// <summary>
+/// The folders of a project have an order: a file may name types of the folders before its own, and none of those
+/// after.
+/// </summary>
 internal sealed partial class FolderTests
 {
     /// <summary>From the bottom up. A file beside the folders may name all of them.</summary>
@@ -14,8 +17,8 @@ internal sealed partial class FolderTests
         ["Mira.Infrastructure"] = ["Files", "Redis", "Sql", "Audit", "Background", "Admins", "Airtable", "Start", "Copy"],
         ["Mira.Web"] =
         [
-            "Requests", "Lifetime", "Problems", "Json", "Logging", "Authentication", "Authorization", "Limits", "Calls", "Endpoints", "OpenApi", "Hosting",
-            "Verbs",
+            "Requests", "Lifetime", "Problems", "Json", "Authentication", "Logging", "Authorization", "Limits", "Calls", "Endpoints", "OpenApi", "Hosting",
+            "Commands",
         ],
     };
 

@@ -4,7 +4,10 @@ using Mira.Architecture.Tests.Sources;
 
 namespace Mira.Architecture.Tests;
 
-/// <summary>Dependencies point inward. What a project may reference is listed here; a new reference is a decision, not an accident.</summary>
+/// <summary>
+/// Dependencies point inward. What a project may reference is listed here; a new reference is a decision, not an
+/// accident.
+/// </summary>
 internal sealed class ReferenceTests
 {
     private static readonly Dictionary<string, string[]> Projects = new()

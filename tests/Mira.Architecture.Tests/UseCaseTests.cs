@@ -6,11 +6,13 @@ using Mira.Architecture.Tests.Compiled;
 
 namespace Mira.Architecture.Tests;
 
-/// <summary>A use case is a message, its handler and its validator, found by one name; an interface has a reason to be.</summary>
+/// <summary>
+/// A use case is a message, its handler and its validator, found by one name; an interface has a reason to be.
+/// </summary>
 internal sealed partial class UseCaseTests
 {
     /// <summary>The words a message may begin with. Another verb is welcome; a noun is not.</summary>
-    private static readonly string[] Verbs = ["Accept", "Create", "Export", "Get", "Issue", "List", "Receive", "Revoke", "Rotate", "Update", "Verify"];
+    private static readonly string[] Verbs = ["Accept", "Create", "Export", "Get", "List", "Receive", "Revoke", "Rotate", "Update", "Verify"];
 
     [Test]
     public void A_use_case_is_a_verb_with_its_object_and_has_a_handler_and_a_validator_by_its_name() => Rule.Holds(

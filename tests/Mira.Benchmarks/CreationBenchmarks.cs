@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Mira.Benchmarks;
 
 /// <summary>
-/// What one durable change costs: a key made, its event chained, both committed and synced to the disk. The baseline writes and syncs
-/// 4 KiB at the end of a file, which is the least any store can do. Creates per second = 1 / mean.
+/// What one durable change costs: a key made, its event chained, both committed and synced to the disk. The baseline
+/// writes and syncs 4 KiB at the end of a file, which is the least any store can do. Creates per second = 1 / mean.
 /// </summary>
 [MemoryDiagnoser]
 public class CreationBenchmarks
@@ -41,5 +41,5 @@ public class CreationBenchmarks
     }
 
     [Benchmark(Description = "create a key")]
-    public Task<string> CreateKey() => _node.IssueAsync();
+    public Task<string> CreateKey() => _node.CreateAsync();
 }

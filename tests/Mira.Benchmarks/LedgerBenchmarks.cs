@@ -5,8 +5,8 @@ using Mira.Domain.Ledger;
 namespace Mira.Benchmarks;
 
 /// <summary>
-/// What it costs to prove a ledger of 10 000 events from an export, and one signature. Events a second = 10 000 / mean. The baseline hashes the same bytes, which no
-/// verifier can do without.
+/// What it costs to prove a ledger of 10 000 events from an export, and one signature. Events a second = 10 000 / mean.
+/// The baseline hashes the same bytes, which no verifier can do without.
 /// </summary>
 [MemoryDiagnoser]
 public class LedgerBenchmarks
@@ -27,7 +27,7 @@ public class LedgerBenchmarks
         var lines = new StringBuilder();
         for (var i = 0; i < Events; i++)
         {
-            var entry = LedgerEvent.Append(_head, at.AddSeconds(i), new EventDraft(EventType.KeyCreated, actor, "mira_key_000000000001", $"order-{i}")
+            var entry = LedgerEvent.Append(_head, at.AddSeconds(i), new PendingEvent(EventType.KeyCreated, actor, "mira_key_000000000001", $"order-{i}")
             {
                 Changes = [FieldChange.Of("name", null, $"key {i}"), FieldChange.Of("role", null, "viewer"), FieldChange.Of("expires_at", null, at)],
             });

@@ -6,8 +6,9 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Benchmarks;
 
 /// <summary>
-/// Keys in any number, each with its secret and its event in the chain, as the service itself would have made them one by one. They are written
-/// into the database of a stopped service, which must have been started there once, for the tables.
+/// Keys in any number, each with its secret and its event in the chain, as the service itself would have made them one
+/// by one. They are written into the database of a stopped service, which must have been started there once, for the
+/// tables.
 /// </summary>
 internal static class ManyKeys
 {
@@ -18,14 +19,14 @@ internal static class ManyKeys
     public static IEnumerable<MadeKey> Make(LedgerPosition head, string pepper, int count)
     {
         var peppers = new PepperRing(new Pepper(Convert.FromBase64String(pepper.Trim())));
-        var rows = new RowSeal(peppers);
+        var rows = new RowAuthenticator(peppers);
         for (var number = 0; number < count; number++)
         {
             var now = Rfc3339.Truncate(DateTimeOffset.UtcNow);
             var token = Token.Generate(KeyId.Generate());
             var seal = peppers.Seal(token);
-            var key = ApiKey.Issue(token.KeyId, seal, TermsOf(number), Actor.SystemName, now);
-            var entry = LedgerEvent.Append(head, now, new EventDraft(EventType.KeyCreated, Actor.System, key.Id.Value, null) { Changes = key.TakeEvents()[0].Changes });
+            var key = ApiKey.Create(token.KeyId, seal, TermsOf(number), Actor.SystemName, now);
+            var entry = LedgerEvent.Append(head, now, new PendingEvent(EventType.KeyCreated, Actor.System, key.Id.Value, null) { Changes = key.TakeEvents()[0].Changes });
             head = entry.Position;
             yield return new MadeKey(token.Reveal(), key, seal, entry, rows.SignNew(key, entry.Seq));
         }
@@ -51,7 +52,7 @@ internal static class ManyKeys
 }
 
 /// <summary>A key, what is stored of its one secret, and the event that made it.</summary>
-internal sealed record MadeKey(string Token, ApiKey Key, SealedSecret Seal, LedgerEvent Event, byte[] Mac)
+internal sealed record MadeKey(string Token, ApiKey Key, HashedToken Seal, LedgerEvent Event, byte[] Mac)
 {
     public long At => Event.At.ToUnixTimeMilliseconds();
 

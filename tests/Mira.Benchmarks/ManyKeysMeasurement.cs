@@ -10,8 +10,8 @@ using Npgsql;
 namespace Mira.Benchmarks;
 
 /// <summary>
-/// The service on a PostgreSQL with very many keys: how long a start takes, what a key costs that is read for the first time, and whether warm keys
-/// are as fast as on a small database. It needs wrk.
+/// The service on a PostgreSQL with very many keys: how long a start takes, what a key costs that is read for the first
+/// time, and whether warm keys are as fast as on a small database. It needs wrk.
 /// </summary>
 internal sealed class ManyKeysMeasurement(string binary, int count, PostgresServer postgres, string folder)
 {
@@ -77,7 +77,8 @@ internal sealed class ManyKeysMeasurement(string binary, int count, PostgresServ
 
     private async Task MeasureColdAsync(Server server, string database, string[] tokens)
     {
-        // The first one opens the connection. With a wrong secret the key is read all the same, and no use of it is written.
+        // The first one opens the connection. With a wrong secret the key is read all the same, and no use of it is
+        // written.
         string[] wrong = [.. tokens.Select(ManyKeys.WithAnotherSecret)];
         await TimeAsync(server, wrong[..1]);
         var before = await ScansAsync(database);

@@ -5,8 +5,9 @@ using Mira.Benchmarks.Load;
 namespace Mira.Benchmarks;
 
 /// <summary>
-/// How much managed heap an entry takes in the real service: one that was read and whose key was not used, and one that was used, with its caller,
-/// its answer and its meter. The service runs as it is, with <see cref="StartupHook"/> in it, which tells of its heap.
+/// How much managed heap an entry takes in the real service: one that was read and whose key was not used, and one that
+/// was used, with its caller, its answer and its meter. The service runs as it is, with <see cref="StartupHook"/> in
+/// it, which tells of its heap.
 /// </summary>
 internal static class MemoryMeasurement
 {

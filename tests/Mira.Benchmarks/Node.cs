@@ -35,8 +35,8 @@ internal sealed class Node : IAsyncDisposable
             .AddLogging()
             .AddSingleton(TimeProvider.System)
             .AddSingleton(KeyDefaults.Read(settings))
-            .AddSingleton(KeyDirectoryOptions.Read(settings))
-            .AddSingleton(LedgerFollowerOptions.Read(settings))
+            .AddSingleton(KeyCacheOptions.Read(settings))
+            .AddSingleton(LedgerPollerOptions.Read(settings))
             .AddScoped<ICaller, NobodyCaller>()
             .AddMiraApplication(null)
             .AddMiraInfrastructure(settings, store)
@@ -46,10 +46,10 @@ internal sealed class Node : IAsyncDisposable
     }
 
     /// <summary>A new key's token.</summary>
-    public async Task<string> IssueAsync()
+    public async Task<string> CreateAsync()
     {
         await using var scope = _services.CreateAsyncScope();
-        var receipt = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new IssueKey { Name = "bench", Role = "operator" });
+        var receipt = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new CreateKey { Name = "bench", Role = "operator" });
         return receipt.Body.ApiKey!;
     }
 

@@ -6,8 +6,8 @@ using System.Net.Sockets;
 namespace Mira.Benchmarks;
 
 /// <summary>
-/// How long the published service takes from its start as a process until it says it is ready: on an empty folder, and on one with many keys.
-/// <c>build/measure-start.sh</c> publishes it and calls this.
+/// How long the published service takes from its start as a process until it says it is ready: on an empty folder, and
+/// on one with many keys. <c>build/measure-start.sh</c> publishes it and calls this.
 /// </summary>
 internal sealed class StartMeasurement : IDisposable
 {

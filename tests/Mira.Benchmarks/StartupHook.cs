@@ -1,8 +1,9 @@
 using System.Globalization;
 
 /// <summary>
-/// What the runtime runs before a program whose <c>DOTNET_STARTUP_HOOKS</c> names this assembly; it is found by this name and place. For each line on standard input
-/// it collects what is garbage and says on standard output how much is left.
+/// What the runtime runs before a program whose <c>DOTNET_STARTUP_HOOKS</c> names this assembly; it is found by this
+/// name and place. For each line on standard input it collects what is garbage and says on standard output how much is
+/// left.
 /// </summary>
 internal static class StartupHook
 {

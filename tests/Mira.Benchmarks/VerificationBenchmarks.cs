@@ -9,8 +9,8 @@ using Mira.Domain.Tokens;
 namespace Mira.Benchmarks;
 
 /// <summary>
-/// What one decision costs when its entry is warm. The baseline is the cryptography alone, SHA-256 and HMAC-SHA-256, which no verification
-/// can do without.
+/// What one decision costs when its entry is warm. The baseline is the cryptography alone, SHA-256 and HMAC-SHA-256,
+/// which no verification can do without.
 /// </summary>
 [MemoryDiagnoser]
 public class VerificationBenchmarks
@@ -28,7 +28,7 @@ public class VerificationBenchmarks
     {
         _node = await Node.StartAsync();
         _verifier = _node.Verifier;
-        _good = await _node.IssueAsync();
+        _good = await _node.CreateAsync();
         _badChecksum = _good[..^1] + (_good[^1] == '0' ? '1' : '0');
         _unknownId = Token.Generate(KeyId.Generate()).Reveal();
         _wrongSecret = Token.Generate(KeyId.TryParse(_good[..KeyId.Length], out var id) ? id : default).Reveal();

@@ -6,8 +6,8 @@ using System.Text;
 namespace Mira.TestServers;
 
 /// <summary>
-/// Stands for an application behind a proxy: takes whatever comes as HTTP/1.1, answers 200 and keeps what it was sent. By hand, because a real server
-/// would refuse some of what a proxy lets through.
+/// Stands for an application behind a proxy: takes whatever comes as HTTP/1.1, answers 200 and keeps what it was sent.
+/// By hand, because a real server would refuse some of what a proxy lets through.
 /// </summary>
 public sealed class ApplicationServer : IAsyncDisposable
 {

@@ -5,7 +5,10 @@ using System.Text;
 
 namespace Mira.TestServers;
 
-/// <summary>Stands in for a collector: takes OTLP over HTTP in protobuf on a free loopback port, and reads so much of it that spans and metrics are known by name.</summary>
+/// <summary>
+/// Stands in for a collector: takes OTLP over HTTP in protobuf on a free loopback port, and reads so much of it that
+/// spans and metrics are known by name.
+/// </summary>
 public sealed class OtlpReceiver : IDisposable
 {
     private readonly HttpListener _listener = new();
@@ -62,7 +65,8 @@ public sealed class OtlpReceiver : IDisposable
         }
     }
 
-    // The path of fields in ExportTraceServiceRequest and ExportMetricsServiceRequest: resource → scope → span or metric.
+    // The path of fields in ExportTraceServiceRequest and ExportMetricsServiceRequest: resource → scope → span or
+    // metric.
     private void Read(string path, Message request)
     {
         foreach (var item in request.Inner(1).SelectMany(resource => resource.Inner(2)).SelectMany(scope => scope.Inner(2)))

@@ -5,8 +5,8 @@ using Npgsql;
 namespace Mira.TestServers;
 
 /// <summary>
-/// A real PostgreSQL of the tests' own, on a free loopback port, with its data in a folder that goes with it. It is as durable as one is
-/// by default, and can be stopped, killed, frozen and started again.
+/// A real PostgreSQL of the tests' own, on a free loopback port, with its data in a folder that goes with it. It is as
+/// durable as one is by default, and can be stopped, killed, frozen and started again.
 /// </summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
@@ -84,7 +84,9 @@ public sealed class PostgresServer : IAsyncDisposable
         await ExecuteAsync("SELECT pg_reload_conf()");
     }
 
-    /// <summary>Makes a standby a primary, alone and without waiting for others, and returns when it takes writes.</summary>
+    /// <summary>
+    /// Makes a standby a primary, alone and without waiting for others, and returns when it takes writes.
+    /// </summary>
     public async Task PromoteAsync()
     {
         await ExecuteAsync("SELECT pg_promote(true, 60)");

@@ -6,7 +6,9 @@ using System.Text.Json;
 
 namespace Mira.TestServers;
 
-/// <summary>A real Prometheus on a free loopback port, with its data and its configuration in a folder that goes with it.</summary>
+/// <summary>
+/// A real Prometheus on a free loopback port, with its data and its configuration in a folder that goes with it.
+/// </summary>
 public sealed class PrometheusServer : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);

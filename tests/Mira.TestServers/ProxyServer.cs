@@ -6,7 +6,9 @@ using System.Text;
 
 namespace Mira.TestServers;
 
-/// <summary>A real nginx, Caddy or HAProxy on a free loopback port, with its files in a folder that goes with it.</summary>
+/// <summary>
+/// A real nginx, Caddy or HAProxy on a free loopback port, with its files in a folder that goes with it.
+/// </summary>
 public sealed class ProxyServer : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -52,7 +54,8 @@ public sealed class ProxyServer : IAsyncDisposable
         "caddy", ["run", "--config", "{folder}/Caddyfile", "--adapter", "caddyfile"],
         ("Caddyfile", "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n" + sites));
 
-    /// <param name="configuration">All of it. <c>{port}</c> is where it listens, and <c>{folder}/mira.lua</c> the script.</param>
+    /// <param name="configuration">All of it. <c>{port}</c> is where it listens, and <c>{folder}/mira.lua</c> the
+    /// script.</param>
     public static Task<ProxyServer> StartHaproxyAsync(string configuration, string script) => StartAsync(
         "haproxy", ["-db", "-f", "{folder}/haproxy.cfg"], ("haproxy.cfg", configuration), ("mira.lua", script));
 

@@ -49,7 +49,9 @@ public sealed partial class RedisCluster : IAsyncDisposable
         return Enumerable.Range(0, 3).First(number => slot <= ((number + 1) * Slots / 3) - 1);
     }
 
-    /// <summary>Begins to move the slot of a key: it and what is in it can be on either server until the move is ended.</summary>
+    /// <summary>
+    /// Begins to move the slot of a key: it and what is in it can be on either server until the move is ended.
+    /// </summary>
     public async Task BeginMoveAsync(string key, int from, int to)
     {
         var slot = $"{await SlotOfAsync(key)}";

@@ -3,7 +3,9 @@ using System.Globalization;
 
 namespace Mira.TestServers;
 
-/// <summary>A primary, its replica and a sentinel that makes the replica the primary when the other one is gone for a second.</summary>
+/// <summary>
+/// A primary, its replica and a sentinel that makes the replica the primary when the other one is gone for a second.
+/// </summary>
 public sealed class RedisSentinel : IAsyncDisposable
 {
     public const string Service = "mira";

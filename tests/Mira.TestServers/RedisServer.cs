@@ -7,7 +7,9 @@ using System.Text;
 
 namespace Mira.TestServers;
 
-/// <summary>A real redis-server on a free loopback port, which keeps nothing on disk and can be killed, held and started again.</summary>
+/// <summary>
+/// A real redis-server on a free loopback port, which keeps nothing on disk and can be killed, held and started again.
+/// </summary>
 public sealed class RedisServer : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -84,8 +86,8 @@ public sealed class RedisServer : IAsyncDisposable
 
     /// <summary>It stands still and keeps its connections.</summary>
     /// <summary>
-    /// Gives the server the processor before others, as if it had a machine to itself. Without the right to do that nothing
-    /// changes.
+    /// Gives the server the processor before others, as if it had a machine to itself. Without the right to do that
+    /// nothing changes.
     /// </summary>
     public void GoFirst()
     {
@@ -103,7 +105,9 @@ public sealed class RedisServer : IAsyncDisposable
 
     public void Resume() => Signal("CONT");
 
-    /// <summary>Sends one command over a connection of its own and gives back the answer as it came; not for TLS.</summary>
+    /// <summary>
+    /// Sends one command over a connection of its own and gives back the answer as it came; not for TLS.
+    /// </summary>
     public async Task<string> AskAsync(params string[] command)
     {
         using var client = new TcpClient();

@@ -1,6 +1,8 @@
 namespace Mira.TestServers;
 
-/// <summary>One PostgreSQL for all tests of an assembly that do it no harm. It starts when the first test asks for it.</summary>
+/// <summary>
+/// One PostgreSQL for all tests of an assembly that do it no harm. It starts when the first test asks for it.
+/// </summary>
 public static class SharedPostgres
 {
     private static Lazy<Task<PostgresServer>> _server = NotStarted();

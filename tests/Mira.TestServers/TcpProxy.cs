@@ -48,7 +48,9 @@ public sealed class TcpProxy : IDisposable
     /// <summary>The loopback port that new connections are led to; those that are open stay where they are.</summary>
     public int Target { get; set; }
 
-    /// <summary>How much later what the server sends arrives, in its order and without holding up what comes after it.</summary>
+    /// <summary>
+    /// How much later what the server sends arrives, in its order and without holding up what comes after it.
+    /// </summary>
     public TimeSpan Delay { get; set; }
 
     /// <summary>Looks at bytes before they go on. Several connections may call it at once.</summary>
@@ -70,7 +72,10 @@ public sealed class TcpProxy : IDisposable
             link.Reset();
     }
 
-    /// <summary>From now on nothing goes this way, and nobody is told, until <see cref="Release"/>. New connections are made all the same.</summary>
+    /// <summary>
+    /// From now on nothing goes this way, and nobody is told, until <see cref="Release"/>. New connections are made all
+    /// the same.
+    /// </summary>
     public void Hold(Flow flow) => _valves[(int)flow].Close();
 
     /// <summary>Both ways.</summary>

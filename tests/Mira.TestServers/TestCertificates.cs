@@ -4,7 +4,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Mira.TestServers;
 
-/// <summary>A certificate for this machine under an authority nobody trusts by itself, as files, gone after the test.</summary>
+/// <summary>
+/// A certificate for this machine under an authority nobody trusts by itself, as files, gone after the test.
+/// </summary>
 public sealed class TestCertificates : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mira-tls-");

@@ -23,7 +23,7 @@ public sealed class HeldKey
     private HeldKey(KeyTerms terms, Token token, DateTimeOffset now)
     {
         Token = token;
-        Key = ApiKey.Issue(Token.KeyId, Peppers.Seal(Token), terms, Actor.SystemName, now);
+        Key = ApiKey.Create(Token.KeyId, Peppers.Seal(Token), terms, Actor.SystemName, now);
     }
 
     public ApiKey Key { get; }
@@ -35,7 +35,7 @@ public sealed class HeldKey
 
     public static Pepper PepperOf(byte seed) => new(Enumerable.Repeat(seed, Pepper.MinimumSize).ToArray());
 
-    public static SealedSecret SealFor(KeyId id) => Peppers.Seal(Token.Generate(id));
+    public static HashedToken SealFor(KeyId id) => Peppers.Seal(Token.Generate(id));
 
     /// <summary>Rotates the key, and returns the token that was the newest before.</summary>
     public Token Rotate(int graceMinutes, DateTimeOffset now)

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Mira.Testing;
 
-/// <summary>How often a test repeats what it draws at random. The environment variable <c>MIRA_ROUNDS</c> asks for more.</summary>
+/// <summary>
+/// How often a test repeats what it draws at random. The environment variable <c>MIRA_ROUNDS</c> asks for more.
+/// </summary>
 public static class Rounds
 {
     /// <summary>The value of <c>MIRA_ROUNDS</c>, or null without one.</summary>

@@ -1,6 +1,8 @@
 namespace Mira.Testing;
 
-/// <summary>A wall clock and a monotonic one that can go apart, as they do when a machine sleeps or its clock is set.</summary>
+/// <summary>
+/// A wall clock and a monotonic one that can go apart, as they do when a machine sleeps or its clock is set.
+/// </summary>
 public sealed class TwoClocks : TimeProvider
 {
     private DateTimeOffset _wall = HeldKey.Start;

@@ -13,7 +13,10 @@ namespace Mira.Application.Admins;
 /// <param name="OnlyFirst">Does nothing when there is any key already.</param>
 public sealed record CreateAdmin(string Name, string? File, bool OnlyFirst) : IRequest<CreatedAdmin?>
 {
-    /// <summary>The token to make a key for; null for a new one. Sent again with the same one, it finds the key that the first attempt made.</summary>
+    /// <summary>
+    /// The token to make a key for; null for a new one. Sent again with the same one, it finds the key that the first
+    /// attempt made.
+    /// </summary>
     public Token? Token { get; init; }
 }
 
@@ -46,9 +49,10 @@ public sealed class CreateAdminHandler(ILedger ledger, PepperRing peppers, IToke
 
             var terms = new KeyTerms { Name = KeyInput.Normalize(request.Name)!, Role = Role.Admin, LifetimeDays = LifetimeDays };
             var reason = request.OnlyFirst ? "bootstrap" : "recovery";
-            change.Add(ApiKey.Issue(token.KeyId, peppers.Seal(token), terms, Actor.SystemName, change.Now, reason));
+            change.Add(ApiKey.Create(token.KeyId, peppers.Seal(token), terms, Actor.SystemName, change.Now, reason));
 
-            // Before the commit: a crash between the two leaves a file that opens nothing, never a key that nobody holds.
+            // Before the commit: a crash between the two leaves a file that opens nothing, never a key that nobody
+            // holds.
             if (request.File is not null)
                 file.Write(request.File, token.Reveal(), replace: request.OnlyFirst);
             return Created(request, token);

@@ -7,7 +7,9 @@ using Mira.Domain.Ledger;
 
 namespace Mira.Application.Audit;
 
-/// <summary>Gives out a stretch of the ledger, oldest first, with the signatures that prove it to whoever has the public key.</summary>
+/// <summary>
+/// Gives out a stretch of the ledger, oldest first, with the signatures that prove it to whoever has the public key.
+/// </summary>
 /// <param name="From">Inclusive, RFC 3339.</param>
 /// <param name="To">Exclusive, RFC 3339.</param>
 /// <param name="Format">What it is written as; for the record.</param>
@@ -30,7 +32,7 @@ public sealed class ExportAuditEventsValidator : AbstractValidator<ExportAuditEv
 }
 
 public sealed class ExportAuditEventsHandler(
-    ILedger ledger, ILedgerReader reader, ILedgerArchive archive, LedgerFollower follower, EditedEvents edited, AuditKey key, TimeProvider clock)
+    ILedger ledger, ILedgerReader reader, ILedgerArchive archive, LedgerPoller poller, EventViolations edited, AuditKey key, TimeProvider clock)
     : IRequestHandler<ExportAuditEvents, AuditExport>
 {
     private const int PageSize = 500;
@@ -51,14 +53,15 @@ public sealed class ExportAuditEventsHandler(
         return new AuditExport(stretch is null ? AsyncEnumerable.Empty<ExportedLine>() : ReadAsync(stretch, cut, from is not null || to is not null, request.IsTable, cancellationToken));
     }
 
-    // Both ends of a part are signed for the same moment: who cuts off its begin, up to a checkpoint within, has a begin of another moment.
+    // Both ends of a part are signed for the same moment: who cuts off its begin, up to a checkpoint within, has a
+    // begin of another moment.
     private async IAsyncEnumerable<ExportedLine> ReadAsync(
-        LedgerStretch stretch, Checkpoint? cut, bool isPart, bool isTable, [EnumeratorCancellation] CancellationToken cancellationToken)
+        LedgerRange stretch, Checkpoint? cut, bool isPart, bool isTable, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var now = Rfc3339.Truncate(clock.GetUtcNow());
         var last = await FindBeforeAsync(stretch.First, cut, cancellationToken);
         // What does not hold together is given out as it is, and not signed for.
-        var isWhole = last is not null && !follower.IsBroken;
+        var isWhole = last is not null && !poller.IsBroken;
         isWhole = isWhole && (!isPart || await IsProvedAsync(last!, cancellationToken));
         if (isWhole && (isPart ? key.Sign(last!, now) : cut) is { } begin)
             yield return new ExportedLine(null, begin);
@@ -69,14 +72,15 @@ public sealed class ExportAuditEventsHandler(
             if (page.Count == 0)
                 break;
 
-            var kept = await archive.FindCheckpointsAsync(new LedgerStretch(next, stretch.Last - 1), key.Public.Id, page.Count, cancellationToken);
+            var kept = await archive.FindCheckpointsAsync(new LedgerRange(next, stretch.Last - 1), key.Public.Id, page.Count, cancellationToken);
             var checkpoints = kept.GetEnumerator();
             var more = checkpoints.MoveNext();
             foreach (var entry in page.TakeWhile(entry => entry.Seq <= stretch.Last))
             {
                 isWhole = isWhole && entry.Follows(last!);
                 last = entry.Position;
-                // The lines of an export prove themselves, or show that they do not. A table would give out an edited event as true.
+                // The lines of an export prove themselves, or show that they do not. A table would give out an edited
+                // event as true.
                 if (!entry.IsWhole())
                 {
                     edited.Report(entry.Seq);
@@ -95,13 +99,13 @@ public sealed class ExportAuditEventsHandler(
             next = page[^1].Seq + 1;
         }
 
-        if (isWhole && last!.Seq == stretch.Last && !follower.IsBroken && await IsProvedAsync(last, cancellationToken))
+        if (isWhole && last!.Seq == stretch.Last && !poller.IsBroken && await IsProvedAsync(last, cancellationToken))
             yield return new ExportedLine(null, key.Sign(last, now));
     }
 
     /// <summary>
-    /// Does what comes after this place lead to an end that this service has signed, then or now? What it signs here counts as any other checkpoint, so
-    /// nothing is signed for somebody who has only edited what lies before.
+    /// Does what comes after this place lead to an end that this service has signed, then or now? What it signs here
+    /// counts as any other checkpoint, so nothing is signed for somebody who has only edited what lies before.
     /// </summary>
     private async Task<bool> IsProvedAsync(LedgerPosition place, CancellationToken cancellationToken)
     {
@@ -109,7 +113,7 @@ public sealed class ExportAuditEventsHandler(
             return true;
 
         var head = await archive.ReadHeadAsync(cancellationToken);
-        var kept = await archive.FindCheckpointsAsync(new LedgerStretch(place.Seq, head.Position.Seq), key.Public.Id, 1, cancellationToken);
+        var kept = await archive.FindCheckpointsAsync(new LedgerRange(place.Seq, head.Position.Seq), key.Public.Id, 1, cancellationToken);
         var signed = kept.Append(head.Statement).FirstOrDefault(statement => statement is not null && key.Public.Verifies(statement));
         var last = place;
         while (last.Seq < signed?.Seq)
@@ -120,7 +124,7 @@ public sealed class ExportAuditEventsHandler(
 
             foreach (var entry in page.TakeWhile(entry => entry.Seq <= signed.Seq))
             {
-                if (!entry.Follows(last) || ForgedEnd.IsToldBy(entry))
+                if (!entry.Follows(last) || UnauthenticatedHead.IsToldBy(entry))
                     return false;
                 last = entry.Position;
             }

@@ -37,7 +37,7 @@ public sealed class ListAuditEventsValidator : AbstractValidator<ListAuditEvents
     }
 }
 
-public sealed class ListAuditEventsHandler(ILedgerReader ledger, EditedEvents edited, IMapper mapper, GatheredEvents gathered, AuditScope scope)
+public sealed class ListAuditEventsHandler(ILedgerReader ledger, EventViolations edited, IMapper mapper, AggregatedEvents gathered, AuditScope scope)
     : IRequestHandler<ListAuditEvents, AuditEventPage>
 {
     internal const string CursorName = "e";
@@ -77,8 +77,8 @@ internal static class AuditInput
             .WithMessage("must be a time like 2026-01-31T12:00:00Z").WithErrorCode(KeyInput.InvalidParameter);
 
     /// <summary>
-    /// A time with any number of fraction digits. What is finer than the clock stands for the clock's next moment: an event is at or after the one
-    /// exactly when it is at or after the other.
+    /// A time with any number of fraction digits. What is finer than the clock stands for the clock's next moment: an
+    /// event is at or after the one exactly when it is at or after the other.
     /// </summary>
     public static DateTimeOffset? Time(string? text)
     {

@@ -3,18 +3,20 @@ using Microsoft.Extensions.Hosting;
 namespace Mira.Application.Background;
 
 /// <summary>
-/// What runs beside the calls, round after round, for as long as the process serves. Nothing that a round throws can stop the process or another
-/// loop: it is logged, counted and shown in health, and after a pause the loop goes on.
+/// What runs beside the calls, round after round, for as long as the process serves. Nothing that a round throws can
+/// stop the process or another loop: it is logged, counted and shown in health, and after a pause the loop goes on.
 /// </summary>
 /// <remarks>
-/// Every hosted service that does work in the background derives from this one and declares its loops. A round that is expected to fail handles that
-/// itself; what it throws counts as a fault of the loop. A round may also last as long as the process; it calls <see cref="LoopRecord.NoteSuccess"/>
-/// once it works.
+/// Every hosted service that does work in the background derives from this one and declares its loops. A round that is
+/// expected to fail handles that itself; what it throws counts as a fault of the loop. A round may also last as long as
+/// the process; it calls <see cref="LoopRecord.NoteSuccess"/> once it works.
 /// </remarks>
 /// <param name="board">Where failures are shown; null shows them to nobody.</param>
 public abstract class BackgroundLoops(TimeProvider clock, LoopBoard? board) : BackgroundService
 {
-    /// <summary>The pause after a first failure. It doubles with each that follows, up to <see cref="LongestPause"/>.</summary>
+    /// <summary>
+    /// The pause after a first failure. It doubles with each that follows, up to <see cref="LongestPause"/>.
+    /// </summary>
     public static readonly TimeSpan ShortestPause = TimeSpan.FromSeconds(1);
 
     public static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
@@ -81,8 +83,9 @@ public abstract class BackgroundLoops(TimeProvider clock, LoopBoard? board) : Ba
 
 /// <summary>One loop of a background service.</summary>
 /// <param name="Name">The label of its metrics, in snake case: one of a few words that are fixed in the source.</param>
-/// <param name="Interval">From the begin of one round to that of the next, within half a second where it is a second or more. A round that takes longer
-/// is followed by the next at once. Infinite ends the loop with the first round that succeeds.</param>
+/// <param name="Interval">From the begin of one round to that of the next, within half a second where it is a second or
+/// more. A round that takes longer is followed by the next at once. Infinite ends the loop with the first round that
+/// succeeds.</param>
 /// <param name="Round">What it does each time.</param>
 public sealed record Loop(string Name, TimeSpan Interval, Func<LoopRecord, CancellationToken, Task> Round)
 {
@@ -95,8 +98,9 @@ public sealed record Loop(string Name, TimeSpan Interval, Func<LoopRecord, Cance
     public bool StartsAtOnce { get; init; }
 
     /// <summary>
-    /// Has a round that is due anything to do? Asked each second from then on, on the thread that wakes all loops: it answers at once from memory. A round
-    /// with nothing to do is then not run at all. Null runs each. A loop of less than a second is not asked.
+    /// Has a round that is due anything to do? Asked each second from then on, on the thread that wakes all loops: it
+    /// answers at once from memory. A round with nothing to do is then not run at all. Null runs each. A loop of less
+    /// than a second is not asked.
     /// </summary>
     public Func<bool>? HasWork { get; init; }
 }

@@ -5,7 +5,7 @@ using Mira.Application.Metrics;
 namespace Mira.Application.Background;
 
 /// <summary>Shows how the background loops of this process do: in health, as metrics, and in the log.</summary>
-public sealed partial class LoopBoard(ILogger<LoopBoard> log) : IMeasured
+public sealed partial class LoopBoard(ILogger<LoopBoard> log) : IMetricSource
 {
     private readonly ConcurrentDictionary<string, LoopRecord> _records = new();
 
@@ -15,7 +15,7 @@ public sealed partial class LoopBoard(ILogger<LoopBoard> log) : IMeasured
     /// <summary>Takes in a loop. Two by one name are shown as one.</summary>
     public LoopRecord Enter(string name) => _records.GetOrAdd(name, _ => new LoopRecord((failures, exception) => LogFailure(exception, name, failures)));
 
-    public void ShowOn(Instruments instruments)
+    public void Register(Instruments instruments)
     {
         instruments.Counter("background_failures", "Rounds of background loops that failed", "loop", _records.Select(pair => (pair.Key, (Func<long>)(() => pair.Value.Failures))));
         instruments.Gauge(

@@ -4,8 +4,8 @@ using System.Threading.Channels;
 namespace Mira.Application.Background;
 
 /// <summary>
-/// The one timer of the background loops of a process. It wakes the loops that are due, and none that has nothing to do, so that a service that nobody
-/// calls wakes once a second and not once for each loop.
+/// The one timer of the background loops of a process. It wakes the loops that are due, and none that has nothing to
+/// do, so that a service that nobody calls wakes once a second and not once for each loop.
 /// </summary>
 internal sealed class LoopTimer(TimeProvider clock)
 {
@@ -32,7 +32,7 @@ internal sealed class LoopTimer(TimeProvider clock)
         }
     }
 
-    // The clock of a test is moved by hand, and only its own timers follow.
+    // The clock of a test is moved manually, and only its own timers follow.
     private static bool IsReal(TimeProvider clock) => clock.GetType().DeclaringType == typeof(TimeProvider);
 
     private void Leave(Beat beat)
@@ -57,7 +57,8 @@ internal sealed class LoopTimer(TimeProvider clock)
         }
     }
 
-    // A timer of the platform wakes a worker of the thread pool for each beat, which then spins for more work: most of what a service at rest would cost.
+    // A timer of the platform wakes a worker of the thread pool for each beat, which then spins for more work: most of
+    // what a service at rest would cost.
     private sealed class OwnThread : IDisposable
     {
         private readonly AutoResetEvent _end = new(false);

@@ -1,12 +1,10 @@
-using Mira.Application.Verification;
-
 namespace Mira.Application.Background;
 
 /// <summary>
-/// Tells when nobody calls this node and nobody else writes to its store. What is looked at again and again for the sake of callers is then looked at less
-/// often. On a store that nodes share it is never quiet: another node may write at any time.
+/// Tells when nobody calls this node and nobody else writes to its store. Loops that poll for the sake of callers then
+/// poll less often. On a store that nodes share it is never quiet: another node may write at any time.
 /// </summary>
-public sealed class QuietTime(LedgerFollowerOptions options, TimeProvider clock)
+public sealed class QuietTime(bool isShared, TimeProvider clock)
 {
     /// <summary>How long after the last call it becomes quiet.</summary>
     public static readonly TimeSpan After = TimeSpan.FromSeconds(3);
@@ -18,7 +16,7 @@ public sealed class QuietTime(LedgerFollowerOptions options, TimeProvider clock)
     {
         get
         {
-            if (options.IsShared)
+            if (isShared)
                 return false;
 
             if (_isCalled)
@@ -31,7 +29,10 @@ public sealed class QuietTime(LedgerFollowerOptions options, TimeProvider clock)
         }
     }
 
-    /// <summary>Says that there is a call. It costs a call next to nothing: no clock is read, and calls at one time write nothing that others read.</summary>
+    /// <summary>
+    /// Says that there is a call. It costs a call next to nothing: no clock is read, and calls at one time write
+    /// nothing that others read.
+    /// </summary>
     public void NoteCall()
     {
         if (!_isCalled)

@@ -19,7 +19,7 @@ public sealed class GetKeyHandler(IKeyStore store, IMapper mapper, TimeProvider 
         var key = KeyId.TryParse(request.KeyId, out var id) ? (await store.ReadAsync(id, cancellationToken)).Key : null;
         // Who may see it is not known either. Only one who sees all keys is told that there is something.
         if (key is { IsDoubted: true })
-            throw request.Viewpoint.Role.SeesAllKeys() ? new StoreUnavailableException(new KeyDoubtedException(key.Id).Message) : new UnknownKeyException();
+            throw request.Viewpoint.Role.SeesAllKeys() ? new StoreUnavailableException(new KeyNotAuthenticException(key.Id).Message) : new UnknownKeyException();
 
         return key is not null && key.IsVisibleTo(request.Viewpoint)
             ? mapper.ViewOf(key, clock.GetUtcNow())

@@ -14,7 +14,9 @@ public sealed record KeyView
     /// <summary>viewer, operator or admin.</summary>
     public required string Role { get; init; }
 
-    /// <summary>revoked, expired, disabled, rotating (a superseded secret still works) or active; the first that holds.</summary>
+    /// <summary>
+    /// revoked, expired, disabled, rotating (a superseded secret still works) or active; the first that holds.
+    /// </summary>
     public required string Status { get; init; }
 
     public required string? Owner { get; init; }

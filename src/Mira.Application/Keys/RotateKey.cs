@@ -9,13 +9,18 @@ using Mira.Domain.Tokens;
 namespace Mira.Application.Keys;
 
 /// <summary>Gives a key a new secret; the old one goes on working for a while.</summary>
-public sealed record RotateKey : IRequest<Receipt<RotatedKey>>, IRepeatable
+public sealed record RotateKey : IRequest<IdempotentResult<RotatedKey>>, IIdempotentRequest
 {
-    /// <summary>Minutes the old secret goes on working, 0 to 43200, default 60. 0 ends every older secret at once: the answer to a leak.</summary>
+    /// <summary>
+    /// Minutes for which the old secret still works, 0 to 43200, default 60. 0 ends every older secret at once: the
+    /// answer to a leak.
+    /// </summary>
     /// <example>60</example>
     public int? GraceMinutes { get; init; }
 
-    /// <summary>Days until the new secret expires, 1 to 3650, and the key's lifetime from now on; null keeps the one it has.</summary>
+    /// <summary>
+    /// Days until the new secret expires, 1 to 3650, and the key's lifetime from now on; null keeps the one it has.
+    /// </summary>
     public int? ExpiryDays { get; init; }
 
     [JsonIgnore]
@@ -25,7 +30,7 @@ public sealed record RotateKey : IRequest<Receipt<RotatedKey>>, IRepeatable
     public VersionCondition IfMatch { get; init; } = VersionCondition.Any;
 
     [JsonIgnore]
-    public Repeat? Repeat { get; init; }
+    public IdempotentRequest? IdempotentRequest { get; init; }
 }
 
 /// <summary>The new secret of a key. Its token is shown here and never again.</summary>
@@ -51,12 +56,12 @@ public sealed class RotateKeyValidator : AbstractValidator<RotateKey>
 }
 
 public sealed class RotateKeyHandler(ILedger ledger, PepperRing peppers, KeyDefaults defaults)
-    : IRequestHandler<RotateKey, Receipt<RotatedKey>>
+    : IRequestHandler<RotateKey, IdempotentResult<RotatedKey>>
 {
-    public Task<Receipt<RotatedKey>> Handle(RotateKey request, CancellationToken cancellationToken) =>
-        ledger.ChangeAsync(change => change.OnceAsync(request.Repeat, () => RotateAsync(change, request)), cancellationToken);
+    public Task<IdempotentResult<RotatedKey>> Handle(RotateKey request, CancellationToken cancellationToken) =>
+        ledger.ChangeAsync(change => change.OnceAsync(request.IdempotentRequest, () => RotateAsync(change, request)), cancellationToken);
 
-    private async Task<Receipt<RotatedKey>> RotateAsync(ILedgerChange change, RotateKey request)
+    private async Task<IdempotentResult<RotatedKey>> RotateAsync(ILedgerChange change, RotateKey request)
     {
         var key = await change.GetKeyAsync(request.KeyId);
         request.IfMatch.Demand(key.Version);
@@ -69,6 +74,6 @@ public sealed class RotateKeyHandler(ILedger ledger, PepperRing peppers, KeyDefa
         var rotated = new RotatedKey(
             token.Reveal(), key.Id.Value, key.Current.Version, key.Role.Name(), key.Current.ExpiresAt, previous.ValidUntil!.Value,
             "Store this API key now: it is shown only once. The previous one works until previous_valid_until.");
-        return new Receipt<RotatedKey>(rotated, key.Version);
+        return new IdempotentResult<RotatedKey>(rotated, key.Version);
     }
 }

@@ -22,7 +22,10 @@ public sealed record UpdateKey : IRequest<KeyView>
     /// <summary>Permissions of your own services, all of them; null for none.</summary>
     public Optional<IReadOnlyList<string>?> Permissions { get; init; }
 
-    /// <summary>All pairs of text; null for none. As <c>application/merge-patch+json</c> it is merged: a pair whose value is null goes.</summary>
+    /// <summary>
+    /// All pairs of text; null for none. As <c>application/merge-patch+json</c> it is merged: a pair whose value is
+    /// null goes.
+    /// </summary>
     public Optional<IReadOnlyDictionary<string, string?>?> Metadata { get; init; }
 
     /// <summary>Calls a minute, 1 to 10 000 000; null for the role's default.</summary>

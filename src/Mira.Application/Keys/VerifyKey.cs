@@ -41,7 +41,9 @@ public sealed class VerifyKeyValidator : AbstractValidator<VerifyKey>
         RuleFor(question => question.Cost).Must(IsCost).WithMessage($"must be a whole number from 0 to {KeyTerms.MaximumRateLimit}");
     }
 
-    /// <summary>True when the rules accept it: the same rules without their messages, at a hundredth of the price.</summary>
+    /// <summary>
+    /// True when the rules accept it: the same rules without their messages, at a hundredth of the price.
+    /// </summary>
     public static bool Accepts(VerifyKey question) =>
         IsGiven(question.ApiKey) && AreAskable(question.Permissions) && IsAddress(question.Ip) && IsCost(question.Cost);
 
@@ -57,9 +59,9 @@ public sealed class VerifyKeyValidator : AbstractValidator<VerifyKey>
 }
 
 /// <summary>
-/// Verifies a key that was presented to somebody else: first its state and the address, then the permissions it must have, then its limit. A refused
-/// decision does not count against the key. The endpoint calls this handler itself: services make this call on every request they serve,
-/// and a mediator would add its own cost to each.
+/// Verifies a key that was presented to somebody else: first its state and the address, then the permissions it must
+/// have, then its limit. A refused decision does not count against the key. The endpoint calls this handler itself:
+/// services make this call on every request they serve, and a mediator would add its own cost to each.
 /// </summary>
 public sealed class VerifyKeyHandler(Verifier verifier, RateLimiter limiter, ServiceMetrics metrics, TimeProvider clock)
 {
@@ -90,5 +92,6 @@ public sealed class VerifyKeyHandler(Verifier verifier, RateLimiter limiter, Ser
 }
 
 /// <summary>The decision about a presented key.</summary>
-/// <param name="Limit">The state of the key's limit; null while limits are off, and for callers that did not prove the secret.</param>
+/// <param name="Limit">The state of the key's limit; null while limits are off, and for callers that did not prove the
+/// secret.</param>
 public sealed record Decision(VerdictCode Code, Verification.Verification Verification, LimitState? Limit);

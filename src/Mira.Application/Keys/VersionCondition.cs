@@ -35,10 +35,10 @@ public sealed class UnknownKeyException()
 internal static class LedgerChangeKeys
 {
     /// <exception cref="UnknownKeyException">No such key, or not the form of a key id.</exception>
-    /// <exception cref="KeyDoubtedException">What is stored of it is not what Mira wrote.</exception>
+    /// <exception cref="KeyNotAuthenticException">What is stored of it is not what Mira wrote.</exception>
     public static async Task<ApiKey> GetKeyAsync(this ILedgerChange change, string keyId)
     {
         var key = (KeyId.TryParse(keyId, out var id) ? await change.FindKeyAsync(id) : null) ?? throw new UnknownKeyException();
-        return key.IsDoubted ? throw new KeyDoubtedException(key.Id) : key;
+        return key.IsDoubted ? throw new KeyNotAuthenticException(key.Id) : key;
     }
 }

@@ -16,14 +16,16 @@ public interface ILedgerArchive
     /// <exception cref="StoreUnavailableException">It cannot be read.</exception>
     Task<Checkpoint?> FindNewestAsync(CancellationToken cancellationToken);
 
-    /// <summary>The stretch from the first event at or after one time to the last before the other; null when there is none.</summary>
+    /// <summary>
+    /// The stretch from the first event at or after one time to the last before the other; null when there is none.
+    /// </summary>
     /// <exception cref="StoreUnavailableException">It cannot be read.</exception>
-    Task<LedgerStretch?> FindStretchAsync(DateTimeOffset? from, DateTimeOffset? to, CancellationToken cancellationToken);
+    Task<LedgerRange?> FindStretchAsync(DateTimeOffset? from, DateTimeOffset? to, CancellationToken cancellationToken);
 
     /// <summary>The checkpoints kept of a stretch, oldest first.</summary>
     /// <param name="signedBy">Only those that the key with this id has signed; null for all.</param>
     /// <exception cref="StoreUnavailableException">It cannot be read.</exception>
-    Task<IReadOnlyList<Checkpoint>> FindCheckpointsAsync(LedgerStretch stretch, string? signedBy, int limit, CancellationToken cancellationToken);
+    Task<IReadOnlyList<Checkpoint>> FindCheckpointsAsync(LedgerRange stretch, string? signedBy, int limit, CancellationToken cancellationToken);
 }
 
 /// <param name="Statement">Null while nothing has been signed.</param>
@@ -32,4 +34,4 @@ public sealed record SignedHead(LedgerPosition Position, Checkpoint? Statement, 
 
 /// <param name="First">The seq of its first event.</param>
 /// <param name="Last">The seq of its last event.</param>
-public sealed record LedgerStretch(long First, long Last);
+public sealed record LedgerRange(long First, long Last);

@@ -4,8 +4,8 @@ namespace Mira.Application.Ledger;
 public interface ILedgerHealth
 {
     /// <summary>
-    /// False from a write that failed until one that worked; writes are tried every two seconds, also when nobody changes anything, and every ten seconds
-    /// while nobody calls a node that has its store for itself.
+    /// False from a write that failed until one that worked; writes are tried every two seconds, also when nobody
+    /// changes anything, and every ten seconds while nobody calls a node that has its store for itself.
     /// </summary>
     bool IsWritable { get; }
 
@@ -15,6 +15,6 @@ public interface ILedgerHealth
     /// <summary>False while this node's clock is more than two seconds off the one the ledger goes by.</summary>
     bool IsClockRight { get; }
 
-    /// <summary>Do checkpoints reach the place outside where they are kept? Null when there is none.</summary>
+    /// <summary>Do checkpoints reach the external checkpoint store? Null when there is none.</summary>
     bool? IsAnchored { get; }
 }

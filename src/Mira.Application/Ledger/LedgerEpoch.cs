@@ -3,16 +3,19 @@ using Mira.Domain.Ledger;
 namespace Mira.Application.Ledger;
 
 /// <summary>
-/// An epoch is a stretch of one ledger in which a seq means the same to everybody. It begins with the first event, and anew when a node records
-/// that the ledger is not the one it had seen (a backup was restored, a standby took over). It is named by that event's hash, so it needs no place of
-/// its own, all nodes agree on it, and a restored ledger can never come back to the name it had.
+/// An epoch is a stretch of one ledger in which a seq means the same to everybody. It begins with the first event, and
+/// anew when a node records that the ledger is not the one it had seen (a backup was restored, a standby took over). It
+/// is named by that event's hash, so it needs no place of its own, all nodes agree on it, and a restored ledger can
+/// never come back to the name it had.
 /// </summary>
 public static class LedgerEpoch
 {
     /// <summary>Why an <see cref="EventType.IntegrityViolation"/> is recorded that begins an epoch.</summary>
     public const string Reason = "ledger_replaced";
 
-    /// <summary>How that reason stands in the canonical form of an event, where nothing else can look like it.</summary>
+    /// <summary>
+    /// How that reason stands in the canonical form of an event, where nothing else can look like it.
+    /// </summary>
     public const string Mark = "\"reason\":\"" + Reason + "\"";
 
     private const int NameLength = 16;

@@ -1,6 +1,9 @@
 namespace Mira.Application.Ledger;
 
-/// <summary>The store cannot be read, and what is known of it is too old to decide by; or a change cannot be written where keys are governed.</summary>
+/// <summary>
+/// The store cannot be read, and what is known of it is too old to decide by; or a change cannot be written to the
+/// source of truth.
+/// </summary>
 public sealed class StoreUnavailableException(string message, Exception? inner = null) : Exception(message, inner)
 {
     /// <summary>When another attempt can make sense; null for soon.</summary>

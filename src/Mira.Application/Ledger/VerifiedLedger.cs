@@ -2,8 +2,10 @@ using Mira.Application.Metrics;
 
 namespace Mira.Application.Ledger;
 
-/// <summary>How far this node has checked the stored chain, and when: each event up to there was looked at after that moment.</summary>
-public sealed class VerifiedLedger(TimeProvider clock) : IMeasured
+/// <summary>
+/// How far this node has checked the stored chain, and when: each event up to there was looked at after that moment.
+/// </summary>
+public sealed class VerifiedLedger(TimeProvider clock) : IMetricSource
 {
     // Before the first look the age counts from the start, so that a node that never comes to look shows as well.
     private volatile Verified _last = new(0, clock.GetTimestamp());
@@ -19,7 +21,7 @@ public sealed class VerifiedLedger(TimeProvider clock) : IMeasured
     /// <param name="began">When the look at it began, <see cref="TimeProvider.GetTimestamp"/>.</param>
     public void Note(long seq, long began) => _last = new Verified(seq, began);
 
-    public void ShowOn(Instruments instruments)
+    public void Register(Instruments instruments)
     {
         instruments.Gauge("ledger_verified_seq", "The event up to which this node has found the stored chain right when it last looked through it", () => Seq);
         instruments.Gauge("ledger_verified_age", "How long ago that look began", () => Age.TotalSeconds, Instruments.Seconds);

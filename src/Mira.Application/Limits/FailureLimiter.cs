@@ -5,8 +5,8 @@ using BitFaster.Caching.Lru;
 namespace Mira.Application.Limits;
 
 /// <summary>
-/// Counts invalid keys by the address they come from, so that nobody tries many. It changes what a failure is told and nothing else: a good key
-/// from the same address is never asked about here.
+/// Counts invalid keys by the address they come from, so that nobody tries many. It changes what a failure is told and
+/// nothing else: a good key from the same address is never asked about here.
 /// </summary>
 /// <param name="capacity">Addresses remembered; the least recently seen are forgotten.</param>
 public sealed class FailureLimiter(LimitOptions options, TimeProvider clock, int capacity = FailureLimiter.DefaultCapacity)
@@ -15,19 +15,22 @@ public sealed class FailureLimiter(LimitOptions options, TimeProvider clock, int
 
     private const int SubnetBytes = 8;
 
-    private readonly ConcurrentLru<Source, Window> _sources = new(capacity);
+    private readonly ConcurrentLru<Source, SlidingWindow> _sources = new(capacity);
     private readonly long _start = clock.GetTimestamp();
 
     /// <summary>How many addresses are remembered now.</summary>
     public int Sources => _sources.Count;
 
-    /// <summary>Counts a failure. Past the limit it is not counted, and the seconds until one may be made again are returned instead of 0.</summary>
+    /// <summary>
+    /// Counts a failure. Past the limit it is not counted, and the seconds until one may be made again are returned
+    /// instead of 0.
+    /// </summary>
     public int Note(IPAddress? address)
     {
         if (!options.Enabled)
             return 0;
 
-        var window = _sources.GetOrAdd(Source.Of(address), static _ => new Window());
+        var window = _sources.GetOrAdd(Source.Of(address), static _ => new SlidingWindow());
         lock (window)
         {
             var now = clock.GetElapsedTime(_start).Ticks;

@@ -18,7 +18,9 @@ public sealed record LimitOptions
     /// <summary><c>RATE_LIMIT_ADMIN</c>, 1 to 10 000 000, for keys without a limit of their own.</summary>
     public int Admin { get; init; } = 500;
 
-    /// <summary><c>RATE_LIMIT_FAILURES</c>, 1 to 10 000 000: invalid keys from one address (IPv6: one /64) at this node.</summary>
+    /// <summary>
+    /// <c>RATE_LIMIT_FAILURES</c>, 1 to 10 000 000: invalid keys from one address (IPv6: one /64) at this node.
+    /// </summary>
     public int Failures { get; init; } = 60;
 
     /// <summary><c>RATE_LIMIT_WITHOUT_REDIS</c>: <c>local</c> (default), <c>share</c> or <c>refuse</c>.</summary>

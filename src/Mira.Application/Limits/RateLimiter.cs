@@ -8,16 +8,17 @@ using Mira.Domain.Tokens;
 namespace Mira.Application.Limits;
 
 /// <summary>
-/// Admits calls of keys: in any 60 seconds no more than the key's limit, over all nodes while the shared windows answer, else per node. A refused
-/// call is not counted.
+/// Admits calls of keys: in any 60 seconds no more than the key's limit, over all nodes while the shared windows
+/// answer, else per node. A refused call is not counted.
 /// </summary>
 /// <remarks>
-/// Keys with a limit below <see cref="LeasedFrom"/> take from the shared window what their waiting calls need and no more, so that small limits are
-/// exact. Others take up to a thousandth of the limit at once and spend it within a second, or within ten while hardly anything is used
-/// (docs/decisions/0010); the next lease is fetched before this one runs out. What is admitted here is counted here too: when the shared windows are
-/// gone this node goes on from there, and what it knows to be too much is refused without asking.
+/// Keys with a limit below <see cref="LeasedFrom"/> take from the shared window what their waiting calls need and no
+/// more, so that small limits are exact. Others take up to a thousandth of the limit at once and spend it within a
+/// second, or within ten while hardly anything is used (docs/decisions/0010); the next lease is fetched before this one
+/// runs out. What is admitted here is counted here too: when the shared windows are gone this node goes on from there,
+/// and what it knows to be too much is refused without asking.
 /// </remarks>
-public sealed class RateLimiter : IMeasured, IDisposable
+public sealed class RateLimiter : IMetricSource, IDisposable
 {
     /// <summary>Limits from here on are leased.</summary>
     public const int LeasedFrom = 1_000;
@@ -39,7 +40,7 @@ public sealed class RateLimiter : IMeasured, IDisposable
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMinutes(1);
 
-    private readonly ConcurrentDictionary<KeyId, KeyMeter> _meters = new();
+    private readonly ConcurrentDictionary<KeyId, KeyWindow> _meters = new();
     private readonly ShardedCounter[] _rejections = [.. Roles.All.Select(_ => new ShardedCounter())];
     private readonly ShardedCounter _alone = new();
     private readonly LimitOptions _options;
@@ -76,9 +77,13 @@ public sealed class RateLimiter : IMeasured, IDisposable
     /// <summary>Keys with a call in the last minutes.</summary>
     public int Meters => _meters.Count;
 
-    /// <summary>Counts a call of <paramref name="cost"/> tokens, all or nothing. A cost of 0 only asks, and is always admitted.</summary>
-    /// <exception cref="OverloadedException">This node takes so long for everything that no shared token is good when it gets it.</exception>
-    /// <exception cref="LimitsUnavailableException">The shared windows do not answer, and <see cref="LimitOptions.WithoutRedis"/> is <see cref="WithoutRedis.Refuse"/>.</exception>
+    /// <summary>
+    /// Counts a call of <paramref name="cost"/> tokens, all or nothing. A cost of 0 only asks, and is always admitted.
+    /// </summary>
+    /// <exception cref="OverloadedException">This node takes so long for everything that no shared token is good when
+    /// it gets it.</exception>
+    /// <exception cref="LimitsUnavailableException">The shared windows do not answer, and
+    /// <see cref="LimitOptions.WithoutRedis"/> is <see cref="WithoutRedis.Refuse"/>.</exception>
     public ValueTask<LimitState> ChargeAsync(KeyEntry entry, int cost)
     {
         var charge = DecideAsync(entry, cost);
@@ -116,7 +121,7 @@ public sealed class RateLimiter : IMeasured, IDisposable
             var meter = MeterOf(entry);
             lock (meter)
             {
-                // The time first: a clock that runs timers on the thread that asks may retire the meter meanwhile.
+                // The time first: a clock that runs timers on the thread that asks may retire the counter meanwhile.
                 var now = Now();
                 if (meter.IsRetired)
                     continue;
@@ -147,7 +152,10 @@ public sealed class RateLimiter : IMeasured, IDisposable
         }
     }
 
-    /// <summary>Charges a call that nothing else refuses; a call that is refused already costs nothing and only sees the state of the limit.</summary>
+    /// <summary>
+    /// Charges a call that nothing else refuses; a call that is refused already costs nothing and only sees the state
+    /// of the limit.
+    /// </summary>
     public ValueTask<LimitState> ChargeAsync(KeyEntry entry, int cost, bool isRefused) => isRefused ? new(Peek(entry)) : ChargeAsync(entry, cost);
 
     /// <summary>The state of the key's limit as far as this node knows it by itself.</summary>
@@ -162,7 +170,7 @@ public sealed class RateLimiter : IMeasured, IDisposable
         }
     }
 
-    public void ShowOn(Instruments instruments)
+    public void Register(Instruments instruments)
     {
         instruments.Counter(
             "rate_limit_rejections",
@@ -178,7 +186,7 @@ public sealed class RateLimiter : IMeasured, IDisposable
 
     public void Dispose() => _sweep.Dispose();
 
-    private async ValueTask<LimitState> AskAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    private async ValueTask<LimitState> AskAsync(KeyId id, KeyWindow meter, int cost, int limit)
     {
         try
         {
@@ -194,7 +202,7 @@ public sealed class RateLimiter : IMeasured, IDisposable
         }
     }
 
-    private async ValueTask<LimitState> LookAsync(KeyId id, KeyMeter meter, int limit)
+    private async ValueTask<LimitState> LookAsync(KeyId id, KeyWindow meter, int limit)
     {
         var began = Now();
         var grant = await _shared!.TakeAsync(id, limit, 0, 0, TimeSpan.Zero);
@@ -210,12 +218,12 @@ public sealed class RateLimiter : IMeasured, IDisposable
         }
     }
 
-    private async ValueTask<LimitState> TakeAsync(KeyId id, KeyMeter meter, int cost, int limit)
+    private async ValueTask<LimitState> TakeAsync(KeyId id, KeyWindow meter, int cost, int limit)
     {
         for (var late = 0; late < Patience;)
         {
-            TaskCompletionSource<FetchedLease>? own = null;
-            Task<FetchedLease> fetching;
+            TaskCompletionSource<PrefetchResult>? own = null;
+            Task<PrefetchResult> fetching;
             lock (meter)
                 fetching = meter.Fetching ??= (own = SharedTokens.NewFetch()).Task;
 
@@ -241,7 +249,7 @@ public sealed class RateLimiter : IMeasured, IDisposable
         throw new OverloadedException("This node is too slow to count calls.");
     }
 
-    private LimitState DecideAlone(KeyMeter meter, int cost, Moment now, int limit)
+    private LimitState DecideAlone(KeyWindow meter, int cost, Moment now, int limit)
     {
         var own = limit;
         if (_shared is not null)
@@ -263,20 +271,21 @@ public sealed class RateLimiter : IMeasured, IDisposable
         return meter.State(isAdmitted, now, own, isShared: false) with { Limit = limit };
     }
 
-    private static LimitState Admit(KeyMeter meter, int cost, Moment now, int limit)
+    private static LimitState Admit(KeyWindow meter, int cost, Moment now, int limit)
     {
         meter.Admitted.Add(now.Monotonic, cost);
         return meter.State(true, now, limit, isShared: true);
     }
 
-    private KeyMeter MeterOf(KeyEntry entry)
+    private KeyWindow MeterOf(KeyEntry entry)
     {
         if (entry.Meter is { IsRetired: false } known)
             return known;
-        return entry.Meter = _meters.GetOrAdd(entry.Id, _ => new KeyMeter());
+        return entry.Meter = _meters.GetOrAdd(entry.Id, _ => new KeyWindow());
     }
 
-    // Under its lock and before it is taken out: who still holds it sees that it is over, and looks for the one in its place.
+    // Under its lock and before it is taken out: who still holds it sees that it is over, and looks for the one in its
+    // place.
     private void Sweep()
     {
         foreach (var (id, meter) in _meters)
@@ -284,7 +293,7 @@ public sealed class RateLimiter : IMeasured, IDisposable
             lock (meter)
             {
                 if (meter.TryRetire(Now()))
-                    _meters.TryRemove(new KeyValuePair<KeyId, KeyMeter>(id, meter));
+                    _meters.TryRemove(new KeyValuePair<KeyId, KeyWindow>(id, meter));
             }
         }
     }
@@ -295,5 +304,6 @@ public sealed class RateLimiter : IMeasured, IDisposable
 /// <summary>How a key stands with its limit after a call.</summary>
 /// <param name="Limit">Calls a minute.</param>
 /// <param name="Remaining">Calls left now.</param>
-/// <param name="ResetSeconds">Until the oldest counted call leaves the window, rounded up; 0 when nothing is counted.</param>
+/// <param name="ResetSeconds">Until the oldest counted call leaves the window, rounded up; 0 when nothing is
+/// counted.</param>
 public readonly record struct LimitState(bool IsAdmitted, int Limit, int Remaining, int ResetSeconds);

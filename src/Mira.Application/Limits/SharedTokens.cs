@@ -3,7 +3,10 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Application.Limits;
 
-/// <summary>Fetches tokens of the shared windows for a node's meters, and settles with them what was not used and what was admitted without them.</summary>
+/// <summary>
+/// Fetches tokens of the shared windows for a node's counters, and reports to them what was not used and what was
+/// admitted without them.
+/// </summary>
 internal sealed class SharedTokens(ISharedLimits shared, Func<Moment> clock)
 {
     /// <summary>After each late answer the next lease lives so many times longer.</summary>
@@ -11,10 +14,10 @@ internal sealed class SharedTokens(ISharedLimits shared, Func<Moment> clock)
 
     private const int SettledAtOnce = 32;
 
-    public static TaskCompletionSource<FetchedLease> NewFetch() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    public static TaskCompletionSource<PrefetchResult> NewFetch() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // Beside the calls: whoever needs the lease before it is here waits for it like for any other.
-    public async Task RenewAsync(KeyId id, KeyMeter meter, int limit)
+    public async Task RenewAsync(KeyId id, KeyWindow meter, int limit)
     {
         var own = NewFetch();
         lock (meter)
@@ -35,14 +38,15 @@ internal sealed class SharedTokens(ISharedLimits shared, Func<Moment> clock)
         }
     }
 
-    // Used before its life ends or not at all: a node that was paused meanwhile must not use tokens where they no longer count. It returns them and asks again.
-    public async ValueTask<FetchedLease> FetchAsync(KeyId id, KeyMeter meter, int cost, int limit, int late, TaskCompletionSource<FetchedLease> waited)
+    // Used before its life ends or not at all: a node that was paused meanwhile must not use tokens where they no
+    // longer count. It returns them and asks again.
+    public async ValueTask<PrefetchResult> FetchAsync(KeyId id, KeyWindow meter, int cost, int limit, int late, TaskCompletionSource<PrefetchResult> waited)
     {
         var began = clock();
         var ends = began;
         Grant? grant = null;
         Debt debt = default;
-        var outcome = new FetchedLease(IsAnswered: false, IsLate: false);
+        var outcome = new PrefetchResult(IsAnswered: false, IsLate: false);
         try
         {
             int needed, wanted;
@@ -73,7 +77,7 @@ internal sealed class SharedTokens(ISharedLimits shared, Func<Moment> clock)
                     meter.Take(known, began, ends, now, limit);
                 else
                     meter.OweAgain(debt, now);
-                outcome = new FetchedLease(grant is not null, ends.HasCome(now));
+                outcome = new PrefetchResult(grant is not null, ends.HasCome(now));
             }
 
             waited.SetResult(outcome);
@@ -82,14 +86,15 @@ internal sealed class SharedTokens(ISharedLimits shared, Func<Moment> clock)
         return outcome;
     }
 
-    // The shared windows are back: they are told what was admitted without them, also for keys that nobody calls any more.
-    public async Task SettleAsync(IEnumerable<KeyValuePair<KeyId, KeyMeter>> meters)
+    // The shared windows are back: they are told what was admitted without them, also for keys that nobody calls any
+    // more.
+    public async Task SettleAsync(IEnumerable<KeyValuePair<KeyId, KeyWindow>> meters)
     {
         foreach (var keys in meters.Where(pair => pair.Value.IsOwing).Chunk(SettledAtOnce))
             await Task.WhenAll(keys.Select(pair => SettleAsync(pair.Key, pair.Value)));
     }
 
-    private async Task SettleAsync(KeyId id, KeyMeter meter)
+    private async Task SettleAsync(KeyId id, KeyWindow meter)
     {
         var began = clock();
         Settlement settlement;

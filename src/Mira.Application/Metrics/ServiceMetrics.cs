@@ -5,8 +5,9 @@ using Mira.Domain.Keys;
 namespace Mira.Application.Metrics;
 
 /// <summary>
-/// What the service measures of itself, under the names callers know (docs/reference.md, "Metrics"). No key id, path or other open-ended value is a label.
-/// What is counted on every call is counted without a listener's help, and read when somebody asks.
+/// What the service measures of itself, under the names callers know (docs/reference.md, "Metrics"). No key id, path or
+/// other open-ended value is a label. What is counted on every call is counted without a listener's help, and read when
+/// somebody asks.
 /// </summary>
 public sealed class ServiceMetrics : IDisposable
 {
@@ -15,7 +16,10 @@ public sealed class ServiceMetrics : IDisposable
 
     private static readonly VerdictCode[] Codes = Enum.GetValues<VerdictCode>();
 
-    /// <summary>Why callers are not let in: the error codes they get. These are shown before they first happen; any other code is shown from then on.</summary>
+    /// <summary>
+    /// Why callers are refused: the error codes they get. These are shown before they first happen; any other code is
+    /// shown from then on.
+    /// </summary>
     private static readonly string[] Refusals =
     [
         "missing_credentials", "ambiguous_credentials", "credentials_in_query", "invalid_key", "key_expired", "key_revoked", "key_disabled",
@@ -37,15 +41,15 @@ public sealed class ServiceMetrics : IDisposable
     }
 
     /// <summary>Takes in all who have figures of their own.</summary>
-    public ServiceMetrics Watching(IEnumerable<IMeasured> measured)
+    public ServiceMetrics Watching(IEnumerable<IMetricSource> measured)
     {
         var instruments = new Instruments(_meter);
         foreach (var one in measured)
-            one.ShowOn(instruments);
+            one.Register(instruments);
         return this;
     }
 
-    /// <summary>Counts a caller that was not let in.</summary>
+    /// <summary>Counts a caller that was refused.</summary>
     /// <param name="reason">The code of the error, of which there is a fixed number.</param>
     public void CountRefusal(string reason) => _refusals.GetOrAdd(reason, static _ => new ShardedCounter()).Increment();
 

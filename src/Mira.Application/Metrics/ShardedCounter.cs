@@ -1,6 +1,9 @@
 namespace Mira.Application.Metrics;
 
-/// <summary>A count that many threads raise at once: each processor has a cache line of its own, so they do not take it from each other.</summary>
+/// <summary>
+/// A count that many threads raise at once: each processor has a cache line of its own, so they do not take it from
+/// each other.
+/// </summary>
 public sealed class ShardedCounter
 {
     private const int LongsPerLine = 16;

@@ -21,7 +21,7 @@ public sealed class AuditScope
     public void Enter(ICaller caller) => (Actor, CorrelationId) = (caller.Actor, caller.CorrelationId);
 
     /// <summary>The event as it goes into the ledger: done by who acts here.</summary>
-    public EventDraft DraftOf(KeyEvent happened, string? subject) =>
+    public PendingEvent DraftOf(KeyEvent happened, string? subject) =>
         new(happened.Type, Actor, subject, CorrelationId) { Outcome = happened.Outcome, Reason = happened.Reason, Changes = happened.Changes };
 }
 

@@ -5,8 +5,8 @@ using Mira.Domain.Ledger;
 namespace Mira.Application.Settings;
 
 /// <summary>
-/// Reads settings at start. Each has a flat name, which wins, or a path below <c>Mira:</c>, or both. A value that cannot be right stops the
-/// start with a line that names the setting and never shows the value.
+/// Reads settings at start. Each has a flat name, which wins, or a path below <c>Mira:</c>, or both. A value that
+/// cannot be right stops the start with a line that names the setting and never shows the value.
 /// </summary>
 /// <param name="find">The value under a configuration path; null or empty when there is none.</param>
 public sealed class SettingReader(Func<string, string?> find)
@@ -17,8 +17,8 @@ public sealed class SettingReader(Func<string, string?> find)
     private readonly SortedDictionary<string, string?> _read = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// Stands for everything that was read: the same settings give the same one on every node and at every start. SHA-256 in hex over their names
-    /// and values; of a secret only whether it is given.
+    /// Stands for everything that was read: the same settings give the same one on every node and at every start.
+    /// SHA-256 in hex over their names and values; of a secret only whether it is given.
     /// </summary>
     public string Fingerprint()
     {

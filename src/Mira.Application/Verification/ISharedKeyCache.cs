@@ -3,8 +3,8 @@ using Mira.Domain.Tokens;
 namespace Mira.Application.Verification;
 
 /// <summary>
-/// A cache of keys that all nodes share, beside the store and never instead of it. Others can write there too: what is found is believed only
-/// when a node made it, and used only when <see cref="RecentChanges"/> trusts it.
+/// A cache of keys that all nodes share, beside the store and never instead of it. Others can write there too: what is
+/// found is believed only when a node made it, and used only when <see cref="RecentChanges"/> trusts it.
 /// </summary>
 public interface ISharedKeyCache
 {

@@ -4,8 +4,9 @@ using Mira.Domain.Tokens;
 namespace Mira.Application.Verification;
 
 /// <summary>
-/// Remembers for the last key-changing events which key they named, so that what was read before such an event is never trusted after it:
-/// neither a slow read nor a late write of a cache can bring back a revoked key. No clock is involved.
+/// Remembers for the last key-changing events which key they named, so that what was read before such an event is never
+/// trusted after it: neither a slow read nor a late write of a cache can bring back a revoked key. No clock is
+/// involved.
 /// </summary>
 /// <param name="capacity">How many changes are remembered.</param>
 public sealed class RecentChanges(int capacity = RecentChanges.DefaultCapacity)
@@ -21,12 +22,15 @@ public sealed class RecentChanges(int capacity = RecentChanges.DefaultCapacity)
     public int Capacity => capacity;
 
     /// <summary>
-    /// Names the ledger whose seqs these are. Part of the name of every entry that is kept outside this process: what another ledger's
-    /// seqs vouched for must never be found again.
+    /// Names the ledger whose seqs these are. Part of the name of every entry that is kept outside this process: what
+    /// another ledger's seqs vouched for must never be found again.
     /// </summary>
     public string Epoch { get; private set; } = "";
 
-    /// <summary>Forgets everything; only what is read at this seq or later can be trusted, and what was kept under another epoch never.</summary>
+    /// <summary>
+    /// Forgets everything; only what is read at this seq or later can be trusted, and what was kept under another epoch
+    /// never.
+    /// </summary>
     public void Restart(long floor, string epoch)
     {
         lock (_lock)
@@ -43,7 +47,8 @@ public sealed class RecentChanges(int capacity = RecentChanges.DefaultCapacity)
         lock (_lock)
         {
             ref var newest = ref CollectionsMarshal.GetValueRefOrAddDefault(_newest, id, out var isKnown);
-            // An event may be told twice, and the events of several nodes in another order than the ledger's. A newer one stands for this one too.
+            // An event may be told twice, and the events of several nodes in another order than the ledger's. A newer
+            // one stands for this one too.
             if (isKnown && seq <= newest)
                 return;
 

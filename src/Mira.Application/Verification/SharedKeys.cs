@@ -6,16 +6,20 @@ using Mira.Domain.Tokens;
 namespace Mira.Application.Verification;
 
 /// <summary>Which entries of the shared cache this node takes, and which it gives.</summary>
-/// <param name="follower">Made on demand, because it needs the directory that asks here.</param>
+/// <param name="poller">Made on demand, because it needs the key cache that asks here.</param>
 public sealed class SharedKeys(
-    ISharedKeyCache cache, RecentChanges changes, Lazy<LedgerFollower> follower, LedgerMarks marks, PepperRing peppers, GatheredEvents gathered)
+    ISharedKeyCache cache, RecentChanges changes, Lazy<LedgerPoller> poller, LedgerHashes marks, PepperRing peppers, AggregatedEvents gathered)
 {
-    /// <summary>Why an <see cref="EventType.IntegrityViolation"/> is recorded when an entry was not made by a node.</summary>
+    /// <summary>
+    /// Why an <see cref="EventType.IntegrityViolation"/> is recorded when an entry was not made by a node.
+    /// </summary>
     public const string Forged = "shared_cache_entry";
 
     public bool IsAvailable => cache.IsAvailable;
 
-    /// <summary>Looks there before the store is read. What it finds has yet to be trusted as a read of the store has.</summary>
+    /// <summary>
+    /// Looks there before the store is read. What it finds has yet to be trusted as a read of the store has.
+    /// </summary>
     public async Task<SharedLook> FindAsync(KeyId id)
     {
         var epoch = changes.Epoch;
@@ -24,7 +28,10 @@ public sealed class SharedKeys(
         return new SharedLook(entry, epoch, found.IsForged);
     }
 
-    /// <summary>Gives what the store said after the look found nothing. Ids that do not exist are not given: who guesses them would fill the cache.</summary>
+    /// <summary>
+    /// Gives what the store said after the look found nothing. Ids that do not exist are not given: who guesses them
+    /// would fill the cache.
+    /// </summary>
     public void Complete(SharedLook look, KeyEntry stored)
     {
         if (look.IsForged)
@@ -33,21 +40,22 @@ public sealed class SharedKeys(
             cache.Offer(stored, look.Epoch);
     }
 
-    // A digest under another pepper is renewed without an event, which no entry could be checked against: an old entry would bring the old
-    // digest back, for good when its pepper is taken off the list. So only the store speaks for keys that are not renewed yet.
+    // A digest under another pepper is renewed without an event, which no entry could be checked against: an old entry
+    // would bring the old digest back, for good when its pepper is taken off the list. So only the store speaks for
+    // keys that are not renewed yet.
     private bool IsShareable(ApiKey key) => !key.IsDoubted && key.Secrets.All(secret => secret.PepperId == peppers.Current.Id);
 
     private async ValueTask<bool> IsOfThisLedgerAsync(KeyEntry entry)
     {
         try
         {
-            // After a restore the ledger may have grown past the entry's place again, with other events: only the same event in that place tells
-            // that it is of this ledger.
-            if (!await follower.Value.ReachesAsync(entry.AsOf))
+            // After a restore the ledger may have grown past the entry's place again, with other events: only the same
+            // event in that place tells that it is of this ledger.
+            if (!await poller.Value.ReachesAsync(entry.AsOf))
                 return false;
 
-            var seen = follower.Value.Seen;
-            return seen.Seq == entry.AsOf ? LedgerMarks.MarkOf(seen.Hash) == entry.AsOfHash : await marks.HoldsAsync(entry.AsOf, entry.AsOfHash);
+            var seen = poller.Value.Seen;
+            return seen.Seq == entry.AsOf ? LedgerHashes.MarkOf(seen.Hash) == entry.AsOfHash : await marks.HoldsAsync(entry.AsOf, entry.AsOfHash);
         }
         catch (StoreUnavailableException)
         {

@@ -6,13 +6,11 @@ using Mira.Domain.Tokens;
 namespace Mira.Application.Verification;
 
 /// <summary>
-/// When secrets were last used, collected in memory. It is flushed in batches, so a crash loses the last seconds of it, and nothing else:
-/// a use never writes the key's record or counts as its change.
+/// When secrets were last used, collected in memory. It is flushed in batches, so a crash loses the last seconds of it,
+/// and nothing else: a use never writes the key's record or counts as its change.
 /// </summary>
-/// <param name="capacity">
-/// How many secrets may wait. While they cannot be written, keys that the cache forgets and reads again wait anew; past this many the use of further ones is
-/// not kept.
-/// </param>
+/// <param name="capacity">How many secrets may wait. While they cannot be written, keys that the cache forgets and
+/// reads again wait anew; past this many the use of further ones is not kept.</param>
 public sealed class UsageLog(PepperRing peppers, int capacity = UsageLog.DefaultCapacity)
 {
     public const int DefaultCapacity = 1_000_000;
@@ -23,7 +21,10 @@ public sealed class UsageLog(PepperRing peppers, int capacity = UsageLog.Default
     /// <summary>Secrets whose use is not written yet.</summary>
     public int Pending => _pending.Count;
 
-    /// <summary>Notes that a token was accepted. One whose digest is under another pepper than the current gets a new digest with the flush.</summary>
+    /// <summary>
+    /// Notes that a token was accepted. One whose digest is under another pepper than the current gets a new digest
+    /// with the flush.
+    /// </summary>
     public void Record(SecretUse use, Token token, DateTimeOffset now)
     {
         if (use.Secret.PepperId != peppers.Current.Id)
@@ -67,7 +68,9 @@ public sealed class UsageLog(PepperRing peppers, int capacity = UsageLog.Default
     }
 }
 
-/// <summary>What is kept for one secret between calls: its principal, its description, and when it was last used.</summary>
+/// <summary>
+/// What is kept for one secret between calls: its principal, its description, and when it was last used.
+/// </summary>
 public sealed class SecretUse(KeyId keyId, Secret secret)
 {
     private long _lastUsedTicks;
@@ -80,7 +83,9 @@ public sealed class SecretUse(KeyId keyId, Secret secret)
     /// <summary>Built by the authentication handler once, not for every call.</summary>
     public ClaimsPrincipal? Principal { get; set; }
 
-    /// <summary>What answers about this secret say of its key, as UTF-8; made by who answers at the first one.</summary>
+    /// <summary>
+    /// What answers about this secret say of its key, as UTF-8; made by who answers at the first one.
+    /// </summary>
     public byte[]? Description { get; set; }
 
     public DateTimeOffset LastUsedAt => new(Interlocked.Read(ref _lastUsedTicks), TimeSpan.Zero);
@@ -103,14 +108,14 @@ public sealed class SecretUse(KeyId keyId, Secret secret)
 }
 
 /// <summary>The digest that takes the place of one under another pepper.</summary>
-public sealed record Renewal(SealedSecret Seal);
+public sealed record Renewal(HashedToken Seal);
 
 /// <summary>Where usage is flushed to.</summary>
 public interface IUsageStore
 {
     /// <summary>
-    /// Writes the later of the stored and the new time for each secret, and renewed digests where the old one is still stored.
-    /// Neither a version nor an event comes of it.
+    /// Writes the later of the stored and the new time for each secret, and renewed digests where the old one is still
+    /// stored. Neither a version nor an event comes of it.
     /// </summary>
     Task WriteAsync(IReadOnlyList<SecretUse> uses, CancellationToken cancellationToken);
 }

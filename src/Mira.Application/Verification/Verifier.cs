@@ -7,10 +7,11 @@ using Mira.Domain.Tokens;
 namespace Mira.Application.Verification;
 
 /// <summary>
-/// The path every call takes: token → parse and checksum → entry in memory → fixed-time compare → state and address. When the entry is warm and
-/// the secret right it touches no store, and it never writes a key's record. What a key may do now is decided by <see cref="ApiKey"/> alone.
+/// The path every call takes: token → parse and checksum → entry in memory → fixed-time compare → state and address.
+/// When the entry is warm and the secret right it touches no store, and it never writes a key's record. What a key may
+/// do now is decided by <see cref="ApiKey"/> alone.
 /// </summary>
-public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, PepperRing peppers, UsageLog usage, ServiceMetrics metrics, TimeProvider clock)
+public sealed class Verifier(KeyCache directory, LedgerPoller poller, PepperRing peppers, UsageLog usage, ServiceMetrics metrics, TimeProvider clock)
 {
     /// <param name="presented">What the caller sent as its token.</param>
     /// <param name="from">The caller's address, if it is known.</param>
@@ -40,7 +41,7 @@ public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, Pe
         if (!Token.TryParse(presented, out var token))
             return new ValueTask<Verification>(Verification.Refused);
 
-        var trust = follower.EnsureTrustAsync();
+        var trust = poller.EnsureTrustAsync();
         if (!trust.IsCompletedSuccessfully)
             return AwaitTrustAsync(trust, token, from);
 
@@ -67,12 +68,12 @@ public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, Pe
     }
 
     // With several nodes a key or a secret may be a moment old, and known to the one that made it only.
-    private bool IsFinal(Verification decided) => decided.Key is not null || !follower.IsShared;
+    private bool IsFinal(Verification decided) => decided.Key is not null || !poller.IsShared;
 
     // The query is shared by all who wait, so that guessing costs no more than one at a time.
     private async ValueTask<Verification> LookAgainAsync(KeyEntry known, Token token, IPAddress? from)
     {
-        await follower.RefreshAsync();
+        await poller.RefreshAsync();
         var entry = await directory.FindAsync(token.KeyId);
         return ReferenceEquals(entry, known) ? Verification.Refused : Decide(entry, token, from);
     }
@@ -97,7 +98,9 @@ public sealed class Verifier(KeyDirectory directory, LedgerFollower follower, Pe
     }
 }
 
-/// <summary>A verdict, and whose it is: the entry with its key and the secret are there exactly when the secret was proved.</summary>
+/// <summary>
+/// A verdict, and whose it is: the entry with its key and the secret are there exactly when the secret was proved.
+/// </summary>
 /// <param name="At">The moment it was decided for.</param>
 public readonly record struct Verification(Verdict Verdict, KeyEntry? Entry, SecretUse? Use, DateTimeOffset At)
 {

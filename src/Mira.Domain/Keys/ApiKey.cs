@@ -5,17 +5,12 @@ using Mira.Domain.Tokens;
 namespace Mira.Domain.Keys;
 
 /// <summary>
-/// A key: one record with one id for life, and the secrets that open it. Every rule of a key's life is here and nowhere else; whoever
-/// stores, caches or shows a key asks it. Times come from the caller, who has them from the ledger's clock.
+/// A key: one record with one id for life, and the secrets that open it. Every rule of a key's life is here, and those
+/// of its secrets are in <see cref="SecretHistory"/>; whoever stores, caches or shows a key asks it. Times come from
+/// the caller, who has them from the ledger's clock.
 /// </summary>
 public sealed partial class ApiKey
 {
-    public const int MaximumLiveSecrets = 3;
-    public const int RememberedSecrets = 5;
-
-    /// <summary>How long the holder of an ended secret is still told why it ended.</summary>
-    public static readonly TimeSpan RememberedFor = TimeSpan.FromDays(90);
-
     // Sized for what nearly all keys have: a node keeps many keys, and one secret of each.
     private readonly List<Secret> _secrets = new(1);
     private List<KeyEvent>? _events;
@@ -51,6 +46,17 @@ public sealed partial class ApiKey
 
     public bool IsDisabled { get; private set; }
 
+    /// <summary>
+    /// Its record was edited or deleted where others can write, so it is refused. Any change made through Mira repairs
+    /// the record and ends this.
+    /// </summary>
+    public bool IsQuarantined { get; private set; }
+
+    /// <summary>
+    /// The store does not hold what Mira wrote, so the key is refused and nothing is built on it. Never stored.
+    /// </summary>
+    public bool IsDoubted { get; private set; }
+
     public DateTimeOffset CreatedAt
     {
         get => _created.Value;
@@ -79,16 +85,18 @@ public sealed partial class ApiKey
     public DateTimeOffset? LastUsedAt => _secrets.Max(secret => secret.LastUsedAt);
 
     /// <summary>When the last of its secrets ends and the key with it; null for never.</summary>
-    public DateTimeOffset? LapsesAt => Secret.LastDeadline(_secrets);
+    public DateTimeOffset? LapsesAt => History.LastDeadline;
 
     /// <summary>Until when a superseded secret works; null when there never was one.</summary>
-    public DateTimeOffset? RotatingUntil => Secret.LastSuperseded(_secrets);
+    public DateTimeOffset? RotatingUntil => History.LastSupersededDeadline;
 
     /// <summary>The role's permissions and the free ones together, sorted by ordinal.</summary>
     public IReadOnlyList<string> Permissions =>
         FreePermissions.Count == 0 ? Role.Permissions() : [.. Role.Permissions().Concat(FreePermissions).Order(StringComparer.Ordinal)];
 
-    public static ApiKey Issue(KeyId id, SealedSecret seal, KeyTerms terms, string by, DateTimeOffset now, string? reason = null)
+    private SecretHistory History => new(_secrets, RevokedAt);
+
+    public static ApiKey Create(KeyId id, HashedToken token, KeyTerms terms, string by, DateTimeOffset now, string? reason = null)
     {
         var key = new ApiKey
         {
@@ -104,21 +112,35 @@ public sealed partial class ApiKey
             CreatedAt = now,
             CreatedBy = by,
         };
-        key._secrets.Add(new Secret(1, seal, now, ExpiryOf(terms.LifetimeDays, now)));
-        key.Changed(EventType.KeyCreated, reason, [.. KeyChanges.OfIssue(key)]);
+        key._secrets.Add(new Secret(1, token, now, ExpiryOf(terms.LifetimeDays, now)));
+        key.Changed(EventType.KeyCreated, reason, [.. KeyChanges.OfCreation(key)]);
         return key;
     }
+
+    /// <summary>Takes in a key that a record holds and this ledger does not know yet.</summary>
+    /// <exception cref="FormatException">It is the record of no key.</exception>
+    public static ApiKey Import(KeyRecord record, string reason)
+    {
+        var key = From(record);
+        key._events = [new KeyEvent(EventType.KeyCreated, reason, [.. KeyChanges.OfCreation(key)])];
+        return key;
+    }
+
+    /// <summary>Stands for a key whose record cannot be read: without any secret, and not trusted.</summary>
+    public static ApiKey Unreadable(KeyId id) => new() { Id = id, IsDoubted = true };
 
     public KeyStatus StatusAt(DateTimeOffset now) => this switch
     {
         { RevokedAt: not null } => KeyStatus.Revoked,
         _ when LapsesAt <= now => KeyStatus.Expired,
-        { IsDisabled: true } or { IsWithheld: true } or { IsDoubted: true } => KeyStatus.Disabled,
+        { IsDisabled: true } or { IsQuarantined: true } or { IsDoubted: true } => KeyStatus.Disabled,
         _ when RotatingUntil > now => KeyStatus.Rotating,
         _ => KeyStatus.Active,
     };
 
-    /// <summary>Can it manage keys now? That needs the current secret: a superseded one does not count, however long it works.</summary>
+    /// <summary>
+    /// Can it manage keys now? That needs the current secret: a superseded one does not count, however long it works.
+    /// </summary>
     public bool IsActiveAdmin(DateTimeOffset now) =>
         Role == Role.Admin && StatusAt(now) is KeyStatus.Active or KeyStatus.Rotating && !Current.HasEnded(now);
 
@@ -133,7 +155,7 @@ public sealed partial class ApiKey
     /// <param name="from">The caller's address; null, when it is not known, is outside every range.</param>
     public Verdict Verify(Token token, PepperRing peppers, IPAddress? from, DateTimeOffset now)
     {
-        if (FindSecret(token, peppers, now) is not { } secret)
+        if (History.Find(token, peppers, now) is not { } secret)
             return Verdict.Invalid;
 
         var code = this switch
@@ -141,7 +163,7 @@ public sealed partial class ApiKey
             { RevokedAt: not null } => VerdictCode.KeyRevoked,
             _ when secret.ValidUntil <= now => VerdictCode.KeyRotatedOut,
             _ when secret.ExpiresAt <= now => VerdictCode.KeyExpired,
-            { IsDisabled: true } or { IsWithheld: true } or { IsDoubted: true } => VerdictCode.KeyDisabled,
+            { IsDisabled: true } or { IsQuarantined: true } or { IsDoubted: true } => VerdictCode.KeyDisabled,
             _ when !AllowsAddress(from) => VerdictCode.IpNotAllowed,
             _ => VerdictCode.Valid,
         };
@@ -157,37 +179,27 @@ public sealed partial class ApiKey
         Role.Permissions().Contains(permission) || FreePermissions.Any(granted => Permission.Covers(granted, permission));
 
     /// <summary>
-    /// Makes a new current secret. The old one works until the earliest of now + grace, its own end and the new one's end; no other
-    /// secret's deadline changes, except that a grace of zero ends them all now.
+    /// Makes a new current secret. The old one works until the earliest of now + grace, its own end and the new one's
+    /// end; no other secret's deadline changes, except that a grace of zero ends them all now.
     /// </summary>
     /// <exception cref="KeyNotActiveException">It is revoked, expired or disabled.</exception>
     /// <exception cref="TooManyLiveSecretsException">More than three secrets would work.</exception>
-    public void Rotate(SealedSecret seal, Rotation rotation, DateTimeOffset now)
+    public void Rotate(HashedToken token, Rotation rotation, DateTimeOffset now)
     {
-        // To be withheld does not stand in the way: the rotation puts the record right.
+        // To be quarantined does not stand in the way: the rotation repairs the record.
         if (IsDisabled || StatusAt(now) is KeyStatus.Revoked or KeyStatus.Expired)
             throw new KeyNotActiveException(Id, StatusAt(now));
 
         var lifetime = rotation.LifetimeDays ?? LifetimeDays;
         var previous = Current;
-        var next = new Secret(previous.Version + 1, seal, now, ExpiryOf(lifetime, now));
-        var previousEnd = new[] { now + rotation.Grace, previous.ExpiresAt, next.ExpiresAt }.Min()!.Value;
-        var endsAll = rotation.Grace == TimeSpan.Zero;
-        var goOn = endsAll ? 0 : _secrets.Count(secret => secret == previous ? previousEnd > now : !secret.HasEnded(now));
-        if (goOn + 1 > MaximumLiveSecrets)
+        var next = new Secret(previous.Version + 1, token, now, ExpiryOf(lifetime, now));
+        if (!History.TryAdd(next, rotation.Grace, now))
             throw new TooManyLiveSecretsException(Id);
 
-        foreach (var secret in _secrets.Where(secret => endsAll && secret.IsSuperseded && !secret.HasEnded(now)))
-            secret.Supersede(now);
-        previous.Supersede(previousEnd);
-        _secrets.Add(next);
-        // Chosen before any is taken out: whether one is remembered depends on all the others.
-        HashSet<Secret> forgotten = [.. _secrets.Where(secret => !IsRemembered(secret, now))];
-        _secrets.RemoveAll(forgotten.Contains);
         LifetimeDays = lifetime;
         RotatedAt = now;
-        Changed(EventType.KeyRotated, null, [.. KeyChanges.OfRotation(previous, next), .. KeyChanges.OfWithholding(IsWithheld, false)]);
-        IsWithheld = false;
+        Changed(EventType.KeyRotated, null, [.. KeyChanges.OfRotation(previous, next), .. KeyChanges.OfQuarantine(IsQuarantined, false)]);
+        IsQuarantined = false;
     }
 
     /// <summary>Ends the key for good. Revoking it again changes nothing.</summary>
@@ -225,7 +237,7 @@ public sealed partial class ApiKey
         RateLimitPerMinute = update.RateLimitPerMinute.Or(RateLimitPerMinute);
         AllowedIps = [.. update.AllowedIps.Or(AllowedIps).Distinct()];
         IsDisabled = update.Disabled.Or(IsDisabled);
-        IsWithheld = false;
+        IsQuarantined = false;
 
         KeyEvent[] events = [.. KeyChanges.OfUpdate(before, this)];
         if (events.Length == 0)
@@ -235,11 +247,40 @@ public sealed partial class ApiKey
         (_events ??= []).AddRange(events);
     }
 
-    /// <summary>Will the holder of this secret still be told why it ended? True for every secret that works.</summary>
-    public bool IsRemembered(Secret secret, DateTimeOffset now) =>
-        EndOf(secret) is not { } end || end > now || (end + RememberedFor > now && CountLaterEnds(end, secret.Version, now) < RememberedSecrets);
+    /// <summary>
+    /// Refuses the key until its record is right again. Its version stays. A revoked key stays as it is.
+    /// </summary>
+    /// <param name="changes">What was found changed; never a digest.</param>
+    /// <returns>Whether it was not quarantined before.</returns>
+    public bool Quarantine(string reason, IReadOnlyList<FieldChange> changes)
+    {
+        if (IsQuarantined || RevokedAt is not null)
+            return false;
 
-    /// <summary>What happened since it was loaded, once: for the ledger, in the transaction that saves the key.</summary>
+        IsQuarantined = true;
+        (_events ??= []).Add(new KeyEvent(EventType.IntegrityViolation, reason, changes) { Outcome = "failure" });
+        return true;
+    }
+
+    /// <summary>Ends the quarantine, because the record is as it was.</summary>
+    public void Release(string reason)
+    {
+        if (!IsQuarantined)
+            return;
+
+        IsQuarantined = false;
+        (_events ??= []).Add(new KeyEvent(EventType.IntegrityViolation, reason, [.. KeyChanges.OfQuarantine(true, false)]));
+    }
+
+    /// <summary>Marks it as read from a record that is not trusted.</summary>
+    public void Doubt() => IsDoubted = true;
+
+    /// <summary>Is the holder of this secret still told why it ended? True for every secret that works.</summary>
+    public bool IsRemembered(Secret secret, DateTimeOffset now) => History.IsRemembered(secret, now);
+
+    /// <summary>
+    /// What happened since it was loaded, once: for the ledger, in the transaction that saves the key.
+    /// </summary>
     public IReadOnlyList<KeyEvent> TakeEvents()
     {
         KeyEvent[] events = [.. _events ?? []];
@@ -247,37 +288,8 @@ public sealed partial class ApiKey
         return events;
     }
 
-    private Secret? FindSecret(Token token, PepperRing peppers, DateTimeOffset now)
-    {
-        Span<byte> hash = stackalloc byte[Digest.Size];
-        token.Hash(hash);
-        var pepper = peppers.Current;
-        var digest = pepper.Digest(hash);
-        Secret? found = null;
-        foreach (var secret in _secrets)
-        {
-            // Nearly always all secrets are under the current pepper and one digest serves for all.
-            if (secret.PepperId != pepper.Id)
-            {
-                if (peppers.Find(secret.PepperId) is not { } other)
-                    continue;
-                (pepper, digest) = (other, other.Digest(hash));
-            }
-
-            if (secret.Matches(digest))
-                found = secret;
-        }
-
-        return found is not null && IsRemembered(found, now) ? found : null;
-    }
-
-    private int CountLaterEnds(DateTimeOffset end, int version, DateTimeOffset now) => _secrets.Count(other =>
-        EndOf(other) is { } otherEnd && otherEnd <= now && (otherEnd > end || (otherEnd == end && other.Version > version)));
-
     private bool AllowsAddress(IPAddress? address) =>
         AllowedIps.Count == 0 || (address is not null && AllowedIps.Any(range => range.Contains(address)));
-
-    private DateTimeOffset? EndOf(Secret secret) => RevokedAt < (secret.Deadline ?? DateTimeOffset.MaxValue) ? RevokedAt : secret.Deadline;
 
     private void DemandAnotherAdmin(int otherActiveAdmins, DateTimeOffset now)
     {

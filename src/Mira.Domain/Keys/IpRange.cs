@@ -6,8 +6,8 @@ using System.Net.Sockets;
 namespace Mira.Domain.Keys;
 
 /// <summary>
-/// An address or CIDR block from which a key may be used, in one normal form: host bits cleared, IPv4-mapped IPv6 as IPv4, a full-length
-/// prefix dropped.
+/// An address or CIDR block from which a key may be used, in one normal form: host bits cleared, IPv4-mapped IPv6 as
+/// IPv4, a full-length prefix dropped.
 /// </summary>
 public sealed class IpRange : IEquatable<IpRange>
 {
@@ -17,7 +17,9 @@ public sealed class IpRange : IEquatable<IpRange>
 
     private IpRange(IPNetwork network) => _network = network;
 
-    /// <summary>Accepts an address or CIDR block in its plain notation; no octal, hexadecimal or short forms, no zone.</summary>
+    /// <summary>
+    /// Accepts an address or CIDR block in its plain notation; no octal, hexadecimal or short forms, no zone.
+    /// </summary>
     public static bool TryParse([NotNullWhen(true)] string? text, [NotNullWhen(true)] out IpRange? range)
     {
         range = null;

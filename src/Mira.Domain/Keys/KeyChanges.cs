@@ -2,10 +2,10 @@ using Mira.Domain.Ledger;
 
 namespace Mira.Domain.Keys;
 
-/// <summary>Which named fields of a key a verb changed, as the ledger shows them.</summary>
+/// <summary>Which named fields of a key an operation changed, as the ledger shows them.</summary>
 internal static class KeyChanges
 {
-    public static IEnumerable<FieldChange> OfIssue(ApiKey key)
+    public static IEnumerable<FieldChange> OfCreation(ApiKey key)
     {
         yield return FieldChange.Of("name", null, key.Name);
         yield return FieldChange.Of("role", null, key.Role.Name());
@@ -29,10 +29,13 @@ internal static class KeyChanges
         yield return FieldChange.Of("previous_valid_until", null, previous.ValidUntil);
     }
 
-    public static IEnumerable<FieldChange> OfWithholding(bool before, bool after) =>
+    public static IEnumerable<FieldChange> OfQuarantine(bool before, bool after) =>
         before == after ? [] : [FieldChange.Of("withheld", before, after)];
 
-    /// <summary>Up to two events: one of the terms, and one of switching the key off or on, which people look for by its own type.</summary>
+    /// <summary>
+    /// Up to two events: one of the terms, and one of switching the key off or on, which people look for by its own
+    /// type.
+    /// </summary>
     public static IEnumerable<KeyEvent> OfUpdate(ApiKey before, ApiKey after)
     {
         FieldChange[] terms = [.. OfTerms(before, after)];
@@ -63,7 +66,7 @@ internal static class KeyChanges
             yield return FieldChange.Of("rate_limit_per_minute", before.RateLimitPerMinute, after.RateLimitPerMinute);
         if (!before.AllowedIps.SequenceEqual(after.AllowedIps))
             yield return FieldChange.Of("allowed_ips", Texts(before.AllowedIps), Texts(after.AllowedIps));
-        foreach (var change in OfWithholding(before.IsWithheld, after.IsWithheld))
+        foreach (var change in OfQuarantine(before.IsQuarantined, after.IsQuarantined))
             yield return change;
     }
 

@@ -1,8 +1,11 @@
+using System.Text.Json.Serialization;
 using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Keys;
 
-/// <summary>All of a key's state as plain values, and nothing that is computed: how it travels to stores that hold no objects.</summary>
+/// <summary>
+/// All of a key's state as plain values, and nothing that is computed: how it travels to stores that hold no objects.
+/// </summary>
 public sealed class KeyRecord
 {
     public required string Id { get; init; }
@@ -25,7 +28,9 @@ public sealed class KeyRecord
 
     public required bool IsDisabled { get; init; }
 
-    public required bool IsWithheld { get; init; }
+    /// <summary>Stored under an earlier name.</summary>
+    [JsonPropertyName("IsWithheld")]
+    public required bool IsQuarantined { get; init; }
 
     public required DateTimeOffset CreatedAt { get; init; }
 
@@ -56,7 +61,7 @@ public sealed class KeyRecord
         AllowedIps = [.. key.AllowedIps.Select(range => range.ToString())],
         LifetimeDays = key.LifetimeDays,
         IsDisabled = key.IsDisabled,
-        IsWithheld = key.IsWithheld,
+        IsQuarantined = key.IsQuarantined,
         CreatedAt = key.CreatedAt,
         CreatedBy = key.CreatedBy,
         RotatedAt = key.RotatedAt,
@@ -104,8 +109,8 @@ public sealed class SecretRecord
 public sealed partial class ApiKey
 {
     /// <summary>
-    /// Is it the same key in the same state? Use does not count, nor whether it is withheld, which is about a record. A secret whose digest was renewed under another pepper is
-    /// the same secret.
+    /// Is it the same key in the same state? Use does not count, nor whether it is quarantined, which is about a
+    /// record. A secret whose digest was renewed under another pepper is the same secret.
     /// </summary>
     public bool IsSameAs(ApiKey other) =>
         (Id, Name, Role, Owner) == (other.Id, other.Name, other.Role, other.Owner)
@@ -135,7 +140,7 @@ public sealed partial class ApiKey
             AllowedIps = record.AllowedIps.Select(ReadRange).ToArray(),
             LifetimeDays = record.LifetimeDays,
             IsDisabled = record.IsDisabled,
-            IsWithheld = record.IsWithheld,
+            IsQuarantined = record.IsQuarantined,
             CreatedAt = record.CreatedAt,
             CreatedBy = string.Intern(record.CreatedBy),
             RotatedAt = record.RotatedAt,

@@ -2,7 +2,10 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Keys;
 
-/// <summary>What a new key is given. The values are well formed already; see <see cref="Label"/>, <see cref="Permission"/>, <see cref="Metadata"/>, <see cref="IpRange"/>.</summary>
+/// <summary>
+/// What a new key is given. The values are well formed already; see <see cref="Label"/>, <see cref="Permission"/>,
+/// <see cref="Metadata"/>, <see cref="IpRange"/>.
+/// </summary>
 public sealed record KeyTerms
 {
     public const int MaximumLifetimeDays = 3650;

@@ -5,20 +5,23 @@ using Mira.Domain.Ledger;
 
 namespace Mira.Domain.Keys;
 
-/// <summary>Text that people write and other people trust: names, owners and reasons, which no one may use to imitate another or to break a line.</summary>
+/// <summary>
+/// Text that people write and other people trust: names, owners and reasons, which no one may use to imitate another or
+/// to break a line.
+/// </summary>
 public static class Label
 {
     public const int MaximumLength = 100;
     public const int MaximumReasonLength = 500;
 
     /// <summary>
-    /// Normalises to NFC and accepts 1 to <paramref name="maximumLength"/> Unicode scalar values, at least one of them visible, without noncharacters and
-    /// control, line- or paragraph-separator or bidirectional-control characters.
+    /// Normalises to NFC and accepts 1 to <paramref name="maximumLength"/> Unicode scalar values, at least one of them
+    /// visible, without noncharacters and control, line- or paragraph-separator or bidirectional-control characters.
     /// </summary>
     /// <remarks>
-    /// Not visible are blanks, format characters, marks that only change what stands before them, what Unicode has not assigned or leaves to private use, and
-    /// the few letters and symbols that are empty on purpose. All of these may stand beside something visible: joiners make emoji, and variation selectors choose
-    /// their look.
+    /// Not visible are blanks, format characters, marks that only change what stands before them, what Unicode has not
+    /// assigned or leaves to private use, and the few letters and symbols that are empty on purpose. All of these may
+    /// stand beside something visible: joiners make emoji, and variation selectors choose their look.
     /// </remarks>
     public static bool TryNormalize([NotNullWhen(true)] string? text, int maximumLength, [NotNullWhen(true)] out string? label)
     {
@@ -35,14 +38,21 @@ public static class Label
         return true;
     }
 
-    /// <summary>May the text be a part of a label? What may not is found in none, and not every database takes it.</summary>
+    /// <summary>
+    /// May the text be a part of a label? What may not is found in none, and not every database takes it.
+    /// </summary>
     public static bool MayHold(string text) => IsPlain(text) && !HasForbidden(text);
 
     /// <summary>The form in which <c>q</c> is looked for: no difference of case.</summary>
-    /// <remarks>Text that was stored before noncharacters were refused is taken as it is, since the platform normalises none that holds one.</remarks>
+    /// <remarks>
+    /// Text that was stored before noncharacters were refused is taken as it is, since the platform normalises none
+    /// that holds one.
+    /// </remarks>
     public static string Fold(string text) => (IsPlain(text) ? text.Normalize(NormalizationForm.FormC) : text).ToUpperInvariant();
 
-    /// <summary>Well-formed, and without noncharacters, which Unicode assigns never and the platform does not normalise.</summary>
+    /// <summary>
+    /// Well-formed, and without noncharacters, which Unicode assigns never and the platform does not normalise.
+    /// </summary>
     internal static bool IsPlain(string text)
     {
         if (!UnicodeText.IsWellFormed(text))

@@ -1,6 +1,8 @@
 namespace Mira.Domain.Keys;
 
-/// <summary>Free pairs of text that a key carries for its users. Never a place for secrets: every reader of the key sees them.</summary>
+/// <summary>
+/// Free pairs of text that a key carries for its users. Never a place for secrets: every reader of the key sees them.
+/// </summary>
 public static class Metadata
 {
     public const int MaximumEntries = 20;

@@ -1,6 +1,9 @@
 namespace Mira.Domain.Keys;
 
-/// <summary>A time in UTC, or none, in 8 bytes: a <see cref="DateTimeOffset"/> takes 16, a nullable one 24, and nodes keep millions of keys in memory.</summary>
+/// <summary>
+/// A time in UTC, or none, in 8 bytes: a <see cref="DateTimeOffset"/> takes 16, a nullable one 24, and nodes keep
+/// millions of keys in memory.
+/// </summary>
 internal readonly struct Moment
 {
     private readonly long _ticks;

@@ -2,7 +2,10 @@ using System.Text.RegularExpressions;
 
 namespace Mira.Domain.Keys;
 
-/// <summary><c>resource:action</c>, each <c>[a-z][a-z0-9_.-]{0,62}</c>. A key may carry free ones of the user's own services, with <c>*</c> for every action.</summary>
+/// <summary>
+/// <c>resource:action</c>, each <c>[a-z][a-z0-9_.-]{0,62}</c>. A key may carry free ones of the user's own services,
+/// with <c>*</c> for every action.
+/// </summary>
 public static partial class Permission
 {
     public const string KeysRead = "keys:read";
@@ -24,7 +27,9 @@ public static partial class Permission
     /// <summary>May it be asked for? One thing is asked for, so there is no wildcard.</summary>
     public static bool IsAskable(string permission) => AskablePattern().IsMatch(permission);
 
-    /// <summary>True when <paramref name="granted"/> is <paramref name="asked"/>, or its resource with <c>*</c>.</summary>
+    /// <summary>
+    /// True when <paramref name="granted"/> is <paramref name="asked"/>, or its resource with <c>*</c>.
+    /// </summary>
     public static bool Covers(string granted, string asked) =>
         granted == asked
         || (granted.EndsWith(":*", StringComparison.Ordinal)

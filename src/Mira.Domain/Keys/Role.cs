@@ -10,7 +10,10 @@ public enum Role
     Admin,
 }
 
-/// <summary>Names of roles and what each role grants (the table "Roles and permissions" of the guide). A new role does not compile without its rows here.</summary>
+/// <summary>
+/// Names of roles and what each role grants (the table "Roles and permissions" of the guide). A new role does not
+/// compile without its rows here.
+/// </summary>
 public static class Roles
 {
     private static readonly string[] OfViewer = [Permission.KeysRead];
@@ -47,7 +50,9 @@ public static class Roles
         Role.Admin => OfAdmin,
     };
 
-    /// <summary>True when the role shows all keys, false when it shows a caller its own key and the keys of its own owner.</summary>
+    /// <summary>
+    /// True when the role shows all keys, false when it shows a caller its own key and the keys of its own owner.
+    /// </summary>
     public static bool SeesAllKeys(this Role role) => role switch
     {
         Role.Viewer => false,

@@ -2,7 +2,9 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Domain.Keys;
 
-/// <summary>One version of a key's secret half: its digest, and until when it works. Changed by its <see cref="ApiKey"/> alone.</summary>
+/// <summary>
+/// One version of a key's secret half: its digest, and until when it works. Changed by its <see cref="ApiKey"/> alone.
+/// </summary>
 public sealed class Secret
 {
     private Moment _created;
@@ -10,7 +12,7 @@ public sealed class Secret
     private Moment _validTo;
     private Moment _lastUsed;
 
-    internal Secret(int version, SealedSecret seal, DateTimeOffset createdAt, DateTimeOffset? expiresAt)
+    internal Secret(int version, HashedToken seal, DateTimeOffset createdAt, DateTimeOffset? expiresAt)
     {
         Version = version;
         PepperId = seal.PepperId;
@@ -73,35 +75,6 @@ public sealed class Secret
 
     /// <summary>The earlier of both ends; it works while now is before it. Null for never.</summary>
     public DateTimeOffset? Deadline => ValidUntil < (ExpiresAt ?? DateTimeOffset.MaxValue) ? ValidUntil : ExpiresAt;
-
-    // Loops, because every validation asks, and a query would make garbage for each.
-
-    /// <summary>When the last of them ends; null when one never does.</summary>
-    internal static DateTimeOffset? LastDeadline(List<Secret> secrets)
-    {
-        DateTimeOffset? last = null;
-        foreach (var secret in secrets)
-        {
-            if (secret.Deadline is not { } deadline)
-                return null;
-            last = deadline < last ? last : deadline;
-        }
-
-        return last;
-    }
-
-    /// <summary>When the last superseded one ends; null when there is none.</summary>
-    internal static DateTimeOffset? LastSuperseded(List<Secret> secrets)
-    {
-        DateTimeOffset? last = null;
-        foreach (var secret in secrets)
-        {
-            if (secret.IsSuperseded)
-                last = secret.Deadline < last ? last : secret.Deadline;
-        }
-
-        return last;
-    }
 
     internal bool HasEnded(DateTimeOffset now) => Deadline <= now;
 

@@ -18,7 +18,9 @@ public enum VerdictCode
     RateLimited,
 }
 
-/// <summary>What a key may do now. The secret is set exactly when the caller proved it, also when the answer is a refusal.</summary>
+/// <summary>
+/// What a key may do now. The secret is set exactly when the caller proved it, also when the answer is a refusal.
+/// </summary>
 public readonly record struct Verdict(VerdictCode Code, Secret? Secret)
 {
     public static Verdict Invalid => new(VerdictCode.InvalidKey, null);
@@ -26,7 +28,9 @@ public readonly record struct Verdict(VerdictCode Code, Secret? Secret)
     public bool IsValid => Code == VerdictCode.Valid;
 }
 
-/// <summary>What a caller asks of a key beyond its being valid: at least this role, and all of these permissions.</summary>
+/// <summary>
+/// What a caller asks of a key beyond its being valid: at least this role, and all of these permissions.
+/// </summary>
 public sealed record Demand(Role? Role, IReadOnlyList<string> Permissions)
 {
     public static Demand Nothing { get; } = new(null, []);

@@ -12,7 +12,9 @@ public sealed record Actor(string? KeyId, string? Name, string? Role, string? Ip
 
     public static Actor System { get; } = new(null, SystemName, null, null, null);
 
-    /// <summary>As the caller said it, at most 256 characters of it. What no store could hold stands as U+FFFD.</summary>
+    /// <summary>
+    /// As the caller said it, at most 256 characters of it. What no store could hold stands as U+FFFD.
+    /// </summary>
     public string? UserAgent { get; } = ToWritable(Clip(UserAgent));
 
     /// <summary>What a key's <c>created_by</c> and <c>revoked_by</c> say.</summary>
@@ -26,7 +28,8 @@ public sealed record Actor(string? KeyId, string? Name, string? Role, string? Ip
         _ => text[..(char.IsHighSurrogate(text[MaximumUserAgentLength - 1]) ? MaximumUserAgentLength - 1 : MaximumUserAgentLength)],
     };
 
-    // Half of a surrogate pair is no text, and PostgreSQL takes no NUL. Noncharacters are for no exchange between programs.
+    // Half of a surrogate pair is no text, and PostgreSQL takes no NUL. Noncharacters are for no exchange between
+    // programs.
     private static string? ToWritable(string? text)
     {
         if (text is null || (UnicodeText.IsWellFormed(text) && text.AsSpan().IndexOfAny('\0', '\uFFFE', '\uFFFF') < 0))

@@ -3,7 +3,10 @@ using System.Security.Cryptography;
 
 namespace Mira.Domain.Ledger;
 
-/// <summary>Signs where the ledger ends: an ECDSA key on P-256. Who can write the ledger but has not got this key cannot make an end that is believed.</summary>
+/// <summary>
+/// Signs where the ledger ends: an ECDSA key on P-256. Who can write the ledger but has not got this key cannot make an
+/// end that is believed.
+/// </summary>
 public sealed class AuditKey
 {
     private readonly ECDsa _key;
@@ -19,14 +22,16 @@ public sealed class AuditKey
 
     public AuditPublicKey Public { get; }
 
-    /// <summary>Public parts of keys that signed before this one and are still believed about what they signed.</summary>
+    /// <summary>
+    /// Public parts of keys that signed before this one and are still believed about what they signed.
+    /// </summary>
     public IReadOnlyList<AuditPublicKey> Earlier { get; }
 
     public static AuditKey Generate() => new(ECDsa.Create(ECCurve.NamedCurves.nistP256), [], []);
 
     /// <summary>
-    /// Reads PEM with a private key (PKCS#8 or SEC 1), and behind it earlier ones: whole, so that they sign that this one takes over from them, or their public
-    /// parts alone.
+    /// Reads PEM with a private key (PKCS#8 or SEC 1), and behind it earlier ones: whole, so that they sign that this
+    /// one takes over from them, or their public parts alone.
     /// </summary>
     /// <param name="problem">What is wrong with it; never a part of it.</param>
     public static bool TryParse(string text, [NotNullWhen(true)] out AuditKey? key, out string problem)
@@ -49,13 +54,17 @@ public sealed class AuditKey
     /// <summary>The same key, which also believes these earlier ones.</summary>
     public AuditKey After(params IEnumerable<AuditPublicKey> earlier) => new(_key, [.. Earlier, .. earlier], _outgoing);
 
-    /// <summary>The same key, with an earlier one that it believes at hand, to sign that this one takes over from it.</summary>
+    /// <summary>
+    /// The same key, with an earlier one that it believes at hand, to sign that this one takes over from it.
+    /// </summary>
     public AuditKey TakingOverFrom(AuditKey outgoing) => Earlier.Contains(outgoing.Public) ? new(_key, Earlier, [.. _outgoing, outgoing]) : this;
 
-    /// <summary>Has the earlier key sign that this one takes over from it; null when only its public part is known.</summary>
+    /// <summary>
+    /// Has the earlier key sign that this one takes over from it; null when only its public part is known.
+    /// </summary>
     /// <param name="seq">Of the event that tells so.</param>
     public string? SignHandover(AuditPublicKey from, long seq) =>
-        _outgoing.FirstOrDefault(key => key.Public == from)?.Sign(KeyHandover.Statement(from, Public, seq));
+        _outgoing.FirstOrDefault(key => key.Public == from)?.Sign(AuditKeyRotation.Statement(from, Public, seq));
 
     public Checkpoint Sign(LedgerPosition position, DateTimeOffset at) => Sign(position, at, isCut: false);
 
@@ -100,7 +109,9 @@ public sealed class AuditPublicKey : IEquatable<AuditPublicKey>
         Id = Convert.ToHexStringLower(SHA256.HashData(encoded))[..IdLength];
     }
 
-    /// <summary>The first 16 hex digits of the SHA-256 of its SubjectPublicKeyInfo: names it in logs and beside what it signed.</summary>
+    /// <summary>
+    /// The first 16 hex digits of the SHA-256 of its SubjectPublicKeyInfo: names it in logs and beside what it signed.
+    /// </summary>
     public string Id { get; }
 
     /// <summary>Its SubjectPublicKeyInfo (RFC 5280) in base64: what stands between the lines of its PEM.</summary>
@@ -133,7 +144,10 @@ public sealed class AuditPublicKey : IEquatable<AuditPublicKey>
         }
     }
 
-    /// <summary>Did this key sign it? The signature counts in one form of text only, so that not a character of it can be changed.</summary>
+    /// <summary>
+    /// Did this key sign it? The signature counts in one form of text only, so that not a character of it can be
+    /// changed.
+    /// </summary>
     public bool Verifies(Checkpoint checkpoint, bool isCut = false) =>
         Verifies(Checkpoint.Statement(checkpoint.Seq, checkpoint.Hash, checkpoint.At, isCut), checkpoint.Signature);
 
@@ -178,7 +192,9 @@ internal static class PemKeys
 {
     private const string P256 = "1.2.840.10045.3.1.7";
 
-    /// <summary>Every block of the text must be a key on P-256 (or the parameters that some tools put beside one).</summary>
+    /// <summary>
+    /// Every block of the text must be a key on P-256 (or the parameters that some tools put beside one).
+    /// </summary>
     public static bool TryRead(string text, out List<ECDsa> privates, out List<AuditPublicKey> publics, out string problem)
     {
         (privates, publics, problem) = ([], [], "");

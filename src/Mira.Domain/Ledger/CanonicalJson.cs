@@ -6,14 +6,15 @@ using System.Text.Json.Nodes;
 namespace Mira.Domain.Ledger;
 
 /// <summary>
-/// JSON in the one form of RFC 8785 (JSON Canonicalization Scheme): names sorted by UTF-16 code units, no blanks, the shortest escapes.
-/// Numbers are whole numbers up to 2^53, the only ones the ledger holds.
+/// JSON in the one form of RFC 8785 (JSON Canonicalization Scheme): names sorted by UTF-16 code units, no blanks, the
+/// shortest escapes. Numbers are whole numbers up to 2^53, the only ones the ledger holds.
 /// </summary>
 public static class CanonicalJson
 {
     private const long LargestExact = 1L << 53;
 
-    /// <exception cref="ArgumentException">A number that is not a whole one within ±2^53, or a text with half a surrogate pair.</exception>
+    /// <exception cref="ArgumentException">A number that is not a whole one within ±2^53, or a text with half a
+    /// surrogate pair.</exception>
     public static string Write(JsonNode? node)
     {
         var text = new StringBuilder(512);

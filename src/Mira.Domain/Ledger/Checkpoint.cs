@@ -6,8 +6,8 @@ using System.Text.Json;
 namespace Mira.Domain.Ledger;
 
 /// <summary>
-/// A signed statement about one place of the ledger: with it in hand, everything up to that place is proved by the chain, and a ledger without it
-/// is not the same any more. What is signed is the canonical JSON of its other fields.
+/// A signed statement about one place of the ledger: with it in hand, everything up to that place is proved by the
+/// chain, and a ledger without it is not the same any more. What is signed is the canonical JSON of its other fields.
 /// </summary>
 /// <param name="Signature">ECDSA over SHA-256, DER (RFC 3279), in base64.</param>
 public sealed record Checkpoint(long Seq, string Hash, DateTimeOffset At, string Signature)
@@ -55,7 +55,9 @@ public sealed record Checkpoint(long Seq, string Hash, DateTimeOffset At, string
         }
     }
 
-    /// <summary>What is signed. A cut says another thing than a checkpoint, so that none can be passed off as the other.</summary>
+    /// <summary>
+    /// What is signed. A cut says another thing than a checkpoint, so that none can be passed off as the other.
+    /// </summary>
     internal static byte[] Statement(long seq, string hash, DateTimeOffset at, bool isCut) => Encoding.UTF8.GetBytes(string.Create(
         CultureInfo.InvariantCulture,
         $"{{\"at\":\"{Rfc3339.Format(at)}\",{(isCut ? "\"cut\":true," : "")}\"hash\":\"{hash}\",\"seq\":{seq}}}"));

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Mira.Domain.Ledger;
 
 /// <summary>
-/// Reads the canonical JSON of an event without making anything of it: the names of every object must be in ascending order, as canonical JSON has
-/// them, so none can be there twice.
+/// Reads the canonical JSON of an event without making anything of it: the names of every object must be in ascending
+/// order, as canonical JSON has them, so none can be there twice.
 /// </summary>
 internal static class EventBody
 {

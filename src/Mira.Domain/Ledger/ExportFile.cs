@@ -3,8 +3,9 @@ using System.Text;
 namespace Mira.Domain.Ledger;
 
 /// <summary>
-/// The lines of an export (NDJSON): each event as it was hashed with its hash at the end, and checkpoints. Nothing of a line is left unchecked, and
-/// reading one needs no parser: what was hashed is the line without its last 75 characters, and a brace. It is fed as it comes.
+/// The lines of an export (NDJSON): each event as it was hashed with its hash at the end, and checkpoints. Nothing of a
+/// line is left unchecked, and reading one needs no parser: what was hashed is the line without its last 75 characters,
+/// and a brace. It is fed as it comes.
 /// </summary>
 public sealed class ExportFile(ChainProof proof)
 {
@@ -22,7 +23,7 @@ public sealed class ExportFile(ChainProof proof)
     public static string LineOf(LedgerEvent entry) => string.Concat(entry.Body.AsSpan(0, entry.Body.Length - 1), ",\"hash\":\"", entry.Hash, "\"}");
 
     /// <summary>Takes the next bytes of the file.</summary>
-    public Flaw? Take(ReadOnlySpan<byte> bytes)
+    public ChainFault? Take(ReadOnlySpan<byte> bytes)
     {
         if (_filled + bytes.Length > _buffer.Length)
             Array.Resize(ref _buffer, Math.Max(_buffer.Length * 2, _filled + bytes.Length));
@@ -37,9 +38,9 @@ public sealed class ExportFile(ChainProof proof)
     }
 
     /// <summary>Says that the file has ended.</summary>
-    public Flaw? End() => _filled > 0 ? new Flaw(proof.Last.Seq + 1, "is no whole line") : proof.End();
+    public ChainFault? End() => _filled > 0 ? new ChainFault(proof.Last.Seq + 1, "is no whole line") : proof.End();
 
-    private Flaw? CheckLines(Span<byte> bytes, out int used)
+    private ChainFault? CheckLines(Span<byte> bytes, out int used)
     {
         used = 0;
         for (var length = bytes.IndexOf((byte)'\n'); length >= 0; length = bytes[used..].IndexOf((byte)'\n'))
@@ -52,12 +53,12 @@ public sealed class ExportFile(ChainProof proof)
         return null;
     }
 
-    private Flaw? CheckLine(Span<byte> line)
+    private ChainFault? CheckLine(Span<byte> line)
     {
         if (Checkpoint.IsLine(line))
         {
             if (!Checkpoint.TryReadLine(line, out var checkpoint))
-                return new Flaw(proof.Last.Seq, "is followed by a checkpoint that is damaged");
+                return new ChainFault(proof.Last.Seq, "is followed by a checkpoint that is damaged");
             return proof.HasBegun ? proof.Add(checkpoint) : proof.Begin(checkpoint);
         }
 
@@ -71,5 +72,5 @@ public sealed class ExportFile(ChainProof proof)
         return proof.Add(line[..(tail + 1)], hash);
     }
 
-    private Flaw NoLine() => new(proof.Last.Seq + 1, "is no line of an export");
+    private ChainFault NoLine() => new(proof.Last.Seq + 1, "is no line of an export");
 }

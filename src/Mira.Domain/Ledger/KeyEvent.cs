@@ -2,7 +2,10 @@ using System.Text.Json.Nodes;
 
 namespace Mira.Domain.Ledger;
 
-/// <summary>What a verb did to a key, for the ledger: recorded with the change itself, so that neither can be without the other.</summary>
+/// <summary>
+/// What an operation did to a key, for the ledger: recorded with the change itself, so that neither can be without the
+/// other.
+/// </summary>
 public sealed record KeyEvent(string Type, string? Reason, IReadOnlyList<FieldChange> Changes)
 {
     public string Outcome { get; init; } = "success";

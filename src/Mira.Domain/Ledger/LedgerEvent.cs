@@ -2,12 +2,13 @@ using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 
 namespace Mira.Domain.Ledger;
 
 /// <summary>
-/// One entry of the ledger. Its hash is SHA-256 over the RFC 8785 canonical JSON of all its other fields, among them the hash of the
-/// entry before, so that none can be changed, removed or put between without changing every later one.
+/// One entry of the ledger. Its hash is SHA-256 over the RFC 8785 canonical JSON of all its other fields, among them
+/// the hash of the entry before, so that none can be changed, removed or put between without changing every later one.
 /// </summary>
 /// <param name="Body">The canonical JSON without <c>hash</c>: what is hashed, and what is stored.</param>
 /// <param name="Hash">Lower-case hex.</param>
@@ -19,7 +20,7 @@ public sealed record LedgerEvent(
     /// <summary>What the first entry names as the one before it: 64 zeros.</summary>
     public static readonly string NoHash = new('0', SHA256.HashSizeInBytes * 2);
 
-    public static LedgerEvent Append(LedgerPosition head, DateTimeOffset at, EventDraft draft)
+    public static LedgerEvent Append(LedgerPosition head, DateTimeOffset at, PendingEvent draft)
     {
         var seq = head.Seq + 1;
         var body = CanonicalJson.Write(new JsonObject
@@ -40,9 +41,9 @@ public sealed record LedgerEvent(
             ["outcome"] = draft.Outcome,
             ["reason"] = draft.Reason,
             ["correlation_id"] = draft.CorrelationId,
-            ["count"] = draft.Gathered?.Count,
-            ["first_at"] = draft.Gathered is { } first ? Rfc3339.Format(first.FirstAt) : null,
-            ["last_at"] = draft.Gathered is { } last ? Rfc3339.Format(last.LastAt) : null,
+            ["count"] = draft.Aggregation?.Count,
+            ["first_at"] = draft.Aggregation is { } first ? Rfc3339.Format(first.FirstAt) : null,
+            ["last_at"] = draft.Aggregation is { } last ? Rfc3339.Format(last.LastAt) : null,
             ["changes"] = draft.Changes.Count == 0 ? null : ToObject(draft.Changes),
             ["prev_hash"] = head.Hash,
         });
@@ -57,10 +58,16 @@ public sealed record LedgerEvent(
 
     public LedgerPosition Position => new(Seq, Hash);
 
-    /// <summary>How it stands in the canonical form that an event is of its own, and gathers no others; nothing else can look like it.</summary>
+    /// <summary>
+    /// How it stands in the canonical form that an event is of its own, and gathers no others; nothing else can look
+    /// like it.
+    /// </summary>
     public const string OfItsOwn = "\"count\":null";
 
-    /// <summary>May its subject do something else since? A change of a key, and a violation for which one was withheld; gathered ones change nothing.</summary>
+    /// <summary>
+    /// May its subject do something else since? A change of a key, and a violation for which one was quarantined;
+    /// aggregated ones change nothing.
+    /// </summary>
     public bool ChangesKey =>
         Type.StartsWith(EventType.OfKeys, StringComparison.Ordinal)
         || (Type == EventType.IntegrityViolation && Body.Contains(OfItsOwn, StringComparison.Ordinal));
@@ -72,8 +79,9 @@ public sealed record LedgerEvent(
     public static string HashOf(string body) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(body)));
 
     /// <summary>
-    /// Is it what was hashed, and do the columns beside the body say the same? These exist to search by; a changed one would show an event under a false
-    /// name. Whoever can write the ledger can also hash a body again that is no event at all: that is a "no" as well, and never an exception.
+    /// Is it what was hashed, and do the columns beside the body say the same? These exist to search by; a changed one
+    /// would show an event under a false name. Whoever can write the ledger can also hash a body again that is no event
+    /// at all: that is a "no" as well, and never an exception.
     /// </summary>
     public bool IsWhole()
     {
@@ -111,7 +119,7 @@ public sealed record LedgerPosition(long Seq, string Hash)
 }
 
 /// <summary>An event that has no place in the ledger yet.</summary>
-public sealed record EventDraft(string Type, Actor Actor, string? Subject, string? CorrelationId)
+public sealed record PendingEvent(string Type, Actor Actor, string? Subject, string? CorrelationId)
 {
     public string Outcome { get; init; } = "success";
 
@@ -119,9 +127,10 @@ public sealed record EventDraft(string Type, Actor Actor, string? Subject, strin
 
     public IReadOnlyList<FieldChange> Changes { get; init; } = [];
 
-    /// <summary>Null unless it stands for many of its kind.</summary>
-    public Gathering? Gathered { get; init; }
+    /// <summary>Null unless it stands for many of its kind. Stored under an earlier name.</summary>
+    [JsonPropertyName("Gathered")]
+    public Aggregation? Aggregation { get; init; }
 }
 
 /// <summary>How often it happened, and when first and last.</summary>
-public sealed record Gathering(long Count, DateTimeOffset FirstAt, DateTimeOffset LastAt);
+public sealed record Aggregation(long Count, DateTimeOffset FirstAt, DateTimeOffset LastAt);

@@ -16,7 +16,10 @@ public static class Rfc3339
         text[^1] = 'Z';
     });
 
-    /// <summary>Cuts what <see cref="Format"/> does not show, so that a time is the same in memory, in the store and in an answer.</summary>
+    /// <summary>
+    /// Cuts what <see cref="Format"/> does not show, so that a time is the same in memory, in the store and in an
+    /// answer.
+    /// </summary>
     public static DateTimeOffset Truncate(DateTimeOffset time) =>
         new(time.UtcTicks - (time.UtcTicks % TimeSpan.TicksPerMillisecond), TimeSpan.Zero);
 }

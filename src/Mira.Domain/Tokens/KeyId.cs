@@ -2,7 +2,9 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Mira.Domain.Tokens;
 
-/// <summary>The public half of a token and the name of its key for life: <c>mira_key_</c> and 12 base62 characters.</summary>
+/// <summary>
+/// The public half of a token and the name of its key for life: <c>mira_key_</c> and 12 base62 characters.
+/// </summary>
 public readonly record struct KeyId
 {
     public const string Prefix = "mira_key_";

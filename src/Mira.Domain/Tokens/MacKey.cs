@@ -2,7 +2,9 @@ using System.Security.Cryptography;
 
 namespace Mira.Domain.Tokens;
 
-/// <summary>Signs what is kept where others can write, so that what they wrote is not believed: HMAC-SHA256, 32 bytes.</summary>
+/// <summary>
+/// Signs what is kept where others can write, so that what they wrote is not believed: HMAC-SHA256, 32 bytes.
+/// </summary>
 public sealed class MacKey
 {
     public const int Size = Digest.Size;

@@ -11,7 +11,8 @@ public sealed class Pepper
 {
     public const int MinimumSize = 32;
 
-    // Setting up the key is half of what a digest costs: each thread keeps the state of the pepper it used last, nearly always the only one.
+    // Setting up the key is half of what a digest costs: each thread keeps the state of the pepper it used last, nearly
+    // always the only one.
     [ThreadStatic]
     private static (Pepper Pepper, IncrementalHash Hash) _keyed;
 
@@ -44,7 +45,10 @@ public sealed class Pepper
         return Tokens.Digest.From(digest);
     }
 
-    /// <summary>A key of its own for one purpose. No purpose is 32 bytes long, as the hash of a token is, so none yields what a token's digest shows.</summary>
+    /// <summary>
+    /// A key of its own for one purpose. No purpose is 32 bytes long, as the hash of a token is, so none yields what a
+    /// token's digest shows.
+    /// </summary>
     /// <exception cref="ArgumentException">The purpose is as long as a hash.</exception>
     public MacKey MacKey(string purpose)
     {

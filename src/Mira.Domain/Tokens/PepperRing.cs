@@ -1,6 +1,9 @@
 namespace Mira.Domain.Tokens;
 
-/// <summary>The peppers a node accepts: the current one, under which every new digest is made, and retired ones (older, or the next).</summary>
+/// <summary>
+/// The peppers a node accepts: the current one, under which every new digest is made, and retired ones (older, or the
+/// next).
+/// </summary>
 public sealed class PepperRing
 {
     private readonly Pepper[] _all;
@@ -27,11 +30,11 @@ public sealed class PepperRing
     }
 
     /// <summary>What to store of a token just made.</summary>
-    public SealedSecret Seal(Token token) => new(Current.Id, DigestOf(token));
+    public HashedToken Seal(Token token) => new(Current.Id, DigestOf(token));
 
     /// <summary>
-    /// Does for a token whose key does not exist what <see cref="Keys.ApiKey.Verify"/> does for one whose secret is wrong, so that
-    /// both cost the same.
+    /// Does for a token whose key does not exist what <see cref="Keys.ApiKey.Verify"/> does for one whose secret is
+    /// wrong, so that both cost the same.
     /// </summary>
     public void MatchNothing(Token token) => Digest.FixedTimeEquals(DigestOf(token), default);
 
@@ -44,10 +47,10 @@ public sealed class PepperRing
 }
 
 /// <summary>
-/// A digest and the id of the pepper it was made with: what a key stores of a secret. No record: its equality would be a second
-/// comparison of digests.
+/// A digest and the id of the pepper it was made with: what a key stores of a secret. No record: its equality would be
+/// a second comparison of digests.
 /// </summary>
-public readonly struct SealedSecret(string pepperId, Digest digest)
+public readonly struct HashedToken(string pepperId, Digest digest)
 {
     public string PepperId { get; } = pepperId;
 

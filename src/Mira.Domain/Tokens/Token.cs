@@ -10,9 +10,10 @@ namespace Mira.Domain.Tokens;
 /// mira_key_ 4fZq0TbLw9Xe _ Jw3…43 characters…k2a 0dQx7P
 /// prefix    id             secret                checksum
 /// </code>
-/// The id is public and safe to log. The secret holds 43 × 5.954 = 256 bits from the operating system's generator: too many
-/// to guess, so a fast hash is enough and a slow one would only slow verification. The checksum is the CRC-32 of all before it.
-/// A token lives in the request header, the one result that returns it, and with its caller; <see cref="ToString"/> masks it.
+/// The id is public and safe to log. The secret holds 43 × 5.954 = 256 bits from the operating system's generator: too
+/// many to guess, so a fast hash is enough and a slow one would only slow verification. The checksum is the CRC-32 of
+/// all before it. A token lives in the request header, the one result that returns it, and with its caller;
+/// <see cref="ToString"/> masks it.
 /// </summary>
 public readonly struct Token
 {

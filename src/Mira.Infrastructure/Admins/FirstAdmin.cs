@@ -55,7 +55,9 @@ public sealed partial class FirstAdmin(IServiceScopeFactory scopes, FirstAdminOp
         }
     }
 
-    /// <summary>The token that nobody has seen yet, for who shows it now; null when there is none, and from the second time on.</summary>
+    /// <summary>
+    /// The token that nobody has seen yet, for who shows it now; null when there is none, and from the second time on.
+    /// </summary>
     public string? Take() => Interlocked.Exchange(ref _held, null);
 
     /// <summary>Shows the token on standard error, if nobody has seen it yet.</summary>

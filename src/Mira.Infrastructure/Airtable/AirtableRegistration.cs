@@ -10,23 +10,25 @@ public static class AirtableRegistration
 {
     private static readonly HttpRequestOptionsKey<bool> HasConnected = new("Mira.HasConnected");
 
-    /// <summary>Keys are governed in the table, and verified from the ledger's database as with any other store.</summary>
+    /// <summary>
+    /// The table is the source of truth of keys. They are verified from the ledger's database as with any other store.
+    /// </summary>
     public static IServiceCollection AddMiraAirtable(this IServiceCollection services, AirtableOptions options)
     {
         services.AddAirtableClient(options);
-        services.AddSingleton<AirtableForm>();
-        services.AddSingleton<AirtableBook>();
-        services.AddSingleton<AirtableLease>();
-        services.AddSingleton<AirtableWriter>();
-        services.AddSingleton<AirtableCourier>();
-        services.AddSingleton<AirtableJudgement>();
-        services.AddSingleton<AirtableReview>();
-        services.AddSingleton<AirtableWatch>();
-        services.AddSingleton<AirtableUpkeep>();
-        services.AddSingleton<AirtableSight>();
-        services.AddSingleton<IKeySource>(provider => provider.GetRequiredService<AirtableSight>());
-        services.AddSingleton<IMeasured, AirtableFigures>();
-        services.AddSingleton<AirtableKeeper>();
+        services.AddSingleton<RecordMapper>();
+        services.AddSingleton<MirrorStore>();
+        services.AddSingleton<WriterLease>();
+        services.AddSingleton<RecordWriter>();
+        services.AddSingleton<IntentDispatcher>();
+        services.AddSingleton<RecordComparison>();
+        services.AddSingleton<RecordReconciler>();
+        services.AddSingleton<TablePoller>();
+        services.AddSingleton<RecordRepairs>();
+        services.AddSingleton<AirtableStatus>();
+        services.AddSingleton<IKeySource>(provider => provider.GetRequiredService<AirtableStatus>());
+        services.AddSingleton<IMetricSource, AirtableMetrics>();
+        services.AddSingleton<AirtableSyncLoops>();
         services.AddScoped<ILedger, AirtableLedger>();
         return services;
     }
@@ -35,8 +37,8 @@ public static class AirtableRegistration
     public static IServiceCollection AddAirtableClient(this IServiceCollection services, AirtableOptions options)
     {
         services.AddSingleton(options);
-        services.AddSingleton<AirtablePace>();
-        services.AddSingleton<AirtablePipeline>();
+        services.AddSingleton<RequestLimiter>();
+        services.AddSingleton<RequestPipeline>();
         services.AddHttpClient<AirtableClient>(http =>
             {
                 // Each attempt has its own limit.
@@ -58,8 +60,8 @@ public static class AirtableRegistration
     }
 
     /// <summary>
-    /// The platform by itself sends a request without a body up to three times more when its connection is closed before an answer. The pace would
-    /// know nothing of these calls.
+    /// The platform by itself sends a request without a body up to three times more when its connection is closed
+    /// before an answer. The pace would know nothing of these calls.
     /// </summary>
     private static async ValueTask<Stream> ConnectOnceAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {

@@ -3,14 +3,18 @@ using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Audit;
 
-/// <summary>Checkpoints in a file, a line each. A line that a crash has torn is none; nothing is lost by it, because the next one stands for more.</summary>
+/// <summary>
+/// Checkpoints in a file, a line each. A line that a crash has torn is none; nothing is lost by it, because the next
+/// one stands for more.
+/// </summary>
 public static class AnchorFile
 {
     // Some 250 bytes each, and nobody's but this service's.
     private const int TailLength = 1 << 16;
 
     /// <summary>Opens it for one writer, and makes it for its owner alone.</summary>
-    /// <exception cref="IOException">It is a pipe or a device. Who opens a pipe to read waits for somebody who writes, for ever if need be.</exception>
+    /// <exception cref="IOException">It is a pipe or a device. Who opens a pipe to read waits for somebody who writes,
+    /// for ever if need be.</exception>
     public static FileStream Open(string path)
     {
         var file = new FileStream(path, new FileStreamOptions

@@ -2,7 +2,9 @@ using Mira.Application.Settings;
 
 namespace Mira.Infrastructure.Audit;
 
-/// <summary><c>MIRA_AUDIT_ANCHOR</c>: where a copy of each checkpoint goes, out of reach of who can write the ledger.</summary>
+/// <summary>
+/// <c>MIRA_AUDIT_ANCHOR</c>: where a copy of each checkpoint goes, out of reach of who can write the ledger.
+/// </summary>
 /// <param name="File">A file they are appended to.</param>
 /// <param name="Address">An HTTPS address they are posted to.</param>
 public sealed record AnchorOptions(string? File, Uri? Address)
@@ -14,7 +16,8 @@ public sealed record AnchorOptions(string? File, Uri? Address)
 
     public bool IsGiven => File is not null || Address is not null;
 
-    /// <exception cref="SettingException">It is neither a file that can be appended to nor an HTTPS address.</exception>
+    /// <exception cref="SettingException">It is neither a file that can be appended to nor an HTTPS
+    /// address.</exception>
     public static AnchorOptions Read(SettingReader settings)
     {
         var text = settings.Text(Setting, "Mira:AuditAnchor");
@@ -35,7 +38,7 @@ public sealed record AnchorOptions(string? File, Uri? Address)
         }
     }
 
-    // In clear only to this machine: who sits between could answer for the keeper.
+    // In clear only to this machine: who sits between could answer in its place.
     private static Uri ReadAddress(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var address)
         && (address.Scheme == Uri.UriSchemeHttps || (address.Scheme == Uri.UriSchemeHttp && address.IsLoopback))

@@ -9,7 +9,8 @@ using Mira.Domain.Ledger;
 namespace Mira.Infrastructure.Audit;
 
 /// <summary>How fast the stored chain is checked again.</summary>
-/// <param name="EventsPerSecond"><c>Mira__Audit__CheckRate</c>, 1 to 100 000, default 100. A ledger too long to be read at it in a day is read in a day.</param>
+/// <param name="EventsPerSecond"><c>Mira__Audit__CheckRate</c>, 1 to 100 000, default 100. A ledger too long to be read
+/// at it in a day is read in a day.</param>
 public sealed record ChainCheckOptions(int EventsPerSecond = 100)
 {
     /// <summary>From the end of one check to the begin of the next.</summary>
@@ -25,11 +26,11 @@ public sealed record ChainCheckOptions(int EventsPerSecond = 100)
 }
 
 /// <summary>
-/// Checks the whole ledger after the start, beside the traffic, and then again and again at a slow pace: what was edited while the service was down or
-/// while it runs shows in health, metrics and log.
+/// Checks the whole ledger after the start, beside the traffic, and then again and again at a slow pace: what was
+/// edited while the service was down or while it runs shows in health, metrics and log.
 /// </summary>
 public sealed partial class ChainCheck(
-    ILedgerReader ledger, ILedgerArchive archive, AuditKey key, LedgerFollower follower, VerifiedLedger verified, ChainCheckOptions options, TimeProvider clock,
+    ILedgerReader ledger, ILedgerArchive archive, AuditKey key, LedgerPoller poller, VerifiedLedger verified, ChainCheckOptions options, TimeProvider clock,
     IHostApplicationLifetime lifetime, ILogger<ChainCheck> log, LoopBoard? board = null)
     : BackgroundLoops(clock, board)
 {
@@ -49,7 +50,7 @@ public sealed partial class ChainCheck(
         {
             record.NoteSuccess();
             await Task.Delay(options.Rest, Clock, stoppingToken);
-            await CheckAsync(events => Task.Delay(options.PauseAfter(events, follower.Seen.Seq), Clock, stoppingToken), stoppingToken);
+            await CheckAsync(events => Task.Delay(options.PauseAfter(events, poller.Seen.Seq), Clock, stoppingToken), stoppingToken);
         }
     }
 
@@ -61,14 +62,14 @@ public sealed partial class ChainCheck(
         ChainProof? proof = null;
         try
         {
-            var flaw = await StoredChain.CheckAsync(ledger, archive, () => proof = new ChainProof([key.Public]), cancellationToken, pace);
+            var flaw = await LedgerVerification.CheckAsync(ledger, archive, () => proof = new ChainProof([key.Public]), cancellationToken, pace);
             if (flaw is null)
             {
                 verified.Note(proof!.Last.Seq, began);
                 return;
             }
 
-            follower.ReportBroken();
+            poller.ReportBroken();
             if (!_isTold)
                 LogBroken(flaw.Seq, flaw);
             _isTold = true;
@@ -80,7 +81,7 @@ public sealed partial class ChainCheck(
     }
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "The ledger's chain is broken at {Seq}: {Flaw}")]
-    private partial void LogBroken(long seq, Flaw flaw);
+    private partial void LogBroken(long seq, ChainFault flaw);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The ledger's chain was checked up to {Seq} only: {Cause}")]
     private partial void LogUnchecked(long seq, string? cause);

@@ -7,8 +7,9 @@ using Mira.Domain.Ledger;
 namespace Mira.Infrastructure.Audit;
 
 /// <summary>
-/// Carries checkpoints to where they are kept outside, beside everything else: a keeper that is away is tried again, and nothing waits for it. When it
-/// stays away for long, the newest are what counts: they stand for all before them.
+/// Carries checkpoints to where they are kept outside, beside everything else: a store that cannot be reached is tried
+/// again, and nothing waits for it. When it stays away for long, the newest are what counts: they stand for all before
+/// them.
 /// </summary>
 public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider clock, ILogger<CheckpointAnchor> log, LoopBoard? board = null)
     : BackgroundLoops(clock, board)
@@ -26,7 +27,7 @@ public sealed partial class CheckpointAnchor(AnchorOptions options, TimeProvider
     private long _failedAt;
     private volatile bool _hasFailed;
 
-    /// <summary>Did the last one arrive? Null when no place outside is configured.</summary>
+    /// <summary>Did the last one arrive? Null when no external checkpoint store is configured.</summary>
     public bool? IsWorking => options.IsGiven ? !_hasFailed : null;
 
     public void Offer(Checkpoint checkpoint)

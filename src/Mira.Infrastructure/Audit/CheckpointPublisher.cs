@@ -9,11 +9,11 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Audit;
 
 /// <summary>
-/// Publishes where the ledger stands, in the log and to the anchor: after a thousand events, after a minute with any, and when the service has stopped.
-/// Each node publishes what all of them kept, so that each copy is whole.
+/// Publishes where the ledger stands, in the log and to the anchor: after a thousand events, after a minute with any,
+/// and when the service has stopped. Each node publishes what all of them kept, so that each copy is whole.
 /// </summary>
 public sealed partial class CheckpointPublisher(
-    SqlLedgerArchive archive, WriteGate gate, AuditKey key, LedgerFollower follower, CheckpointAnchor anchor, TimeProvider clock,
+    SqlLedgerArchive archive, SingleWriter gate, AuditKey key, LedgerPoller poller, CheckpointAnchor anchor, TimeProvider clock,
     ILogger<CheckpointPublisher> log, LoopBoard? board = null) : BackgroundLoops(clock, board), IHostedLifecycleService
 {
     private const int MostAtOnce = 100;
@@ -33,7 +33,8 @@ public sealed partial class CheckpointPublisher(
 
     public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    // Registered before what records the stop, and so after it here. A host can be told to stop by two sides at once; both wait for the one stop.
+    // Registered before what records the stop, and so after it here. A host can be told to stop by two sides at once;
+    // both wait for the one stop.
     public Task StoppedAsync(CancellationToken cancellationToken)
     {
         lock (_lock)
@@ -46,7 +47,7 @@ public sealed partial class CheckpointPublisher(
         base.Dispose();
     }
 
-    protected override IEnumerable<Loop> Loops() => [new("checkpoints", Pace, cancellation => PublishAsync(isLast: false, cancellation)) { StartsAtOnce = true, HasWork = () => follower.Seen.Seq != Volatile.Read(ref _published) }];
+    protected override IEnumerable<Loop> Loops() => [new("checkpoints", Pace, cancellation => PublishAsync(isLast: false, cancellation)) { StartsAtOnce = true, HasWork = () => poller.Seen.Seq != Volatile.Read(ref _published) }];
 
     private async Task PublishLastAsync()
     {
@@ -59,16 +60,17 @@ public sealed partial class CheckpointPublisher(
         await _one.WaitAsync(cancellationToken);
         try
         {
-            // After a fail-over or a restore the ledger may end before what was published: what comes now is published anew.
-            if (_published > follower.Seen.Seq)
+            // After a fail-over or a restore the ledger may end before what was published: what comes now is published
+            // anew.
+            if (_published > poller.Seen.Seq)
                 _published = -1;
             if (_published < 0)
-                Note(await archive.FindNewestAsync(cancellationToken) is { } newest && newest.Seq <= follower.Seen.Seq && key.Public.Verifies(newest) ? newest : null);
+                Note(await archive.FindNewestAsync(cancellationToken) is { } newest && newest.Seq <= poller.Seen.Seq && key.Public.Verifies(newest) ? newest : null);
 
-            var seen = follower.Seen.Seq;
+            var seen = poller.Seen.Seq;
             if (seen > _published && (isLast || Clock.GetUtcNow() - _lastAt >= Interval))
                 await PublishHeadAsync(isLast, cancellationToken);
-            else if (seen / HeadSeal.CheckpointInterval > _published / HeadSeal.CheckpointInterval)
+            else if (seen / HeadSigner.CheckpointInterval > _published / HeadSigner.CheckpointInterval)
                 await PublishKeptAsync(cancellationToken);
         }
         catch (StoreUnavailableException)
@@ -111,14 +113,14 @@ public sealed partial class CheckpointPublisher(
         var next = _published + 1;
         do
         {
-            kept = await archive.FindCheckpointsAsync(new LedgerStretch(next, follower.Seen.Seq), key.Public.Id, MostAtOnce, cancellationToken);
+            kept = await archive.FindCheckpointsAsync(new LedgerRange(next, poller.Seen.Seq), key.Public.Id, MostAtOnce, cancellationToken);
             foreach (var checkpoint in kept)
             {
                 // One that somebody else put there stands for nothing, and stops none that comes after it.
                 if (key.Public.Verifies(checkpoint))
                     Publish(checkpoint);
                 else
-                    follower.ReportBroken();
+                    poller.ReportBroken();
                 next = checkpoint.Seq + 1;
             }
         }

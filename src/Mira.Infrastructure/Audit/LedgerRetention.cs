@@ -23,13 +23,15 @@ public sealed record RetentionOptions(int? Days)
     public static RetentionOptions Read(SettingReader settings) =>
         new(settings.Text(Setting) is null ? null : settings.Number(Setting, null, 1, 1, 36_500))
         {
-            Kept = LedgerFollowerOptions.Read(settings).RememberedChanges,
+            Kept = LedgerPollerOptions.Read(settings).RememberedChanges,
         };
 }
 
-/// <summary>Prunes what is older than it has to be kept, once an hour, in small changes; without the setting nothing ever goes.</summary>
+/// <summary>
+/// Prunes what is older than it has to be kept, once an hour, in small changes; without the setting nothing ever goes.
+/// </summary>
 public sealed partial class LedgerRetention(
-    RetentionOptions options, LedgerFollower follower, IServiceScopeFactory scopes, TimeProvider clock, ILogger<LedgerRetention> log, LoopBoard? board = null)
+    RetentionOptions options, LedgerPoller poller, IServiceScopeFactory scopes, TimeProvider clock, ILogger<LedgerRetention> log, LoopBoard? board = null)
     : BackgroundLoops(clock, board)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
@@ -54,11 +56,11 @@ public sealed partial class LedgerRetention(
         if (options.Days is not { } days)
             return;
 
-        LedgerCut cut;
+        PruneResult cut;
         do
         {
             // A ledger that does not hold together is evidence.
-            if (follower.IsBroken)
+            if (poller.IsBroken)
                 return;
 
             await using var scope = scopes.CreateAsyncScope();
@@ -66,7 +68,7 @@ public sealed partial class LedgerRetention(
                 .ChangeAsync(change => change.CutAsync(change.Now.AddDays(-days), options.Kept, options.Batch), cancellationToken);
             if (cut.FirstBad is { } seq)
             {
-                follower.ReportBroken();
+                poller.ReportBroken();
                 LogBroken(seq);
             }
         }

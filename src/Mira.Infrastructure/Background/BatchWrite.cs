@@ -8,8 +8,9 @@ namespace Mira.Infrastructure.Background;
 internal static class BatchWrite
 {
     /// <summary>
-    /// Writes all at once, and in halves what fails, down to single elements. An element counts as refused when the database refuses its data, or when others of
-    /// the batch were written and it was not. Everything else is the store's own failure, and is left for the next time.
+    /// Writes all at once, and in halves what fails, down to single elements. An element counts as refused when the
+    /// database refuses its data, or when others of the batch were written and it was not. Everything else is the
+    /// store's own failure, and is left for the next time.
     /// </summary>
     /// <param name="write">Writes all it is given, or nothing.</param>
     /// <param name="refuse">Told of each element that is given up.</param>
@@ -47,7 +48,9 @@ internal static class BatchWrite
         return new Rest<T>([.. refused[false].Select(one => one.Element)], refused[false].Select(one => one.Cause).FirstOrDefault());
     }
 
-    /// <summary>Does the failure say that the store is away, full or busy, and nothing about what was written?</summary>
+    /// <summary>
+    /// Does the failure say that the store is away, full or busy, and nothing about what was written?
+    /// </summary>
     private static bool IsTheStores(Exception exception) => exception switch
     {
         OverloadedException => true,

@@ -7,7 +7,7 @@ namespace Mira.Infrastructure.Background;
 /// <summary>How writing went last, the clock, and the anchor.</summary>
 /// <param name="clock">Null when the ledger goes by this node's own.</param>
 /// <param name="anchor">Null when nothing is carried outside.</param>
-internal sealed class LedgerHealth(WriteGate gate, HeadSeal seal, ClockCheck? clock = null, CheckpointAnchor? anchor = null) : ILedgerHealth
+internal sealed class LedgerHealth(SingleWriter gate, HeadSigner seal, ClockCheck? clock = null, CheckpointAnchor? anchor = null) : ILedgerHealth
 {
     /// <inheritdoc/>
     public bool IsWritable => gate.IsWritable && !seal.IsSuperseded;

@@ -11,17 +11,19 @@ using Npgsql;
 namespace Mira.Infrastructure.Background;
 
 /// <summary>
-/// Wakes the follower when another node has committed, over a connection of its own that comes back by itself. What it misses meanwhile
-/// <see cref="FollowLoop"/> finds within a second. Behind a pooler in transaction mode there is nothing to listen on.
+/// Wakes the ledger poller when another node has committed, over a connection of its own that comes back by itself.
+/// What it misses meanwhile <see cref="LedgerPollLoop"/> finds within a second. Behind a pooler in transaction mode
+/// there is nothing to listen on.
 /// </summary>
 public sealed partial class LedgerListener(
-    PostgresOptions options, LedgerFollower follower, TimeProvider clock, ILogger<LedgerListener> log, LoopBoard? board = null) : BackgroundLoops(clock, board)
+    PostgresOptions options, LedgerPoller poller, TimeProvider clock, ILogger<LedgerListener> log, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private bool _isLost;
 
-    // Without a session of its own nothing would be heard, and each change would be announced to a connection that others use.
+    // Without a session of its own nothing would be heard, and each change would be announced to a connection that
+    // others use.
     protected override IEnumerable<Loop> Loops() => options.KeepsSessions ? [new("listen", Interval, TryListenAsync) { StartsAtOnce = true }] : [];
 
     private async Task TryListenAsync(LoopRecord record, CancellationToken cancellationToken)
@@ -59,7 +61,7 @@ public sealed partial class LedgerListener(
     // This node's own commits come back as well, and are known already.
     private void Wake(string? seq)
     {
-        if (!long.TryParse(seq, NumberStyles.None, CultureInfo.InvariantCulture, out var committed) || committed > follower.Seen.Seq)
+        if (!long.TryParse(seq, NumberStyles.None, CultureInfo.InvariantCulture, out var committed) || committed > poller.Seen.Seq)
             _ = CatchUpAsync();
     }
 
@@ -67,7 +69,7 @@ public sealed partial class LedgerListener(
     {
         try
         {
-            await follower.CatchUpAsync();
+            await poller.CatchUpAsync();
         }
         catch (StoreUnavailableException)
         {

@@ -8,8 +8,9 @@ public sealed record RowOptions
     internal const string TakeSetting = "Mira__Integrity__TakeUnsigned";
 
     /// <summary>
-    /// Are records without a MAC believed and signed once though the ledger is not whole? <c>Mira__Integrity__TakeUnsigned</c>, false by default; for the first
-    /// start of this version on a store whose ledger was broken before.
+    /// Are records without a MAC believed and signed once though the ledger is not whole?
+    /// <c>Mira__Integrity__TakeUnsigned</c>, false by default; for the first start of this version on a store whose
+    /// ledger was broken before.
     /// </summary>
     public bool TakesUnsigned { get; init; }
 

@@ -11,7 +11,10 @@ public sealed partial class UsageFlush(UsageLog usage, IUsageStore store, TimePr
 {
     private const int BatchSize = 1_000;
 
-    /// <summary>What one flush writes at most, so that it costs a node under full load next to nothing; the rest comes with the next ones.</summary>
+    /// <summary>
+    /// What one flush writes at most, so that it costs a node under full load next to nothing; the rest comes with the
+    /// next ones.
+    /// </summary>
     private const int MostAtOnce = 5_000;
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);

@@ -7,12 +7,13 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Background;
 
 /// <summary>
-/// Writes a time every two seconds, unless something else was written meanwhile: a full disk or a foreign lock is known before the next change meets it.
-/// While nobody calls and the store is this node's alone, it writes every ten seconds as long as that works.
+/// Writes a time every two seconds, unless something else was written meanwhile: a full disk or a foreign lock is known
+/// before the next change meets it. While nobody calls and the store is this node's alone, it writes every ten seconds
+/// as long as that works.
 /// </summary>
 /// <param name="store">Told before each attempt, when it may have been opened for reading alone.</param>
 public sealed partial class WriteProbe(
-    IDbContextFactory<MiraDbContext> contexts, WriteGate gate, TimeProvider clock, ILogger<WriteProbe> log, SqlStore? store = null, LoopBoard? board = null,
+    IDbContextFactory<MiraDbContext> contexts, SingleWriter gate, TimeProvider clock, ILogger<WriteProbe> log, SqlStore? store = null, LoopBoard? board = null,
     QuietTime? quiet = null)
     : BackgroundLoops(clock, board)
 {

@@ -7,7 +7,10 @@ using Mira.Infrastructure.Airtable;
 
 namespace Mira.Infrastructure.Copy;
 
-/// <summary>What copying does with a table of Airtable. Where there is a ledger it holds the right to call, so that Airtable's limit holds whoever else runs.</summary>
+/// <summary>
+/// What copying does with a table of Airtable. Where there is a ledger it holds the right to call, so that Airtable's
+/// limit holds whoever else runs.
+/// </summary>
 internal sealed class AirtableSide : IAsyncDisposable
 {
     /// <summary>A process that died loses the right sooner.</summary>
@@ -18,24 +21,26 @@ internal sealed class AirtableSide : IAsyncDisposable
     /// <summary>Before another attempt, where Airtable does not say how long.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
-    /// <summary>So many times nothing got through in a row, each time after several attempts, and no more is tried.</summary>
+    /// <summary>
+    /// So many times nothing got through in a row, each time after several attempts, and no more is tried.
+    /// </summary>
     private const int IdleRounds = 2;
 
-    private readonly OpenStore _store;
+    private readonly OpenedStore _store;
     private readonly TimeProvider _clock;
-    private AirtableHolding? _holding;
+    private LeaseKeepAlive? _holding;
 
-    private AirtableSide(OpenStore store, TimeProvider clock) => (_store, _clock) = (store, clock);
+    private AirtableSide(OpenedStore store, TimeProvider clock) => (_store, _clock) = (store, clock);
 
     /// <exception cref="SettingException">The table is not usable, or another process calls Airtable.</exception>
-    public static async Task<AirtableSide> OpenAsync(OpenStore store, TimeProvider clock, CancellationToken cancellationToken)
+    public static async Task<AirtableSide> OpenAsync(OpenedStore store, TimeProvider clock, CancellationToken cancellationToken)
     {
         var side = new AirtableSide(store, clock);
         try
         {
             if (store.IsThere)
                 await side.TakeLeaseAsync(cancellationToken);
-            await AirtableSetup.DemandAsync(store.Part<AirtableClient>(), cancellationToken);
+            await TableCheck.DemandAsync(store.Part<AirtableClient>(), cancellationToken);
             return side;
         }
         catch
@@ -49,15 +54,15 @@ internal sealed class AirtableSide : IAsyncDisposable
     /// <exception cref="StoreUnavailableException">Airtable does not answer.</exception>
     public Task UpdateMirrorAsync(CancellationToken cancellationToken) => AskAsync(async () =>
     {
-        await _store.Part<AirtableUpkeep>().SettleAsync(cancellationToken);
-        return await _store.Part<AirtableWatch>().SweepAsync(int.MaxValue, cancellationToken);
+        await _store.Part<RecordRepairs>().SettleAsync(cancellationToken);
+        return await _store.Part<TablePoller>().SweepAsync(int.MaxValue, cancellationToken);
     });
 
     /// <summary>Reads the whole table, and believes what a node wrote.</summary>
     /// <exception cref="StoreUnavailableException">Airtable does not answer.</exception>
     public Task<SeenTable> ReadTableAsync(CancellationToken cancellationToken) => AskAsync(async () =>
     {
-        var table = new SeenTable(_store.Part<AirtableForm>());
+        var table = new SeenTable(_store.Part<RecordMapper>());
         string? offset = null;
         do
         {
@@ -84,7 +89,7 @@ internal sealed class AirtableSide : IAsyncDisposable
             problem = null;
             try
             {
-                await _store.Part<AirtableUpkeep>().RepairAsync(cancellationToken);
+                await _store.Part<RecordRepairs>().RepairAsync(cancellationToken);
             }
             catch (AirtableException exception)
             {
@@ -115,8 +120,8 @@ internal sealed class AirtableSide : IAsyncDisposable
 
     private async Task TakeLeaseAsync(CancellationToken cancellationToken)
     {
-        var lease = _store.Part<AirtableLease>();
-        _holding = new AirtableHolding(lease, _clock);
+        var lease = _store.Part<WriterLease>();
+        _holding = new LeaseKeepAlive(lease, _clock);
         using var pace = new PeriodicTimer(LeasePace, _clock);
         var began = _clock.GetTimestamp();
         while (!lease.IsHeld)
@@ -137,21 +142,21 @@ internal sealed class AirtableSide : IAsyncDisposable
 }
 
 /// <summary>A table as it was read.</summary>
-internal sealed class SeenTable(AirtableForm form)
+internal sealed class SeenTable(RecordMapper form)
 {
     private readonly Dictionary<KeyId, AirtableRecord> _ours = [];
     private readonly HashSet<KeyId> _others = [];
     private readonly HashSet<string> _ids = [];
 
     /// <summary>The keys that nodes wrote, oldest first.</summary>
-    public IEnumerable<ApiKey> Keys => _ours.Values.OrderBy(AirtableForm.CreatedAtOf).Select(KeyOf).OfType<ApiKey>();
+    public IEnumerable<ApiKey> Keys => _ours.Values.OrderBy(RecordMapper.CreatedAtOf).Select(KeyOf).OfType<ApiKey>();
 
     public void Add(IReadOnlyList<AirtableRecord> records)
     {
         foreach (var record in records)
         {
             _ids.Add(record.Id);
-            if (AirtableForm.KeyIdOf(record) is { } id && !(form.IsOurs(record) && _ours.TryAdd(id, record)))
+            if (RecordMapper.KeyIdOf(record) is { } id && !(form.IsOurs(record) && _ours.TryAdd(id, record)))
                 _others.Add(id);
         }
     }
@@ -168,7 +173,7 @@ internal sealed class SeenTable(AirtableForm form)
     {
         try
         {
-            return AirtableForm.Read(record).ToKey();
+            return RecordMapper.Read(record).ToKey();
         }
         catch (FormatException)
         {

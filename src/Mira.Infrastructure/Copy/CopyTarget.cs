@@ -9,13 +9,14 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Copy;
 
 /// <summary>
-/// The store that keys are copied to. What is there is left as it is. Into Airtable a key goes by way of its ledger, which knows what is still to be written to the table:
-/// whatever ends the copying, the next one, or the service, goes on with it.
+/// The store that keys are copied to. What is there is left as it is. Into Airtable a key goes by way of its ledger,
+/// which knows what is still to be written to the table: whatever ends the copying, the next one, or the service, goes
+/// on with it.
 /// </summary>
 /// <param name="reason">Stands in the ledger with each key.</param>
-/// <param name="airtable">Null unless keys are governed there.</param>
+/// <param name="airtable">Null unless keys have their source of truth there.</param>
 /// <param name="table">What was in the table before; null with <paramref name="airtable"/>.</param>
-internal sealed class CopyTarget(OpenStore store, string reason, AirtableSide? airtable = null, SeenTable? table = null)
+internal sealed class CopyTarget(OpenedStore store, string reason, AirtableSide? airtable = null, SeenTable? table = null)
 {
     private enum Step
     {
@@ -108,10 +109,10 @@ internal sealed class CopyTarget(OpenStore store, string reason, AirtableSide? a
             return;
 
         if (!known.Rows.TryGetValue(key.Id, out var row))
-            change.Database.AirtableRows.Add(row = new AirtableRow { KeyId = key.Id, RecordId = "", Mac = "" });
+            change.Database.AirtableRows.Add(row = new RecordState { KeyId = key.Id, RecordId = "", Mac = "" });
         (row.IsDirty, row.IsUndone, row.MissingSweeps, row.Finding) = (step != Step.Link, false, 0, null);
         if (step == Step.Link && table.Find(key.Id) is { } record)
-            (row.RecordId, row.Mac) = (record.Id, AirtableForm.MacOf(record)!);
+            (row.RecordId, row.Mac) = (record.Id, RecordMapper.MacOf(record)!);
     }
 
     private CopiedKey Told(KeyId id, Step step, CopyResult done) => step switch
@@ -125,9 +126,9 @@ internal sealed class CopyTarget(OpenStore store, string reason, AirtableSide? a
     };
 
     /// <summary>What the store holds of some keys.</summary>
-    private sealed record Known(IReadOnlyDictionary<KeyId, ApiKey> Keys, IReadOnlyDictionary<KeyId, AirtableRow> Rows, IReadOnlySet<KeyId> Unsettled)
+    private sealed record Known(IReadOnlyDictionary<KeyId, ApiKey> Keys, IReadOnlyDictionary<KeyId, RecordState> Rows, IReadOnlySet<KeyId> Unsettled)
     {
-        public static Known Nothing { get; } = new(new Dictionary<KeyId, ApiKey>(), new Dictionary<KeyId, AirtableRow>(), new HashSet<KeyId>());
+        public static Known Nothing { get; } = new(new Dictionary<KeyId, ApiKey>(), new Dictionary<KeyId, RecordState>(), new HashSet<KeyId>());
 
         public static async Task<Known> LoadAsync(MiraDbContext database, IReadOnlyList<ApiKey> keys, CancellationToken cancellationToken)
         {

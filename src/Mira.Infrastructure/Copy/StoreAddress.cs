@@ -4,7 +4,10 @@ using Mira.Infrastructure.Start;
 
 namespace Mira.Infrastructure.Copy;
 
-/// <summary>A store as a command line names it: <c>sqlite</c>, <c>sqlite:DIR</c>, <c>postgres</c> or <c>airtable</c>. All else of it is in the settings.</summary>
+/// <summary>
+/// A store as a command line names it: <c>sqlite</c>, <c>sqlite:DIR</c>, <c>postgres</c> or <c>airtable</c>. All else
+/// of it is in the settings.
+/// </summary>
 /// <param name="Option">Where it was named, for refusals.</param>
 /// <param name="Kind">As in <c>MIRA_STORE</c>.</param>
 /// <param name="Settings">Those with which a service would use it.</param>

@@ -10,13 +10,14 @@ using Mira.Infrastructure.Sql;
 namespace Mira.Infrastructure.Copy;
 
 /// <summary>
-/// Copies the keys of one store into another with ids, digests and versions, so that no token changes. It may be ended and begun again at any time. The ledger of the
-/// source stays where it is; that of the target records each key it takes in.
+/// Copies the keys of one store into another with ids, digests and versions, so that no token changes. It may be ended
+/// and begun again at any time. The ledger of the source stays where it is; that of the target records each key it
+/// takes in.
 /// </summary>
 /// <param name="contentRoot">The folder of the program, which holds no data.</param>
-/// <param name="patience">How long another process may still hold a store.</param>
+/// <param name="timeout">How long another process may still hold a store.</param>
 /// <param name="isDryRun">Tells what would be done, and writes no key, event or record.</param>
-public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSpan patience, TimeProvider clock, bool isDryRun) : IAsyncDisposable
+public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSpan timeout, TimeProvider clock, bool isDryRun) : IAsyncDisposable
 {
     private const string SourceOption = "--from";
     private const string TargetOption = "--to";
@@ -29,7 +30,8 @@ public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSp
     private readonly Stack<IAsyncDisposable> _open = new();
 
     /// <summary>Tells of each key, oldest first, as soon as it is done.</summary>
-    /// <exception cref="SettingException">One of the stores is not usable, or the target would not know a pepper.</exception>
+    /// <exception cref="SettingException">One of the stores is not usable, or the target would not know a
+    /// pepper.</exception>
     /// <exception cref="StoreUnavailableException">A store cannot be read.</exception>
     /// <exception cref="LedgerUnavailableException">The target cannot be written.</exception>
     public async IAsyncEnumerable<CopiedKey> RunAsync(string from, string to, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -42,12 +44,12 @@ public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSp
         var writing = await OpenTargetAsync(source, reading, target, cancellationToken);
         await foreach (var some in reading.Store.ReadKeysAsync(cancellationToken).Concat(reading.Unmirrored.ToAsyncEnumerable()).Chunk(ChunkSize))
         {
-            ApiKey[] sound = [.. some.Where(key => !key.IsWithheld && !key.IsDoubted)];
+            ApiKey[] sound = [.. some.Where(key => !key.IsQuarantined && !key.IsDoubted)];
             var told = isDryRun ? await writing.LookAsync(sound, cancellationToken) : await writing.PutAsync(sound, cancellationToken);
             foreach (var key in some)
             {
                 yield return told.GetValueOrDefault(key.Id)
-                    ?? new CopiedKey(key.Id, CopyResult.Failed, key.IsDoubted ? new KeyDoubtedException(key.Id).Message : WithheldProblem);
+                    ?? new CopiedKey(key.Id, CopyResult.Failed, key.IsDoubted ? new KeyNotAuthenticException(key.Id).Message : WithheldProblem);
             }
 
             if (writing.Stop is { } problem)
@@ -65,7 +67,7 @@ public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSp
     {
         if (!address.IsInAirtable)
         {
-            var store = Keep(await OpenStore.ForReadingAsync(address, contentRoot, clock, cancellationToken));
+            var store = Keep(await OpenedStore.ForReadingAsync(address, contentRoot, clock, cancellationToken));
             return store.IsThere ? new Source(store, [], new HashSet<KeyId>()) : throw new SettingException(address.Option, "there is no store there");
         }
 
@@ -86,14 +88,14 @@ public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSp
     {
         var reason = $"copied from {source.Kind}";
         var (address, pepper) = GivePepper(source, target);
-        var look = Keep(await OpenStore.ForReadingAsync(address, contentRoot, clock, cancellationToken));
+        var look = Keep(await OpenedStore.ForReadingAsync(address, contentRoot, clock, cancellationToken));
         await DemandPeppersAsync(reading, look.Peppers, cancellationToken);
         if (!address.IsInAirtable)
         {
             // A table's mirror in the same database was filled when the table was read, and is all that is wanted.
             if (!isDryRun && source.SharesDatabaseWith(target))
                 return new CopyTarget(reading.Store, reason) { Before = reading.Mirrored };
-            return new CopyTarget(isDryRun ? look : Keep(await OpenStore.ForWritingAsync(address, contentRoot, patience, clock, pepper, cancellationToken)), reason);
+            return new CopyTarget(isDryRun ? look : Keep(await OpenedStore.ForWritingAsync(address, contentRoot, timeout, clock, pepper, cancellationToken)), reason);
         }
 
         var ledger = await OpenLedgerAsync(address, cancellationToken);
@@ -102,16 +104,16 @@ public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSp
     }
 
     /// <summary>The ledger beside a table. A dry run makes none, and upgrades none.</summary>
-    private async Task<OpenStore> OpenLedgerAsync(StoreAddress address, CancellationToken cancellationToken)
+    private async Task<OpenedStore> OpenLedgerAsync(StoreAddress address, CancellationToken cancellationToken)
     {
         if (isDryRun)
         {
-            var look = Keep(await OpenStore.ForReadingAsync(address, contentRoot, clock, cancellationToken));
+            var look = Keep(await OpenedStore.ForReadingAsync(address, contentRoot, clock, cancellationToken));
             if (!look.IsThere)
                 return look;
         }
 
-        return Keep(await OpenStore.ForWritingAsync(address, contentRoot, patience, clock, () => { }, cancellationToken));
+        return Keep(await OpenedStore.ForWritingAsync(address, contentRoot, timeout, clock, () => { }, cancellationToken));
     }
 
     /// <summary>Between data folders the pepper goes with the keys, when neither has another one.</summary>
@@ -164,5 +166,5 @@ public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSp
 
     /// <param name="Unmirrored">Keys that are in the table and not in the store yet.</param>
     /// <param name="Mirrored">What was in the store before the table was read.</param>
-    private sealed record Source(OpenStore Store, IReadOnlyList<ApiKey> Unmirrored, IReadOnlySet<KeyId> Mirrored);
+    private sealed record Source(OpenedStore Store, IReadOnlyList<ApiKey> Unmirrored, IReadOnlySet<KeyId> Mirrored);
 }

@@ -4,8 +4,9 @@ using Mira.Domain.Ledger;
 namespace Mira.Infrastructure.Files;
 
 /// <summary>
-/// Where the key comes from that signs the ledger: settings, or with the embedded store a file in the data folder that is made at the first start.
-/// Only who chooses the key says which earlier ones are believed: the PEM in the settings, or the folder that holds the key itself.
+/// Where the key comes from that signs the ledger: settings, or with the embedded store a file in the data folder that
+/// is made at the first start. Only who chooses the key says which earlier ones are believed: the PEM in the settings,
+/// or the folder that holds the key itself.
 /// </summary>
 public static class AuditKeys
 {
@@ -22,7 +23,9 @@ public static class AuditKeys
         return key.After(ReadPublished(folder));
     }
 
-    /// <summary>For a store that several nodes share: there is no folder of one's own where a key could be made.</summary>
+    /// <summary>
+    /// For a store that several nodes share: there is no folder of one's own where a key could be made.
+    /// </summary>
     /// <exception cref="SettingException">None is given, or it is not usable.</exception>
     public static AuditKey Demand(SettingReader settings) =>
         Given(settings) ?? throw new SettingException(

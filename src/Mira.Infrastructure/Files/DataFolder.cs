@@ -21,7 +21,10 @@ public sealed class DataFolder
 
     public string Database => System.IO.Path.Combine(Path, "mira.db");
 
-    /// <summary>True while the disk has no room for what SQLite needs beside the database to write it; then it is opened for reading alone.</summary>
+    /// <summary>
+    /// True while the disk has no room for what SQLite needs beside the database to write it; then it is opened for
+    /// reading alone.
+    /// </summary>
     internal bool IsReadOnly { get; set; }
 
     public string Pepper => System.IO.Path.Combine(Path, "pepper");

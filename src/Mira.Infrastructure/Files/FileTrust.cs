@@ -5,8 +5,9 @@ using Mira.Application.Settings;
 namespace Mira.Infrastructure.Files;
 
 /// <summary>
-/// Refuses folders and secret files that other users may write: whoever plants a pepper or an audit key there knows it. To be read by others is no
-/// reason to refuse: Kubernetes gives out secrets that belong to root with the modes 0440 and 0444.
+/// Refuses folders and secret files that other users may write: whoever plants a pepper or an audit key there knows it.
+/// To be read by others is no reason to refuse: Kubernetes gives out secrets that belong to root with the modes 0440
+/// and 0444.
 /// </summary>
 internal static partial class FileTrust
 {
@@ -17,7 +18,10 @@ internal static partial class FileTrust
     /// <exception cref="SettingException">Others may, or it belongs to another user.</exception>
     public static void DemandFolder(string setting, string path) => Demand(setting, $"the folder {path}", path, "chmod 700", mayBeSticky: false);
 
-    /// <summary>For the folder of a file that is written: nobody else may put another file in its place. In one like /tmp only owners replace their files.</summary>
+    /// <summary>
+    /// For the folder of a file that is written: nobody else may put another file in its place. In one like /tmp only
+    /// owners replace their files.
+    /// </summary>
     /// <exception cref="SettingException">Others may, or it belongs to another user.</exception>
     public static void DemandFolderOf(string setting, string file)
     {
@@ -27,7 +31,8 @@ internal static partial class FileTrust
     }
 
     /// <summary>For a file with a secret. A link counts as what it leads to.</summary>
-    /// <exception cref="SettingException">Others may write it, or it belongs to another user than this one and root.</exception>
+    /// <exception cref="SettingException">Others may write it, or it belongs to another user than this one and
+    /// root.</exception>
     public static void DemandSecret(string setting, string path)
     {
         if (File.Exists(path))
@@ -61,7 +66,9 @@ internal static partial class FileTrust
         }
     }
 
-    /// <summary>Null where the system does not tell it this way, as on other systems than Linux; the mode alone counts there.</summary>
+    /// <summary>
+    /// Null where the system does not tell it this way, as on other systems than Linux; the mode alone counts there.
+    /// </summary>
     private static uint? FindOwner(string path)
     {
         var status = new byte[StatusSize];

@@ -4,7 +4,10 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Infrastructure.Files;
 
-/// <summary>Where peppers come from: settings, or with the embedded store a file in the data folder that is made at the first start.</summary>
+/// <summary>
+/// Where peppers come from: settings, or with the embedded store a file in the data folder that is made at the first
+/// start.
+/// </summary>
 public static class Peppers
 {
     public const string Setting = "MIRA_PEPPER";
@@ -29,7 +32,9 @@ public static class Peppers
             : new PepperRing(own ?? Make(folder), retired);
     }
 
-    /// <summary>For a store that several nodes share: there is no folder of one's own where a pepper could be made.</summary>
+    /// <summary>
+    /// For a store that several nodes share: there is no folder of one's own where a pepper could be made.
+    /// </summary>
     /// <exception cref="SettingException">None is given, or one is not usable.</exception>
     public static PepperRing Demand(SettingReader settings)
     {

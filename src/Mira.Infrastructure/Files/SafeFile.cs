@@ -3,7 +3,9 @@ using Mira.Application.Admins;
 
 namespace Mira.Infrastructure.Files;
 
-/// <summary>Writes small files that hold secrets: whole, synced to the disk, and readable by their owner alone.</summary>
+/// <summary>
+/// Writes small files that hold secrets: whole, synced to the disk, and readable by their owner alone.
+/// </summary>
 public sealed partial class SafeFile : ITokenFile
 {
     private const int ReadOnly = 0;

@@ -6,8 +6,8 @@ using System.Text;
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>
-/// A connection that asks a Redis PING and counts the answers, all on the thread that uses it: neither the thread pool nor a timer takes part, so
-/// that a busy process does not delay it.
+/// A connection that asks a Redis PING and counts the answers, all on the thread that uses it: neither the thread pool
+/// nor a timer takes part, so that a busy process does not delay it.
 /// </summary>
 internal sealed class PulseSocket : IDisposable
 {
@@ -21,7 +21,8 @@ internal sealed class PulseSocket : IDisposable
 
     /// <exception cref="SocketException">Nobody listens there, or nobody answers in time.</exception>
     /// <exception cref="IOException">The connection ended, or TLS could not be agreed.</exception>
-    /// <exception cref="System.Security.Authentication.AuthenticationException">The certificate is not trusted.</exception>
+    /// <exception cref="System.Security.Authentication.AuthenticationException">The certificate is not
+    /// trusted.</exception>
     public static PulseSocket Connect(EndPoint server, RedisEndpoint identity, TimeSpan patience)
     {
         var (host, address) = Resolve(server);

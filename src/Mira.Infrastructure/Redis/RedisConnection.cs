@@ -6,8 +6,9 @@ using StackExchange.Redis;
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>
-/// The way to one Redis, be it one server, a cluster or a primary that sentinels name. A judge for each server finds out whether it is gone; from then
-/// on a command costs nothing, and <see cref="RedisWatch"/> tries the server beside the calls until it is back, so that no call ever waits to find out.
+/// The way to one Redis, be it one server, a cluster or a primary that sentinels name. A judge for each server finds
+/// out whether it is gone; from then on a command costs nothing, and <see cref="RedisWatch"/> tries the server beside
+/// the calls until it is back, so that no call ever waits to find out.
 /// </summary>
 /// <remarks>A command that was given up may still be carried out later.</remarks>
 /// <param name="database">Which of its databases a caller gets who names none.</param>
@@ -54,12 +55,17 @@ public sealed partial class RedisConnection(RedisEndpoint endpoint, int database
 
     /// <summary>Runs a command that writes.</summary>
     /// <param name="waitsForNode">True to wait for the answer as long as it is this node that is slow.</param>
-    /// <returns>Nothing when there was no answer in time, or the server refused the write. It may have been done all the same.</returns>
-    /// <exception cref="OverloadedException">The node was told to wait for itself, and was too slow even so.</exception>
+    /// <returns>Nothing when there was no answer in time, or the server refused the write. It may have been done all
+    /// the same.</returns>
+    /// <exception cref="OverloadedException">The node was told to wait for itself, and was too slow even
+    /// so.</exception>
     public ValueTask<Reply<T>> WriteAsync<T>(Func<IConnectionMultiplexer, Task<T>> command, bool waitsForNode = false) =>
         IsWritable ? RunAsync(command, Reach.Reads, waitsForNode) : default;
 
-    /// <summary>Connects if that was not done yet, tries the servers, and says what they can do from now on. For one caller at a time.</summary>
+    /// <summary>
+    /// Connects if that was not done yet, tries the servers, and says what they can do from now on. For one caller at a
+    /// time.
+    /// </summary>
     public async Task ProbeAsync()
     {
         string? cause = null;

@@ -36,8 +36,8 @@ public sealed class RedisConnections : IAsyncDisposable
 }
 
 /// <summary>
-/// Connects at the start, which waits for it a moment, so that the first calls are counted over all nodes already; and looks after each Redis from
-/// then on: once a second, and ten times a second while it is away.
+/// Connects at the start, which waits for it a moment, so that the first calls are counted over all nodes already; and
+/// looks after each Redis from then on: once a second, and ten times a second while it is away.
 /// </summary>
 public sealed class RedisWatch(RedisConnections connections, TimeProvider clock, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {

@@ -5,8 +5,8 @@ using System.Security.Authentication;
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>
-/// Judges whether one Redis server is gone, apart from all other work: on a thread and a connection of its own. It looks fifty times a second
-/// while commands are sent, and five times when none are.
+/// Judges whether one Redis server is gone, apart from all other work: on a thread and a connection of its own. It
+/// looks fifty times a second while commands are sent, and five times when none are.
 /// </summary>
 internal sealed class RedisJudge : IDisposable
 {
@@ -38,7 +38,9 @@ internal sealed class RedisJudge : IDisposable
 
     public bool IsGone => _isGone;
 
-    /// <summary>Does it hear answers? A command without one then waits in this process, or for a connection that broke unseen.</summary>
+    /// <summary>
+    /// Does it hear answers? A command without one then waits in this process, or for a connection that broke unseen.
+    /// </summary>
     public bool IsAlive => _isWatching && !_isGone;
 
     /// <summary>A command is sent: from now on the judge looks often.</summary>
@@ -61,13 +63,14 @@ internal sealed class RedisJudge : IDisposable
         {
             try
             {
-                using var socket = PulseSocket.Connect(Server, _identity, Pulse.LongestAnswer);
+                using var socket = PulseSocket.Connect(Server, _identity, RedisPulse.LongestAnswer);
                 _isWatching = true;
                 Watch(socket);
             }
             catch (SocketException exception)
             {
-                // A machine that refuses, or does not answer at all, has no Redis. Anything else is no verdict on the server.
+                // A machine that refuses, or does not answer at all, has no Redis. Anything else is no verdict on the
+                // server.
                 if (exception.SocketErrorCode is SocketError.ConnectionRefused or SocketError.TimedOut or SocketError.HostUnreachable or SocketError.NetworkUnreachable)
                     Find(isGone: true);
             }
@@ -77,7 +80,8 @@ internal sealed class RedisJudge : IDisposable
             }
             catch (Exception)
             {
-                // Nothing that happens here may end the process. Without a judge the commands' own failures are what there is to go by.
+                // Nothing that happens here may end the process. Without a judge the commands' own failures are what
+                // there is to go by.
                 Find(isGone: false);
             }
 
@@ -88,7 +92,7 @@ internal sealed class RedisJudge : IDisposable
 
     private void Watch(PulseSocket socket)
     {
-        var pulse = new Pulse();
+        var pulse = new RedisPulse();
         while (!_isEnded)
         {
             var pace = _clock.GetElapsedTime(Volatile.Read(ref _lastCommand)) < BusyAfterCommand ? BusyPace : QuietPace;

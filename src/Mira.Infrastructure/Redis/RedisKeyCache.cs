@@ -7,14 +7,14 @@ using Mira.Domain.Tokens;
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>
-/// The second cache layer. A read waits for Redis for a moment at most. Entries are written by a background loop; entries offered while its queue is full are not
-/// written.
+/// The second cache layer. A read waits for Redis for a moment at most. Entries are written by a background loop;
+/// entries offered while its queue is full are not written.
 /// </summary>
 /// <param name="queueLength">Entries that may wait to be written.</param>
 public sealed class RedisKeyCache(
     RedisConnection connection,
     IDistributedCache cache,
-    SealedEntry seal,
+    AuthenticatedEntry seal,
     TimeProvider clock,
     LoopBoard? board = null,
     int queueLength = RedisKeyCache.DefaultQueueLength)

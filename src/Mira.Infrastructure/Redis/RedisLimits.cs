@@ -6,18 +6,20 @@ using StackExchange.Redis;
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>
-/// One window for each key, charged by one script that nothing can come between, for as many keys as are asked about at once. A window is buckets of up to a second; each counts whole until
-/// the last of its tokens leaves, so that no 60 s ever hold more than the limit.
+/// One window for each key, charged by one script that nothing can come between, for as many keys as are asked about at
+/// once. A window is buckets of up to a second; each counts whole until the last of its tokens leaves, so that no 60 s
+/// ever hold more than the limit.
 /// </summary>
 /// <param name="database">Where the windows lie.</param>
 /// <param name="nodes">Who else charges them; null for nobody.</param>
 public sealed class RedisLimits(RedisConnection connection, int database, RedisNodes? nodes = null) : ISharedLimits
 {
     /// <summary>
-    /// Times are microseconds of the server's own clock, which double-precision numbers hold exactly. A window is one list: when something was
-    /// last taken, then start, tokens and end of each bucket. When the clock was set back the whole window is set back with it: nothing leaves
-    /// it early, and nobody is locked out for longer than the window lasts. Refused and asked-only calls write nothing. Before anything is taken, unused
-    /// tokens leave the bucket they were taken from, and calls that a node admitted by itself get a bucket of their own, even past the limit.
+    /// Times are microseconds of the server's own clock, which double-precision numbers hold exactly. A window is one
+    /// list: when something was last taken, then start, tokens and end of each bucket. When the clock was set back the
+    /// whole window is set back with it: nothing leaves it early, and nobody is locked out for longer than the window
+    /// lasts. Refused and asked-only calls write nothing. Before anything is taken, unused tokens leave the bucket they
+    /// were taken from, and calls that a node admitted by itself get a bucket of their own, even past the limit.
     /// </summary>
     internal const string Script =
         """
@@ -96,7 +98,9 @@ public sealed class RedisLimits(RedisConnection connection, int database, RedisN
     /// <summary>Keys in one call, so that the server is never held for more than about a millisecond.</summary>
     private const int LargestBatch = 32;
 
-    /// <summary>Calls under way at once, so that a slow Redis is slow for each call and not for all of them together.</summary>
+    /// <summary>
+    /// Calls under way at once, so that a slow Redis is slow for each call and not for all of them together.
+    /// </summary>
     private const int MostLanes = 8;
 
     private const int FiguresEach = 4;
@@ -134,7 +138,8 @@ public sealed class RedisLimits(RedisConnection connection, int database, RedisN
         return false;
     }
 
-    // What is asked while all lanes are in use goes with the next call. Alone nobody waits, and under load many share a round trip.
+    // What is asked while all lanes are in use goes with the next call. Alone nobody waits, and under load many share a
+    // round trip.
     private async Task SendAllAsync()
     {
         do
@@ -154,7 +159,8 @@ public sealed class RedisLimits(RedisConnection connection, int database, RedisN
         return batch;
     }
 
-    // The keys of a cluster lie on different servers, and while a slot moves a call for two of its keys is refused. There each key has its own call.
+    // The keys of a cluster lie on different servers, and while a slot moves a call for two of its keys is refused.
+    // There each key has its own call.
     private Task SendAsync(List<Ask> batch) =>
         connection.IsCluster && batch.Count > 1 ? Task.WhenAll(batch.Select(ask => SendTogetherAsync([ask]))) : SendTogetherAsync(batch);
 

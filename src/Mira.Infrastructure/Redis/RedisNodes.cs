@@ -1,8 +1,8 @@
 namespace Mira.Infrastructure.Redis;
 
 /// <summary>
-/// The nodes that count calls together. Each announces itself in one sorted set, by the server's clock, so that when Redis is lost every node knows
-/// already how many there are.
+/// The nodes that count calls together. Each announces itself in one sorted set, by the server's clock, so that when
+/// Redis is lost every node knows already how many there are.
 /// </summary>
 /// <param name="database">Where the windows lie.</param>
 public sealed class RedisNodes(RedisConnection connection, int database, TimeProvider clock)

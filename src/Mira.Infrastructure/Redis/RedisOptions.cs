@@ -5,7 +5,10 @@ using StackExchange.Redis;
 
 namespace Mira.Infrastructure.Redis;
 
-/// <summary>Which Redis is used for what: <c>REDIS_HOST</c> and its kin for the cache, <c>RATE_LIMIT_STORAGE</c> for the limits when they lie elsewhere.</summary>
+/// <summary>
+/// Which Redis is used for what: <c>REDIS_HOST</c> and its kin for the cache, <c>RATE_LIMIT_STORAGE</c> for the limits
+/// when they lie elsewhere.
+/// </summary>
 /// <param name="Cache">Null for no second cache layer.</param>
 /// <param name="Limits">Null when each node goes by its own windows.</param>
 public sealed partial record RedisOptions(RedisDatabase? Cache, RedisDatabase? Limits)
@@ -17,7 +20,8 @@ public sealed partial record RedisOptions(RedisDatabase? Cache, RedisDatabase? L
     private const int DefaultSentinelPort = 26_379;
     private const int MaximumDatabase = 65_535;
 
-    /// <exception cref="SettingException">A setting cannot be right; its value, which may hold a password, is never shown.</exception>
+    /// <exception cref="SettingException">A setting cannot be right; its value, which may hold a password, is never
+    /// shown.</exception>
     public static RedisOptions Read(SettingReader settings)
     {
         var cache = ReadCache(settings);
@@ -114,8 +118,8 @@ public sealed partial record RedisOptions(RedisDatabase? Cache, RedisDatabase? L
 public sealed record RedisDatabase(RedisEndpoint Endpoint, int Number);
 
 /// <summary>
-/// One server, some servers of a cluster, which name the others, or sentinels, which name the primary; and who we are there. What is the same shares
-/// one connection.
+/// One server, some servers of a cluster, which name the others, or sentinels, which name the primary; and who we are
+/// there. What is the same shares one connection.
 /// </summary>
 /// <param name="User">Null for the server's default user.</param>
 public sealed record RedisEndpoint(string Host, int Port, string? User, string? Password, bool IsTls)
@@ -126,13 +130,15 @@ public sealed record RedisEndpoint(string Host, int Port, string? User, string? 
     /// <summary>The service whose primary the hosts, which are sentinels, name; null when they are servers.</summary>
     public string? Sentinel { get; init; }
 
-    /// <summary>A command waits this long for a Redis that is alive: 250 ms, and as long as its judge takes to see an answer.</summary>
-    public TimeSpan Patience { get; init; } = Pulse.LongestAnswer;
+    /// <summary>
+    /// A command waits this long for a Redis that is alive: 250 ms, and as long as its judge takes to see an answer.
+    /// </summary>
+    public TimeSpan Patience { get; init; } = RedisPulse.LongestAnswer;
 
     /// <summary>
-    /// As measured: with the library's own values a call costs 5 to 20 s while the server is down or stalled. The heartbeat finds a dead
-    /// connection after four times the timeout and makes a new one. The timeout is far above <see cref="Patience"/>: it goes by timers of the thread pool,
-    /// which cannot tell a slow node from a slow Redis.
+    /// As measured: with the library's own values a call costs 5 to 20 s while the server is down or stalled. The
+    /// heartbeat finds a dead connection after four times the timeout and makes a new one. The timeout is far above
+    /// <see cref="Patience"/>: it goes by timers of the thread pool, which cannot tell a slow node from a slow Redis.
     /// </summary>
     public ConfigurationOptions ToConfiguration(int database)
     {

@@ -11,7 +11,10 @@ namespace Mira.Infrastructure.Redis;
 /// <summary>Takes in what is configured, and nothing else: without Redis neither port exists.</summary>
 internal static class RedisRegistration
 {
-    /// <summary>Before each name; the number is that of the entries' form, so that versions of Mira side by side do not read each other's.</summary>
+    /// <summary>
+    /// Before each name; the number is that of the entries' form, so that versions of Mira side by side do not read
+    /// each other's.
+    /// </summary>
     private const string CachePrefix = "mira:key:3:";
 
     public static void AddMiraRedis(this IServiceCollection services, RedisOptions options)
@@ -19,14 +22,14 @@ internal static class RedisRegistration
         services.AddSingleton(options);
         services.AddSingleton<RedisConnections>();
         services.AddSingleton<ISharedHealth, RedisHealth>();
-        services.AddSingleton<IMeasured, RedisFigures>();
+        services.AddSingleton<IMetricSource, RedisMetrics>();
         if (options.Cache is not null)
         {
-            services.AddSingleton<SealedEntry>();
+            services.AddSingleton<AuthenticatedEntry>();
             services.AddSingleton(provider => CacheOf(
-                provider.GetRequiredService<RedisConnections>().Cache!, provider.GetRequiredService<SealedEntry>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<LoopBoard>()));
+                provider.GetRequiredService<RedisConnections>().Cache!, provider.GetRequiredService<AuthenticatedEntry>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<LoopBoard>()));
             services.AddSingleton<ISharedKeyCache>(provider => provider.GetRequiredService<RedisKeyCache>());
-            services.AddSingleton(provider => new Lazy<LedgerFollower>(provider.GetRequiredService<LedgerFollower>));
+            services.AddSingleton(provider => new Lazy<LedgerPoller>(provider.GetRequiredService<LedgerPoller>));
             services.AddSingleton<SharedKeys>();
             services.AddHostedService(provider => provider.GetRequiredService<RedisKeyCache>());
         }
@@ -41,7 +44,7 @@ internal static class RedisRegistration
 
     /// <summary>The cache over a connection, whose owner ends it.</summary>
     public static RedisKeyCache CacheOf(
-        RedisConnection connection, SealedEntry seal, TimeProvider clock, LoopBoard? board = null, int queueLength = RedisKeyCache.DefaultQueueLength)
+        RedisConnection connection, AuthenticatedEntry seal, TimeProvider clock, LoopBoard? board = null, int queueLength = RedisKeyCache.DefaultQueueLength)
     {
         var options = new RedisCacheOptions
         {

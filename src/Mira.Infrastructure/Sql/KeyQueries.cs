@@ -4,7 +4,8 @@ using Mira.Domain.Keys;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>
-/// A key's status as a condition of a query. The rule itself is <see cref="ApiKey.StatusAt"/>; a test holds the two together for every status.
+/// A key's status as a condition of a query. The rule itself is <see cref="ApiKey.StatusAt"/>; a test holds the two
+/// together for every status.
 /// </summary>
 internal static class KeyQueries
 {
@@ -12,7 +13,7 @@ internal static class KeyQueries
     {
         KeyStatus.Revoked => keys.Where(key => key.RevokedAt != null),
         KeyStatus.Expired => keys.Where(key => key.RevokedAt == null && EF.Property<DateTimeOffset?>(key, KeyColumns.LapseAt) <= now),
-        KeyStatus.Disabled => keys.WhereNotOver(now).Where(key => key.IsDisabled || key.IsWithheld),
+        KeyStatus.Disabled => keys.WhereNotOver(now).Where(key => key.IsDisabled || key.IsQuarantined),
         KeyStatus.Rotating => keys.WhereActive(now).Where(key => EF.Property<DateTimeOffset?>(key, KeyColumns.RotationUntil) > now),
         KeyStatus.Active => keys.WhereActive(now).Where(key =>
             EF.Property<DateTimeOffset?>(key, KeyColumns.RotationUntil) == null || EF.Property<DateTimeOffset?>(key, KeyColumns.RotationUntil) <= now),
@@ -20,7 +21,7 @@ internal static class KeyQueries
 
     /// <summary>Active or rotating.</summary>
     public static IQueryable<ApiKey> WhereActive(this IQueryable<ApiKey> keys, DateTimeOffset now) =>
-        keys.WhereNotOver(now).Where(key => !key.IsDisabled && !key.IsWithheld);
+        keys.WhereNotOver(now).Where(key => !key.IsDisabled && !key.IsQuarantined);
 
     /// <summary>Can manage keys now; the rule itself is <see cref="ApiKey.IsActiveAdmin"/>.</summary>
     public static IQueryable<ApiKey> WhereActiveAdmin(this IQueryable<ApiKey> keys, DateTimeOffset now) => keys.WhereActive(now).Where(key =>

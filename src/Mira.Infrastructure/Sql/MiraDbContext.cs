@@ -11,7 +11,9 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Infrastructure.Sql;
 
-/// <summary>How keys, the ledger and remembered answers lie in tables. Times are UTC milliseconds, lists are JSON.</summary>
+/// <summary>
+/// How keys, the ledger and stored responses lie in tables. Times are UTC milliseconds, lists are JSON.
+/// </summary>
 public class MiraDbContext : DbContext
 {
     public MiraDbContext(DbContextOptions<MiraDbContext> options)
@@ -36,11 +38,11 @@ public class MiraDbContext : DbContext
 
     public DbSet<StoredCheckpoint> Checkpoints => Set<StoredCheckpoint>();
 
-    public DbSet<LedgerBegin> Begins => Set<LedgerBegin>();
+    public DbSet<PruningPoint> Begins => Set<PruningPoint>();
 
-    public DbSet<StoredAnswer> Answers => Set<StoredAnswer>();
+    public DbSet<StoredResponseRow> Answers => Set<StoredResponseRow>();
 
-    public DbSet<AirtableRow> AirtableRows => Set<AirtableRow>();
+    public DbSet<RecordState> AirtableRows => Set<RecordState>();
 
     public DbSet<AirtableIntent> AirtableIntents => Set<AirtableIntent>();
 
@@ -60,18 +62,18 @@ public class MiraDbContext : DbContext
         modelBuilder.Entity<LedgerEvent>(ConfigureEvents);
         modelBuilder.Entity<KeyChange>().HasNoKey().ToTable((string?)null).ToSqlQuery(KeyChange.OfSqlite);
         ConfigureProofs(modelBuilder);
-        modelBuilder.Entity<StoredAnswer>(answers =>
+        modelBuilder.Entity<StoredResponseRow>(answers =>
         {
             answers.ToTable("answers").HasKey(answer => new { answer.Caller, answer.Key });
             answers.HasIndex(answer => answer.At);
         });
         modelBuilder.Entity<StoreProbe>().ToTable("probe").Property(probe => probe.Id).ValueGeneratedNever();
-        AirtableTables.Configure(modelBuilder);
-        ConfigureQuestion(modelBuilder.HasDbFunction(Standby.Question));
+        AirtableEntities.Configure(modelBuilder);
+        ConfigureQuestion(modelBuilder.HasDbFunction(ReadOnlyServer.Question));
         UseSnakeCase(modelBuilder);
     }
 
-    /// <summary>How the database answers <see cref="Standby.IsAnswering"/>.</summary>
+    /// <summary>How the database answers <see cref="ReadOnlyServer.IsAnswering"/>.</summary>
     protected virtual void ConfigureQuestion(DbFunctionBuilder question) =>
         question.HasTranslation(_ => new SqlConstantExpression(false, typeof(bool), null));
 
@@ -102,7 +104,8 @@ public class MiraDbContext : DbContext
         keys.Property<DateTimeOffset?>(KeyColumns.RotationUntil);
         keys.Property<DateTimeOffset?>(KeyColumns.CurrentExpiresAt);
 
-        // What tells whether the row is as Mira wrote it. Whoever changes a row changes its MAC, so two that do so at once notice each other by it.
+        // What tells whether the row is as Mira wrote it. Whoever changes a row changes its MAC, so two that do so at
+        // once notice each other by it.
         keys.Property<long>(KeyColumns.ChangedSeq);
         keys.Property<string?>(KeyColumns.MacPepperId);
         keys.Property<byte[]?>(KeyColumns.Mac).IsConcurrencyToken();
@@ -137,7 +140,7 @@ public class MiraDbContext : DbContext
     {
         model.Entity<LedgerHead>().ToTable("ledger_head").Ignore(head => head.Position).Ignore(head => head.Statement)
             .Property(head => head.Id).ValueGeneratedNever();
-        model.Entity<LedgerBegin>().ToTable("ledger_begin").Ignore(begin => begin.Statement).Property(begin => begin.Id).ValueGeneratedNever();
+        model.Entity<PruningPoint>().ToTable("ledger_begin").Ignore(begin => begin.Statement).Property(begin => begin.Id).ValueGeneratedNever();
         model.Entity<StoredCheckpoint>(checkpoints =>
         {
             checkpoints.ToTable("checkpoints").HasKey(checkpoint => checkpoint.Seq);
@@ -168,11 +171,15 @@ public class MiraDbContext : DbContext
     {
         foreach (var property in model.Model.GetEntityTypes().SelectMany(type => type.GetProperties()))
             property.SetColumnName(NameOf(property.Name));
+
+        // Stored databases have this column under an earlier name of the property.
+        model.Entity<ApiKey>().Property(key => key.IsQuarantined).HasColumnName("is_withheld");
     }
 
     protected static string NameOf(string property) => JsonNamingPolicy.SnakeCaseLower.ConvertName(property);
 
-    // A number that no time has is read as the furthest one, so that the check of the chain finds it instead of ending at it.
+    // A number that no time has is read as the furthest one, so that the check of the chain finds it instead of ending
+    // at it.
     private sealed class MillisecondsConverter() : ValueConverter<DateTimeOffset, long>(
         time => time.ToUnixTimeMilliseconds(),
         milliseconds => DateTimeOffset.FromUnixTimeMilliseconds(Math.Clamp(milliseconds, Earliest, Latest)))
@@ -228,7 +235,7 @@ public sealed class StoreProbe
 }
 
 /// <summary>An answer remembered for a repeat, without its token.</summary>
-public sealed class StoredAnswer
+public sealed class StoredResponseRow
 {
     public required string Caller { get; init; }
 

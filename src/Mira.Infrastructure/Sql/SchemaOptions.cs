@@ -3,8 +3,8 @@ using Mira.Application.Settings;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>
-/// Who makes and upgrades the tables (<c>MIRA_MIGRATE</c>): every start, or the verb <c>migrate</c> alone. The default is every start. When it is
-/// false, the account that serves needs no right to change tables.
+/// Who makes and upgrades the tables (<c>MIRA_MIGRATE</c>): every start, or the command <c>migrate</c> alone. The
+/// default is every start. When it is false, the account that serves needs no right to change tables.
 /// </summary>
 /// <param name="MayChange">May this process make or upgrade tables?</param>
 public sealed record SchemaOptions(bool MayChange)

@@ -10,7 +10,8 @@ internal sealed record SchemaState(bool IsEmpty, IReadOnlyList<string> Pending)
 {
     /// <summary>Reads it, and writes nothing.</summary>
     /// <param name="setting">The setting or option that names the database.</param>
-    /// <exception cref="SettingException">A newer version has upgraded the tables. This one would misread them, or write what the newer one cannot read.</exception>
+    /// <exception cref="SettingException">A newer version has upgraded the tables. This one would misread them, or
+    /// write what the newer one cannot read.</exception>
     public static async Task<SchemaState> ReadAsync(MiraDbContext database, string setting, CancellationToken cancellationToken)
     {
         string[] known = [.. database.Database.GetMigrations()];

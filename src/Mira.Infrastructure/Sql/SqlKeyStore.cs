@@ -8,11 +8,12 @@ using Mira.Domain.Tokens;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>Reads keys from the database.</summary>
-public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSeal seal, RowFindings findings, ILogger<SqlKeyStore>? log = null) : IKeyStore
+public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowAuthenticator seal, RowViolations findings, ILogger<SqlKeyStore>? log = null) : IKeyStore
 {
     private readonly TextSearch _search = new(log);
 
-    // Of this store, because it is made for one kind of database. One statement: the row, where the ledger ends, and the last that it tells of the key.
+    // Of this store, because it is made for one kind of database. One statement: the row, where the ledger ends, and
+    // the last that it tells of the key.
     private readonly Func<MiraDbContext, KeyId, Task<Found?>> _find = EF.CompileAsyncQuery(
         (MiraDbContext database, KeyId id) => database.Heads
             .SelectMany(
@@ -33,7 +34,7 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
                     Mac = EF.Property<byte[]?>(key!, KeyColumns.Mac),
                     NewestSeq = database.KeyChanges.Where(change => change.Subject == id).Max(change => (long?)change.Seq),
                     CutSeq = database.Begins.Max(begin => (long?)begin.Seq),
-                    IsStandby = Standby.IsAnswering(),
+                    IsStandby = ReadOnlyServer.IsAnswering(),
                 })
             .AsNoTracking()
             .FirstOrDefault());
@@ -43,14 +44,14 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
         async database =>
         {
             var found = await FindAsync(database, id, cancellationToken);
-            Standby.Refuse(database, found.IsStandby);
+            ReadOnlyServer.Refuse(database, found.IsStandby);
             var row = found.IsUnreadable ? DamagedRows.Unreadable(id) : found.ToRow();
             if (row is not null)
                 seal.Examine(row);
             else if (found.NewestSeq is not null)
-                findings.Report(id, RowFindings.Deleted);
+                findings.Report(id, RowViolations.Deleted);
             // Its own id, so that the text is not kept twice.
-            return new KeyEntry(row?.Key.Id ?? id, row?.Key, found.AsOf, LedgerMarks.MarkOf(found.Hash));
+            return new KeyEntry(row?.Key.Id ?? id, row?.Key, found.AsOf, LedgerHashes.MarkOf(found.Hash));
         },
         cancellationToken);
 
@@ -83,7 +84,7 @@ public sealed class SqlKeyStore(IDbContextFactory<MiraDbContext> contexts, RowSe
         }
         catch (Exception exception) when (DamagedRows.IsDamage(exception))
         {
-            found = await database.Heads.Select(head => new Found { AsOf = head.Seq, Hash = head.Hash, IsUnreadable = true, IsStandby = Standby.IsAnswering() })
+            found = await database.Heads.Select(head => new Found { AsOf = head.Seq, Hash = head.Hash, IsUnreadable = true, IsStandby = ReadOnlyServer.IsAnswering() })
                 .FirstOrDefaultAsync(cancellationToken);
         }
 

@@ -6,7 +6,9 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Infrastructure.Sql;
 
-/// <summary>A database that holds keys and their ledger: how it is opened, and what the two kinds do each in their own way.</summary>
+/// <summary>
+/// A database that holds keys and their ledger: how it is opened, and what the two kinds do each in their own way.
+/// </summary>
 /// <param name="schema">Null for a store whose tables every start makes and upgrades.</param>
 public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, SchemaOptions? schema = null)
 {
@@ -26,9 +28,8 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
     protected bool MayChangeTables => _schema.MayChange;
 
     /// <summary>Makes or upgrades the database, if this process may.</summary>
-    /// <exception cref="SettingException">
-    /// It is not usable, its tables are those of a newer version, or they must be made or upgraded and <c>MIRA_MIGRATE</c> is false.
-    /// </exception>
+    /// <exception cref="SettingException">It is not usable, its tables are those of a newer version, or they must be
+    /// made or upgraded and <c>MIRA_MIGRATE</c> is false.</exception>
     public abstract Task OpenAsync(CancellationToken cancellationToken);
 
     /// <summary>Is there a store, for somebody who reads it and makes nothing?</summary>
@@ -41,8 +42,8 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
         CountLiveSecretsAsync(now, [], cancellationToken);
 
     /// <summary>
-    /// How much still needs each pepper: the secrets that work now, or the records that are to be signed anew, whichever are more. Under the current one
-    /// the secrets alone.
+    /// How much still needs each pepper: the secrets that work now, or the records that are to be signed anew,
+    /// whichever are more. Under the current one the secrets alone.
     /// </summary>
     /// <exception cref="SettingException">There is no store, or it is not usable.</exception>
     public async Task<IReadOnlyDictionary<string, int>> CountNeedsAsync(string current, DateTimeOffset now, CancellationToken cancellationToken)
@@ -51,12 +52,14 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
         return Largest(secrets, await CountRowsAsync([current], liveAt: null, cancellationToken));
     }
 
-    /// <param name="except">Peppers that are not asked about. To leave out the usual one spares looking at the keys of a large store.</param>
+    /// <param name="except">Peppers that are not asked about. To leave out the usual one spares looking at the keys of
+    /// a large store.</param>
     /// <exception cref="SettingException">There is no store, or it is not usable.</exception>
     protected abstract Task<IReadOnlyDictionary<string, int>> CountLiveSecretsAsync(
         DateTimeOffset now, IReadOnlyCollection<string> except, CancellationToken cancellationToken);
 
-    /// <exception cref="SettingException">Secrets that work lie under a pepper that is not listed, so nobody could use them.</exception>
+    /// <exception cref="SettingException">Secrets that work lie under a pepper that is not listed, so nobody could use
+    /// them.</exception>
     public async Task DemandPeppersAsync(PepperRing peppers, DateTimeOffset now, CancellationToken cancellationToken)
     {
         string[] listed = [.. peppers.All.Select(pepper => pepper.Id)];
@@ -82,7 +85,9 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
     /// <summary>The time of the database, to the millisecond.</summary>
     internal abstract Task<DateTimeOffset> ReadClockAsync(MiraDbContext database, CancellationToken cancellationToken);
 
-    /// <summary>Keeps a key's secrets from being written by others until the transaction ends, if they could be.</summary>
+    /// <summary>
+    /// Keeps a key's secrets from being written by others until the transaction ends, if they could be.
+    /// </summary>
     internal virtual Task HoldSecretsAsync(MiraDbContext database, string keyId, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Writes the later of the stored and the new time of use of each secret.</summary>
@@ -151,12 +156,14 @@ public abstract class SqlStore(IDbContextFactory<MiraDbContext> contexts, Schema
     }
 
     /// <summary>Is there nothing to make, upgrade or write before the store can be used?</summary>
-    /// <exception cref="SettingException">The tables are those of a newer version, or this process may not upgrade them.</exception>
+    /// <exception cref="SettingException">The tables are those of a newer version, or this process may not upgrade
+    /// them.</exception>
     protected async Task<bool> IsCurrentAsync(MiraDbContext database, CancellationToken cancellationToken) =>
         (await DemandPendingAsync(database, cancellationToken)).Count == 0 && await database.Heads.AnyAsync(cancellationToken);
 
     /// <summary>Makes or upgrades the tables. The caller keeps others from doing so at the same time.</summary>
-    /// <exception cref="SettingException">The tables are those of a newer version, or this process may not upgrade them.</exception>
+    /// <exception cref="SettingException">The tables are those of a newer version, or this process may not upgrade
+    /// them.</exception>
     protected async Task MigrateAsync(MiraDbContext database, CancellationToken cancellationToken)
     {
         // Asked again: another node may have done it while this one waited.

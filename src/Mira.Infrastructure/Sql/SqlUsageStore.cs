@@ -5,7 +5,7 @@ using Mira.Domain.Tokens;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>Writes last use and renewed digests, a batch at a time, apart from versions and events.</summary>
-public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, SqlStore store, WriteGate gate, KeyDirectory directory, RowSeal seal) : IUsageStore
+public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, SqlStore store, SingleWriter gate, KeyCache directory, RowAuthenticator seal) : IUsageStore
 {
     /// <inheritdoc/>
     public Task WriteAsync(IReadOnlyList<SecretUse> uses, CancellationToken cancellationToken) => gate.RunAsync(
@@ -30,7 +30,8 @@ public sealed class SqlUsageStore(IDbContextFactory<MiraDbContext> contexts, Sql
         },
         cancellationToken);
 
-    // A digest is part of what the row's MAC covers, so both are written together. A row that is not believed stays as it is.
+    // A digest is part of what the row's MAC covers, so both are written together. A row that is not believed stays as
+    // it is.
     private async Task RenewAsync(SecretUse[] uses, CancellationToken cancellationToken)
     {
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);

@@ -5,7 +5,10 @@ using Npgsql;
 
 namespace Mira.Infrastructure.Sql;
 
-/// <summary>How everything is read from the database: in a context of its own, and a database that fails is a store that is away.</summary>
+/// <summary>
+/// How everything is read from the database: in a context of its own, and a database that fails is a store that is
+/// away.
+/// </summary>
 internal static class StoreReads
 {
     /// <exception cref="StoreUnavailableException">With <paramref name="failure"/> as its message.</exception>
@@ -24,8 +27,8 @@ internal static class StoreReads
     }
 
     /// <summary>
-    /// Makes a second attempt when the connection was dead, or led to a standby: one from the pool may do so since the database was started again or
-    /// failed over.
+    /// Makes a second attempt when the connection was dead, or led to a standby: one from the pool may do so since the
+    /// database was started again or failed over.
     /// </summary>
     private static async Task<T> OnceMoreAsync<T>(
         this IDbContextFactory<MiraDbContext> contexts, Func<MiraDbContext, Task<T>> read, CancellationToken cancellationToken)
@@ -43,7 +46,10 @@ internal static class StoreReads
     }
 }
 
-/// <summary>A database server, or the way to it, went away, or is no primary any more: another connection may work. One that is only slow did not.</summary>
+/// <summary>
+/// A database server, or the way to it, went away, or is no primary any more: another connection may work. One that is
+/// only slow did not.
+/// </summary>
 internal static class LostConnection
 {
     private static readonly string[] Classes = ["08", "57P"];

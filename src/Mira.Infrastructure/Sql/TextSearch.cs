@@ -8,8 +8,9 @@ using Mira.Domain.Keys;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>
-/// Finds keys by a part of their name or owner, or the start of their id, in the trigram indexes: <c>pg_trgm</c> in PostgreSQL, FTS5 in SQLite. A text that
-/// many keys hold is better looked for in the keys themselves, newest first: a page of them is found soon.
+/// Finds keys by a part of their name or owner, or the start of their id, in the trigram indexes: <c>pg_trgm</c> in
+/// PostgreSQL, FTS5 in SQLite. A text that many keys hold is better looked for in the keys themselves, newest first: a
+/// page of them is found soon.
 /// </summary>
 internal sealed partial class TextSearch(ILogger? log)
 {
@@ -47,7 +48,9 @@ internal sealed partial class TextSearch(ILogger? log)
         }
     }
 
-    /// <summary>The places in lists of all keys that match; null when they are to be looked for in the keys themselves.</summary>
+    /// <summary>
+    /// The places in lists of all keys that match; null when they are to be looked for in the keys themselves.
+    /// </summary>
     public async Task<long[]?> FindAsync(MiraDbContext database, string text, CancellationToken cancellationToken)
     {
         var folded = Label.Fold(text);
@@ -58,7 +61,8 @@ internal sealed partial class TextSearch(ILogger? log)
         return hits.Length > MostHits ? null : hits;
     }
 
-    // Planned by itself: as a part of the list's own query the planner may go through all keys in their order, in the hope of finding a page of them soon.
+    // Planned by itself: as a part of the list's own query the planner may go through all keys in their order, in the
+    // hope of finding a page of them soon.
     internal static IQueryable<long> Trigrams(MiraDbContext database, string text, string folded)
     {
         var (part, start, limit) = ($"%{Escape(folded)}%", $"{Escape(text)}%", MostHits + 1);
@@ -80,7 +84,8 @@ internal sealed partial class TextSearch(ILogger? log)
              """);
     }
 
-    // Rebuilding the table drops the triggers that keep SQLite's index in step, and making an extension may have been refused in PostgreSQL.
+    // Rebuilding the table drops the triggers that keep SQLite's index in step, and making an extension may have been
+    // refused in PostgreSQL.
     private async Task<bool> HasIndexAsync(MiraDbContext database, CancellationToken cancellationToken)
     {
         var isThere = database.Database.IsNpgsql()

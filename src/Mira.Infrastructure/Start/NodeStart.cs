@@ -17,10 +17,10 @@ namespace Mira.Infrastructure.Start;
 
 /// <summary>What happens before the first call is served, and after the last one.</summary>
 /// <param name="processLock">Held as long as this exists; null when several nodes may use the store.</param>
-/// <param name="airtable">Null unless keys are governed there.</param>
+/// <param name="airtable">Null unless keys have their source of truth there.</param>
 public sealed partial class NodeStart(
-    SqlStore store, PepperRing peppers, SettingReader settings, LedgerFollower follower, AuditOpening audit, RowOpening rows, RowSeal seal, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
-    TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null, AirtableKeeper? airtable = null) : IHostedLifecycleService
+    SqlStore store, PepperRing peppers, SettingReader settings, LedgerPoller poller, AuditKeyStartup audit, RowMacStartup rows, RowAuthenticator seal, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
+    TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null, AirtableSyncLoops? airtable = null) : IHostedLifecycleService
 {
     private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
@@ -31,23 +31,23 @@ public sealed partial class NodeStart(
     private bool _isRecorded;
     private bool _isOpen;
 
-    /// <summary>Opens the store and takes up the ledger where it ends; enough for the offline verbs.</summary>
+    /// <summary>Opens the store and takes up the ledger where it ends; enough for the offline commands.</summary>
     /// <exception cref="SettingException">The store or its peppers are not usable.</exception>
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(processLock?.IsReleased == true, processLock!);
         await store.OpenAsync(cancellationToken);
         await store.DemandPeppersAsync(peppers, clock.GetUtcNow(), cancellationToken);
-        await follower.StartAsync(cancellationToken);
+        await poller.StartAsync(cancellationToken);
         await audit.OpenAsync(cancellationToken);
         await rows.OpenAsync(cancellationToken);
         _isOpen = true;
-        if (follower.Violation is not { } violation)
+        if (poller.Violation is not { } violation)
             return;
 
         await using var scope = scopes.CreateAsyncScope();
         await LedgerEpoch.BeginAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), violation, cancellationToken);
-        follower.MarkRecorded(violation);
+        poller.MarkRecorded(violation);
     }
 
     public async Task StartingAsync(CancellationToken cancellationToken)
@@ -88,7 +88,8 @@ public sealed partial class NodeStart(
         }
     }
 
-    // Keys can be verified without a word being written. What has to be written is refused, and the start is recorded as soon as it can be.
+    // Keys can be verified without a word being written. What has to be written is refused, and the start is recorded
+    // as soon as it can be.
     private async Task GoOnReadingAsync(LedgerUnavailableException cause, CancellationToken cancellationToken)
     {
         try
@@ -110,14 +111,15 @@ public sealed partial class NodeStart(
         audit.Complete();
     }
 
-    // Several nodes may begin at once, on a machine that is busy with that: one that waited too long for the others asks again.
+    // Several nodes may begin at once, on a machine that is busy with that: one that waited too long for the others
+    // asks again.
     private async Task BeginAsync(CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                // Where keys are governed elsewhere it may take longer to know whether there are any.
+                // With another source of truth it may take longer to know whether there are any.
                 if (airtable is null || await airtable.BeginAsync(cancellationToken))
                     await firstAdmin.MakeAsync(cancellationToken);
                 await using var scope = scopes.CreateAsyncScope();
@@ -163,7 +165,7 @@ public sealed partial class NodeStart(
         change =>
         {
             FieldChange[] told = [FieldChange.Of("version", null, Version), FieldChange.Of("configuration", null, settings.Fingerprint())];
-            change.Record(new KeyEvent(type, null, type == EventType.SystemStarted && seal.IsStrict ? [.. told, RowMark.Change] : told));
+            change.Record(new KeyEvent(type, null, type == EventType.SystemStarted && seal.IsStrict ? [.. told, RowMacEvent.Change] : told));
             return Task.FromResult(true);
         },
         cancellationToken);

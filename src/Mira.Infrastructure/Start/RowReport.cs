@@ -15,24 +15,24 @@ public sealed record RowReport(string? Text, bool IsRight)
     private const int PageSize = 200;
     private const int Stretch = 20_000;
 
-    internal static Task<RowReport> MakeAsync(IDbContextFactory<MiraDbContext> contexts, RowSeal seal, CancellationToken cancellationToken) =>
+    internal static Task<RowReport> MakeAsync(IDbContextFactory<MiraDbContext> contexts, RowAuthenticator seal, CancellationToken cancellationToken) =>
         contexts.ReadAsync("The keys cannot be read.", database => LookAsync(database, seal, cancellationToken), cancellationToken);
 
-    private static async Task<RowReport> LookAsync(MiraDbContext database, RowSeal seal, CancellationToken cancellationToken)
+    private static async Task<RowReport> LookAsync(MiraDbContext database, RowAuthenticator seal, CancellationToken cancellationToken)
     {
         if ((await database.Database.GetPendingMigrationsAsync(cancellationToken)).Any())
             return new RowReport("the records of keys are not checked: the store is of an older version, which did not sign them", IsRight: true);
 
-        seal.IsStrict = await RowMark.IsThereAsync(database, cancellationToken);
+        seal.IsStrict = await RowMacEvent.IsThereAsync(database, cancellationToken);
         var (count, unsigned) = (0L, 0L);
-        var page = await RowWalk.PageAsync(database, long.MinValue, PageSize, cancellationToken);
-        for (; page.Count > 0; page = await RowWalk.PageAsync(database, page[^1].CreatedSeq, PageSize, cancellationToken))
+        var page = await RowScan.PageAsync(database, long.MinValue, PageSize, cancellationToken);
+        for (; page.Count > 0; page = await RowScan.PageAsync(database, page[^1].CreatedSeq, PageSize, cancellationToken))
         {
             foreach (var row in page)
             {
                 var state = seal.Judge(row);
                 if (state is RowState.Forged or RowState.Replayed)
-                    return Wrong(row.Key.Id, RowSeal.ReasonOf(state), state == RowState.Forged ? "is not one that Mira wrote" : "is an older one than the ledger tells of");
+                    return Wrong(row.Key.Id, RowAuthenticator.ReasonOf(state), state == RowState.Forged ? "is not one that Mira wrote" : "is an older one than the ledger tells of");
                 unsigned += state == RowState.Unsealed ? 1 : 0;
             }
 
@@ -42,8 +42,8 @@ public sealed record RowReport(string? Text, bool IsRight)
         var end = await database.Heads.Select(head => head.Seq).SingleAsync(cancellationToken);
         for (var after = 0L; after < end; after += Stretch)
         {
-            if (await RowCheck.FindLostAsync(database, after, Math.Min(after + Stretch, end), cancellationToken) is [var lost, ..])
-                return Wrong(lost, RowFindings.Deleted, "is missing, though the ledger tells of the key");
+            if (await RowVerification.FindLostAsync(database, after, Math.Min(after + Stretch, end), cancellationToken) is [var lost, ..])
+                return Wrong(lost, RowViolations.Deleted, "is missing, though the ledger tells of the key");
         }
 
         return new RowReport(

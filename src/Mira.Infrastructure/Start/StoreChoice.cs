@@ -29,15 +29,18 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
     /// <summary>Where the data lies, for people; without secrets.</summary>
     public string Place => Airtable is null ? Database : $"Airtable, with the ledger in {Database}";
 
-    /// <summary>Where keys are governed, when that is not the database; then that holds the ledger, and a mirror of the keys.</summary>
+    /// <summary>
+    /// The source of truth of keys, when that is not the database; then that holds the ledger, and a mirror of the
+    /// keys.
+    /// </summary>
     public AirtableOptions? Airtable { get; private init; }
 
-    /// <summary>For serving, or a verb that writes: what belongs to one process alone is made and locked.</summary>
+    /// <summary>For serving, or a command that writes: what belongs to one process alone is made and locked.</summary>
     /// <param name="contentRoot">The folder of the program, which holds no data.</param>
-    /// <param name="patience">How long another process may still hold it.</param>
+    /// <param name="timeout">How long another process may still hold it.</param>
     /// <exception cref="SettingException">It is not usable.</exception>
     public static async Task<StoreChoice> TakeAsync(
-        SettingReader settings, string contentRoot, TimeSpan patience, TimeProvider clock, CancellationToken cancellationToken)
+        SettingReader settings, string contentRoot, TimeSpan timeout, TimeProvider clock, CancellationToken cancellationToken)
     {
         var airtable = AirtableOf(settings);
         if (IsInPostgres(settings, airtable))
@@ -49,7 +52,7 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
 
         var folder = FolderOf(settings, contentRoot);
         folder.Prepare();
-        var processLock = await ProcessLock.TakeAsync(folder.Lock, patience, clock, cancellationToken);
+        var processLock = await ProcessLock.TakeAsync(folder.Lock, timeout, clock, cancellationToken);
         try
         {
             return new SqliteChoice(folder, processLock, PeppersOf(settings, folder, airtable), AuditKeys.Load(settings, folder)) { Airtable = airtable };
@@ -61,7 +64,7 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
         }
     }
 
-    /// <summary>For a verb that only reads, beside a process that serves.</summary>
+    /// <summary>For a command that only reads, beside a process that serves.</summary>
     /// <exception cref="SettingException">It is not usable.</exception>
     public static StoreChoice Find(SettingReader settings, string contentRoot)
     {
@@ -141,7 +144,7 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
             services.AddSingleton<SqlStore, PostgresStore>();
             // With a gate of its own: use is written beside the ledger's lock, and neither waits for the other.
             services.AddSingleton<IUsageStore>(provider => ActivatorUtilities.CreateInstance<SqlUsageStore>(
-                provider, new WriteGate(provider.GetRequiredService<TimeProvider>())));
+                provider, new SingleWriter(provider.GetRequiredService<TimeProvider>())));
         }
     }
 }

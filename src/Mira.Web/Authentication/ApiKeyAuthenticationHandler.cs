@@ -15,8 +15,9 @@ using Mira.Web.Requests;
 namespace Mira.Web.Authentication;
 
 /// <summary>
-/// Maps an API key to a principal with its role and permissions as claims. No credential is no result, a bad one is a failure, and neither is
-/// answered here: that is the challenge, once something needs a caller. No message holds a token, because the base class logs them.
+/// Maps an API key to a principal with its role and permissions as claims. No credential is no result, a bad one is a
+/// failure, and neither is answered here: that is the challenge, once something needs a caller. No message holds a
+/// token, because the base class logs them.
 /// </summary>
 public sealed class ApiKeyAuthenticationHandler(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Verifier verifier, FailureLimiter failures,
@@ -69,8 +70,8 @@ public sealed class ApiKeyAuthenticationHandler(
         return verification.Verdict.IsValid ? Accept(verification) : RefuseKey(verification);
     }
 
-    // A public endpoint is always answered, so the bound of what keys cost there is here: who finds no place among the calls that are served stays
-    // unknown. A bad key stays so too, and is counted, limited and recorded as anywhere.
+    // A public endpoint is always answered, so the bound of what keys cost there is here: who finds no place among the
+    // calls that are served stays unknown. A bad key stays so too, and is counted, limited and recorded as anywhere.
     private async Task<AuthenticateResult> AuthenticateVisitorAsync()
     {
         var calls = Context.RequestServices.GetRequiredService<RunningCalls>();
@@ -134,7 +135,7 @@ public sealed class ApiKeyAuthenticationHandler(
         VerdictCode.KeyDisabled => ProblemKind.KeyDisabled,
         VerdictCode.IpNotAllowed => ProblemKind.IpNotAllowed,
         VerdictCode.InvalidKey => ProblemKind.InvalidKey,
-        // Who is let in is decided here, what for is decided later.
+        // This decides who the caller is. Authorization decides later what the caller may do.
         VerdictCode.Valid or VerdictCode.InsufficientPermission or VerdictCode.RateLimited => throw new ArgumentOutOfRangeException(nameof(code), code, null),
     };
 }

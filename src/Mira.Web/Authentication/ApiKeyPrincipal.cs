@@ -4,7 +4,9 @@ using Mira.Domain.Keys;
 
 namespace Mira.Web.Authentication;
 
-/// <summary>A caller who proved a secret: the key's own claims, and those of its role, which all keys of that role share.</summary>
+/// <summary>
+/// A caller who proved a secret: the key's own claims, and those of its role, which all keys of that role share.
+/// </summary>
 public sealed class ApiKeyPrincipal : ClaimsPrincipal
 {
     public const string PermissionClaim = "permission";
@@ -49,7 +51,10 @@ public sealed class ApiKeyPrincipal : ClaimsPrincipal
         return identity;
     }
 
-    /// <summary>The key's own claims, made when somebody asks for them: few calls do, and a node keeps an identity of each key in use.</summary>
+    /// <summary>
+    /// The key's own claims, made when somebody asks for them: few calls do, and a node keeps an identity of each key
+    /// in use.
+    /// </summary>
     private sealed class KeyIdentity(ApiKey key, Secret secret) : ClaimsIdentity(ApiKeyAuthenticationHandler.SchemeName, ClaimTypes.Name, ClaimTypes.Role)
     {
         public override IEnumerable<Claim> Claims

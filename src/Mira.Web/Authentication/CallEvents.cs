@@ -8,16 +8,18 @@ using Mira.Web.Problems;
 
 namespace Mira.Web.Authentication;
 
-/// <summary>Notes refused calls for the ledger, gathered by who made them and why; calls that are let in come nowhere near it.</summary>
-public sealed class CallEvents(GatheredEvents gathered)
+/// <summary>
+/// Notes refused calls for the ledger, aggregated by who made them and why; calls that are allowed come nowhere near
+/// it.
+/// </summary>
+public sealed class CallEvents(AggregatedEvents gathered)
 {
     private const int SubnetBytes = 8;
 
     /// <summary>A credential that did not authenticate, or that cannot be one.</summary>
-    /// <param name="proved">
-    /// The key whose secret was proved all the same. Its failures for one reason are one event, from however many addresses they come: whoever holds
-    /// its secret must not be able to fill the ledger. The address of the first is shown.
-    /// </param>
+    /// <param name="proved">The key whose secret was proved all the same. Its failures for one reason are one event,
+    /// from however many addresses they come: whoever holds its secret must not be able to fill the ledger. The address
+    /// of the first is shown.</param>
     public void Failed(HttpContext context, ProblemKind refusal, KeyId? proved = null) => gathered.Note(
         new EventGroup(EventType.AuthFailed, refusal.Code) { Subject = proved?.Value, Address = proved is null ? SourceOf(context) : null },
         context, static context => HttpCaller.ActorOf(context, null));

@@ -3,7 +3,10 @@ using Mira.Web.Requests;
 
 namespace Mira.Web.Authentication;
 
-/// <summary>What a request carries as its credential: nothing, one token, or something that is refused before any token is looked at.</summary>
+/// <summary>
+/// What a request carries as its credential: nothing, one token, or something that is refused before any token is
+/// looked at.
+/// </summary>
 /// <param name="Token">Null when there is none.</param>
 /// <param name="Refusal">Null when the token can be looked at.</param>
 public readonly record struct Credential(string? Token, ProblemKind? Refusal)

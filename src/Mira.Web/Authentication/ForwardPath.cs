@@ -4,9 +4,10 @@ using Mira.Web.Problems;
 namespace Mira.Web.Authentication;
 
 /// <summary>
-/// Keeps forward authentication to itself. Envoy appends its user's path to the one it asks at, and the server resolves dots before it routes: a
-/// path that climbs out would get another endpoint's answer, and the proxy would take a public endpoint's 200 for a yes. A proxy may also pass on the
-/// headers of a body without the body: the connection then ends with the answer, or the next question would be read as that body.
+/// Keeps forward authentication to itself. Envoy appends its user's path to the one it asks at, and the server resolves
+/// dots before it routes: a path that climbs out would get another endpoint's answer, and the proxy would take a public
+/// endpoint's 200 for a yes. A proxy may also pass on the headers of a body without the body: the connection then ends
+/// with the answer, or the next question would be read as that body.
 /// </summary>
 public sealed class ForwardPath(RequestDelegate next)
 {
@@ -45,7 +46,8 @@ public sealed class ForwardPath(RequestDelegate next)
         return path < 0 ? default : rest[path..];
     }
 
-    // What lies in the buffer already is skipped, which waits for nothing. Who waits for a word before it sends a body gets the answer instead.
+    // What lies in the buffer already is skipped, which waits for nothing. Who waits for a word before it sends a body
+    // gets the answer instead.
     private static bool HasCome(HttpRequest request)
     {
         if (request.Headers.Expect.Count > 0)

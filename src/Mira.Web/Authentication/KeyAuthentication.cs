@@ -5,8 +5,9 @@ using Mira.Web.Requests;
 namespace Mira.Web.Authentication;
 
 /// <summary>
-/// Asks the one handler there is who calls, and keeps it for the challenge, because it knows why it refused. The platform's own middleware looks
-/// for schemes, transforms claims, copies each ticket and opens a scope of services for every call; keys need none of that (docs/decisions/0012).
+/// Asks the one handler there is who calls, and keeps it for the challenge, because it knows why it refused. The
+/// platform's own middleware looks for schemes, transforms claims, copies each ticket and opens a scope of services for
+/// every call; keys need none of that (docs/decisions/0012).
 /// </summary>
 /// <param name="services">Of the whole process: nothing the handler needs lives for one call only.</param>
 public sealed class KeyAuthentication(RequestDelegate next, IServiceProvider services)

@@ -8,8 +8,9 @@ using Mira.Web.Problems;
 namespace Mira.Web.Authorization;
 
 /// <summary>
-/// Holds each call to the policy of its endpoint; one without a policy, and a call to nothing, to the fallback policy. The platform's own
-/// middleware does the same with a scope of services and a dictionary for every call (docs/decisions/0012).
+/// Holds each call to the policy of its endpoint; one without a policy, and a call to nothing, to the fallback policy.
+/// The platform's own middleware does the same with a scope of services and a dictionary for every call
+/// (docs/decisions/0012).
 /// </summary>
 public sealed class KeyAuthorization(RequestDelegate next, IAuthorizationPolicyProvider policies, IPolicyEvaluator evaluator, CallEvents events)
 {

@@ -37,12 +37,15 @@ public sealed record PermissionRequirement(string Permission) : IAuthorizationRe
 
 public sealed record CurrentSecretRequirement : IAuthorizationRequirement;
 
-/// <summary>Lets a caller be told that there is nothing here, and nobody into an endpoint whose policy was forgotten.</summary>
+/// <summary>
+/// Lets a caller be told that there is nothing here, and nobody into an endpoint whose policy was forgotten.
+/// </summary>
 public sealed record NoEndpointRequirement : IAuthorizationRequirement;
 
 /// <summary>
-/// Holds a caller to the requirements of a policy. The platform's own evaluator asks every handler about every requirement in objects made for each
-/// call; there are four requirements here, and one that is not among them is not met.
+/// Holds a caller to the requirements of a policy. The platform's own evaluator asks every handler about every
+/// requirement in objects made for each call; there are four requirements here, and one that is not among them is not
+/// met.
 /// </summary>
 public sealed class KeyPolicyEvaluator : IPolicyEvaluator
 {

@@ -8,22 +8,26 @@ namespace Mira.Web.Calls;
 public static class BrowserAccess
 {
     /// <summary>
-    /// Everywhere but on forward authentication: who asks there is a proxy, and it would take the answer to a preflight for a yes. A page reads the
-    /// application's answers, whose CORS is the application's own.
+    /// Everywhere but on forward authentication: who asks there is a proxy, and it would take the answer to a preflight
+    /// for a yes. A page reads the application's answers, whose CORS is the application's own.
     /// </summary>
     public static void UseMiraCors(this IApplicationBuilder app) => app.UseWhen(IsForBrowsers, cors => cors.UseCors());
 
     private static bool IsForBrowsers(HttpContext context) =>
         context.GetEndpoint()?.Metadata.GetMetadata<ForwardAuthAttribute>() is null && IsPlain(context.Request.Headers);
 
-    // The answer repeats what a preflight asks for, and the server writes only printable ASCII. No browser sends anything else.
+    // The answer repeats what a preflight asks for, and the server writes only printable ASCII. No browser sends
+    // anything else.
     private static bool IsPlain(IHeaderDictionary headers) =>
         IsPrintable(headers.AccessControlRequestMethod) && IsPrintable(headers.AccessControlRequestHeaders);
 
     private static bool IsPrintable(StringValues values) => values.All(value => !value.AsSpan().ContainsAnyExceptInRange(' ', '~'));
 }
 
-/// <summary>Tells caches that an answer depends on the page that asks: on every answer, because one without CORS headers does so as well.</summary>
+/// <summary>
+/// Tells caches that an answer depends on the page that asks: on every answer, because one without CORS headers does so
+/// as well.
+/// </summary>
 public sealed class VaryByOrigin(RequestDelegate next)
 {
     public Task InvokeAsync(HttpContext context)

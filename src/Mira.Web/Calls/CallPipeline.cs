@@ -7,7 +7,9 @@ using Mira.Web.Requests;
 
 namespace Mira.Web.Calls;
 
-/// <summary>The path of a call, in the order in which its steps run. The endpoints are mapped behind the last step.</summary>
+/// <summary>
+/// The path of a call, in the order in which its steps run. The endpoints are mapped behind the last step.
+/// </summary>
 public static class CallPipeline
 {
     public static void Use(WebApplication app)
@@ -26,7 +28,8 @@ public static class CallPipeline
             app.UseMiddleware<VaryByOrigin>();
         app.UseMiddleware<ProblemMiddleware>();
 
-        // Paths that try to leave forward authentication are refused before anything is looked up, and calls beyond the node's bound are shed.
+        // Paths that try to leave forward authentication are refused before anything is looked up, and calls beyond the
+        // node's bound are shed.
         app.UseMiddleware<ForwardPath>();
         app.UseMiddleware<LoadGuard>();
 
@@ -46,7 +49,8 @@ public static class CallPipeline
             app.UseMiraCors();
         app.UseMiraSwagger();
 
-        // Who calls, whether the key has calls left, and what it may do (docs/decisions/0012 says why these are not the platform's).
+        // Who calls, whether the key has calls left, and what it may do (docs/decisions/0012 says why these are not the
+        // platform's).
         app.UseMiddleware<KeyAuthentication>();
         app.UseMiddleware<RateLimitMiddleware>();
         app.UseMiddleware<KeyAuthorization>();
@@ -55,8 +59,8 @@ public static class CallPipeline
         app.UseMiddleware<RequestRules>();
     }
 
-    // Where its services are registered, the platform puts its own authentication and authorization before all that is used here, unless this says
-    // that they are there.
+    // Where its services are registered, the platform puts its own authentication and authorization before all that is
+    // used here, unless this says that they are there.
     private static void KeepPlatformOut(IApplicationBuilder app)
     {
         app.Properties["__AuthenticationMiddlewareSet"] = true;

@@ -4,8 +4,8 @@ using Mira.Web.Requests;
 namespace Mira.Web.Calls;
 
 /// <summary>
-/// Sheds what is more than this node can do at once, so that the calls it has taken end, and health and metrics are answered. A warm verification takes
-/// microseconds; calls pile up only when something behind them is slow.
+/// Sheds what is more than this node can do at once, so that the calls it has taken end, and health and metrics are
+/// answered. A warm verification takes microseconds; calls pile up only when something behind them is slow.
 /// </summary>
 public sealed class LoadGuard(RequestDelegate next, RunningCalls running)
 {
@@ -20,7 +20,8 @@ public sealed class LoadGuard(RequestDelegate next, RunningCalls running)
 
     public Task InvokeAsync(HttpContext context)
     {
-        // Nothing but what is public passes by: what lies below these addresses, or comes with another method, looks at a key like any other call.
+        // Nothing but what is public passes by: what lies below these addresses, or comes with another method, looks at
+        // a key like any other call.
         if (HttpMethods.IsGet(context.Request.Method) && context.Request.Path.Value is { Length: >= 7 } path)
         {
             var asked = path.AsSpan().TrimEnd('/');

@@ -5,8 +5,9 @@ using Mira.Application.Metrics;
 namespace Mira.Web.Calls;
 
 /// <summary>
-/// The platform's figures of requests, under its names and with those of its labels that no caller chooses. Its own make all labels for each call, most
-/// of them to be dropped again, and cost a verification a twentieth of all it takes.
+/// The platform's figures of requests, under its names and with those of its labels that no caller chooses. Its own
+/// make all labels for each call, most of them to be dropped again, and cost a verification a twentieth of all it
+/// takes.
 /// </summary>
 public sealed class RequestMetrics : IDisposable
 {

@@ -10,8 +10,9 @@ using Mira.Web.Requests;
 namespace Mira.Web.Calls;
 
 /// <summary>
-/// What holds for every call of the API, looked at before anything is done for it: what it takes as its answer, mostly JSON, and no parameter comes twice
-/// or is one that the call does not know. A filter that is misspelt would otherwise be none.
+/// What holds for every call of the API, looked at before anything is done for it: what it takes as its answer, mostly
+/// JSON, and no parameter comes twice or is one that the call does not know. A filter that is misspelt would otherwise
+/// be none.
 /// </summary>
 public sealed class RequestRules(RequestDelegate next, CurrentRequest current)
 {
@@ -50,7 +51,9 @@ public sealed class RequestRules(RequestDelegate next, CurrentRequest current)
             throw new ProblemException(ProblemKind.NotAcceptable);
     }
 
-    /// <summary>How much a type is wanted, and whether it was named: the most specific range decides (RFC 9110, section 12.5.1).</summary>
+    /// <summary>
+    /// How much a type is wanted, and whether it was named: the most specific range decides (RFC 9110, section 12.5.1).
+    /// </summary>
     internal static (double Quality, bool IsNamed) Rank(IEnumerable<MediaTypeHeaderValue> accepted, string type)
     {
         var range = accepted.Where(candidate => Matches(candidate, type)).MinBy(candidate => (candidate.MatchesAllTypes, candidate.MatchesAllSubTypes));

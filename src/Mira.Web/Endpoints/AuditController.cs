@@ -35,8 +35,9 @@ public sealed class AuditController(IMediator mediator, AuditKey key) : Controll
 
     /// <summary>Export the audit trail</summary>
     /// <remarks>
-    /// Oldest first, a line each: events as they were hashed, and checkpoints as `{"checkpoint":{…}}`, which prove them to whoever has the public key. With
-    /// `Accept: text/csv` a table for people, which proves nothing. Every export is itself an event.
+    /// Oldest first, a line each: events as they were hashed, and checkpoints as `{"checkpoint":{…}}`, which prove them
+    /// to whoever has the public key. With `Accept: text/csv` a table for people, which proves nothing. Every export is
+    /// itself an event.
     /// </remarks>
     /// <param name="from">From the first event at or after this time, RFC 3339.</param>
     /// <param name="to">To the last event before this time, RFC 3339.</param>

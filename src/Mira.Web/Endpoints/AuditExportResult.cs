@@ -11,7 +11,9 @@ using Mira.Web.Calls;
 
 namespace Mira.Web.Endpoints;
 
-/// <summary>Writes an export as it is read: no more of it than a page is ever in memory, and it ends with its reader.</summary>
+/// <summary>
+/// Writes an export as it is read: no more of it than a page is ever in memory, and it ends with its reader.
+/// </summary>
 internal sealed class AuditExportResult(AuditExport export, string format) : IActionResult
 {
     public const string Lines = "application/x-ndjson";
@@ -60,7 +62,10 @@ internal sealed class AuditExportResult(AuditExport export, string format) : IAc
     private static int Write(PipeWriter writer, string line) => (int)Encoding.UTF8.GetBytes(line, writer) + (int)Encoding.UTF8.GetBytes("\n", writer);
 }
 
-/// <summary>An event as a row for people (RFC 4180). A cell that a spreadsheet would take for a formula begins with an apostrophe (OWASP, CSV injection).</summary>
+/// <summary>
+/// An event as a row for people (RFC 4180). A cell that a spreadsheet would take for a formula begins with an
+/// apostrophe (OWASP, CSV injection).
+/// </summary>
 internal static class AuditCsv
 {
     public const string Header =

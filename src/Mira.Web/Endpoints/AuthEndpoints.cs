@@ -10,8 +10,8 @@ using Mira.Web.Requests;
 namespace Mira.Web.Endpoints;
 
 /// <summary>
-/// What services and proxies ask on every request they serve. Mapped without a controller, whose invoker alone would cost a tenth of the call
-/// (docs/decisions/0005).
+/// What services and proxies ask on every request they serve. Mapped without a controller, whose invoker alone would
+/// cost a tenth of the call (docs/decisions/0005).
 /// </summary>
 public sealed class AuthEndpoints(RateLimiter limiter, TimeProvider clock)
 {
@@ -41,8 +41,8 @@ public sealed class AuthEndpoints(RateLimiter limiter, TimeProvider clock)
         new ValidatedAnswer(ApiKeyPrincipal.Of(context), RateLimitMiddleware.StateOf(context), clock.GetUtcNow()).WriteAsync(context);
 
     /// <summary>
-    /// Decides for nginx auth_request, Traefik ForwardAuth, Caddy forward_auth and Envoy ext_authz. Takes any method, reads no body, and answers 200
-    /// with the caller in headers, or 401, 403, 429 or 503.
+    /// Decides for nginx auth_request, Traefik ForwardAuth, Caddy forward_auth and Envoy ext_authz. Takes any method,
+    /// reads no body, and answers 200 with the caller in headers, or 401, 403, 429 or 503.
     /// </summary>
     [ApiCall]
     [Authorize(Policies.AnyKey)]
@@ -58,7 +58,8 @@ public sealed class AuthEndpoints(RateLimiter limiter, TimeProvider clock)
             return;
         }
 
-        // All of them, always and never empty, so that none of a caller's own gets through: some proxies do not copy an empty header.
+        // All of them, always and never empty, so that none of a caller's own gets through: some proxies do not copy an
+        // empty header.
         var headers = context.Response.Headers;
         headers["X-Mira-Key-Id"] = key.Id.Value;
         headers["X-Mira-Key-Name"] = Uri.EscapeDataString(key.Name);

@@ -17,7 +17,7 @@ namespace Mira.Web.Endpoints;
 [AllowAnonymous]
 [Tags("Operation")]
 public sealed class HealthController(
-    LedgerFollower follower, ILedgerHealth ledger, ISharedHealth shared, RowFindings rows, RateLimiter limiter, Drain drain, Readiness readiness, LoopBoard loops,
+    LedgerPoller poller, ILedgerHealth ledger, ISharedHealth shared, RowViolations rows, RateLimiter limiter, GracefulShutdown drain, Readiness readiness, LoopBoard loops,
     IgnoredForwarding forwarding, IKeySource? source = null) : ControllerBase
 {
     /// <summary>Health</summary>
@@ -51,7 +51,7 @@ public sealed class HealthController(
         // Calls that were decided alone in the last minute may have gone past a limit, so it still shows.
         var alone = limiter.HasDecidedAlone;
         var elsewhere = source?.Health;
-        var isWell = writable && ledger.IsClockRight && !follower.IsBroken && rows.Count == 0 && redis != false && alone != true && ledger.IsAnchored != false
+        var isWell = writable && ledger.IsClockRight && !poller.IsBroken && rows.Count == 0 && redis != false && alone != true && ledger.IsAnchored != false
             && !loops.IsFailing && elsewhere is null or { IsWell: true };
         var status = (ready, isWell) switch
         {
@@ -60,8 +60,8 @@ public sealed class HealthController(
             _ => Health.Healthy,
         };
         return new Health(status, new HealthDetails(
-            ready, drain.HasBegun, writable, !follower.IsBroken, rows.Count == 0, ledger.IsClockRight, redis, !alone, ledger.IsAnchored, !loops.IsFailing, follower.Seen.Seq,
-            Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3),
+            ready, drain.HasBegun, writable, !poller.IsBroken, rows.Count == 0, ledger.IsClockRight, redis, !alone, ledger.IsAnchored, !loops.IsFailing, poller.Seen.Seq,
+            Math.Round(poller.Staleness?.TotalSeconds ?? 0, 3),
             forwarding.IsRecent,
             elsewhere is null ? null : new AirtableHealth(elsewhere.IsAvailable, elsewhere.Findings, elsewhere.Vanished, elsewhere.SeenSecondsAgo)));
     }
@@ -86,20 +86,23 @@ public sealed record Health(string Status, HealthDetails? Details)
 /// <param name="RowsIntact">Are all records of keys what Mira wrote, as far as they were looked at?</param>
 /// <param name="ClockRight">Is this node's clock within two seconds of the one the ledger goes by?</param>
 /// <param name="Redis">Does it answer and take writes? Null when none is configured.</param>
-/// <param name="LimitsShared">Were all calls of the last minute counted over all nodes? Null when no Redis is configured for limits.</param>
-/// <param name="Anchored">Do the ledger's checkpoints reach the place outside? Null when none is configured.</param>
+/// <param name="LimitsShared">Were all calls of the last minute counted over all nodes? Null when no Redis is
+/// configured for limits.</param>
+/// <param name="Anchored">Do the ledger's checkpoints reach the external checkpoint store? Null when none is
+/// configured.</param>
 /// <param name="Background">Do all background loops work? The log says which one does not.</param>
 /// <param name="LedgerSeq">The newest event this node has seen.</param>
 /// <param name="StalenessSeconds">How long ago it last saw the ledger.</param>
-/// <param name="ForwardingIgnored">Did X-Forwarded-For come from somebody who is no trusted proxy in the last minute, and was ignored?</param>
-/// <param name="Airtable">Null unless keys are governed there.</param>
+/// <param name="ForwardingIgnored">Did X-Forwarded-For come from somebody who is no trusted proxy in the last minute,
+/// and was ignored?</param>
+/// <param name="Airtable">Null unless keys have their source of truth there.</param>
 public sealed record HealthDetails(
     bool Ready, bool Draining, bool StoreWritable, bool ChainIntact, bool RowsIntact, bool ClockRight, bool? Redis, bool? LimitsShared, bool? Anchored, bool Background,
     long LedgerSeq, double StalenessSeconds, bool ForwardingIgnored, AirtableHealth? Airtable);
 
 /// <summary>How Airtable stands.</summary>
 /// <param name="Available">Did the last polls succeed?</param>
-/// <param name="Findings">Keys that are not let in because their records were changed or taken away by hand.</param>
+/// <param name="Findings">Keys that are refused because their records were changed or taken away manually.</param>
 /// <param name="Vanished">Records that were missing at once, too many to believe; else 0.</param>
 /// <param name="SeenSecondsAgo">How long ago the last poll that succeeded began; null before the first.</param>
 public sealed record AirtableHealth(bool Available, int Findings, int Vanished, double? SeenSecondsAgo);

@@ -9,8 +9,8 @@ using Mira.Web.Json;
 namespace Mira.Web.Endpoints;
 
 /// <summary>
-/// Writes the two responses that services ask for on every request. The properties of the key are serialised once for each secret; each call adds
-/// only its own: the decision and the limit.
+/// Writes the two responses that services ask for on every request. The properties of the key are serialised once for
+/// each secret; each call adds only its own: the decision and the limit.
 /// </summary>
 internal static class KeyJson
 {
@@ -22,7 +22,8 @@ internal static class KeyJson
 
     /// <summary>Writes one JSON object.</summary>
     /// <param name="before">Its first properties, with the opening brace.</param>
-    /// <param name="properties">From <see cref="PropertiesOf{T}"/>; with nothing in it, the object ends after <paramref name="before"/>.</param>
+    /// <param name="properties">From <see cref="PropertiesOf{T}"/>; with nothing in it, the object ends after
+    /// <paramref name="before"/>.</param>
     /// <param name="after">What follows <paramref name="properties"/> and comes before the limit.</param>
     /// <param name="limit">Null while limits are off.</param>
     public static async Task WriteAsync(

@@ -17,13 +17,16 @@ namespace Mira.Web.Endpoints;
 public sealed class KeysController(IMediator mediator) : ControllerBase
 {
     /// <summary>Create a key</summary>
-    /// <remarks>The token is in the answer and nowhere else, ever. Send an `Idempotency-Key` to be able to repeat the call safely.</remarks>
+    /// <remarks>
+    /// The token is in the answer and nowhere else, ever. Send an `Idempotency-Key` to be able to repeat the call
+    /// safely.
+    /// </remarks>
     [HttpPost(Name = "CreateKey")]
     [Authorize(Permission.KeysManage)]
-    [ProducesResponseType<IssuedKey>(StatusCodes.Status201Created)]
-    public async Task<IActionResult> Create([FromBody] IssueKey body, CancellationToken cancellationToken)
+    [ProducesResponseType<CreatedKey>(StatusCodes.Status201Created)]
+    public async Task<IActionResult> Create([FromBody] CreateKey body, CancellationToken cancellationToken)
     {
-        var receipt = await mediator.Send(body with { Repeat = RequestHeaders.Idempotency(HttpContext) }, cancellationToken);
+        var receipt = await mediator.Send(body with { IdempotentRequest = RequestHeaders.Idempotency(HttpContext) }, cancellationToken);
         return Created(receipt, $"/api/keys/{receipt.Body.KeyId}");
     }
 
@@ -52,7 +55,9 @@ public sealed class KeysController(IMediator mediator) : ControllerBase
         Versioned(await mediator.Send(new GetKey(keyId, ApiKeyPrincipal.Of(HttpContext).Viewpoint), cancellationToken));
 
     /// <summary>Change a key</summary>
-    /// <remarks>What is absent stays, what is null is cleared. As `application/merge-patch+json` metadata is merged.</remarks>
+    /// <remarks>
+    /// What is absent stays, what is null is cleared. As `application/merge-patch+json` metadata is merged.
+    /// </remarks>
     [HttpPatch("{key_id}", Name = "UpdateKey")]
     [Authorize(Permission.KeysManage)]
     [ProducesResponseType<KeyView>(StatusCodes.Status200OK)]
@@ -68,7 +73,10 @@ public sealed class KeysController(IMediator mediator) : ControllerBase
             cancellationToken));
 
     /// <summary>Rotate a key</summary>
-    /// <remarks>Makes a new secret. The old one works until `previous_valid_until`; `grace_minutes` 0 ends every older one at once.</remarks>
+    /// <remarks>
+    /// Makes a new secret. The old one works until `previous_valid_until`; `grace_minutes` 0 ends every older one at
+    /// once.
+    /// </remarks>
     [HttpPost("{key_id}/rotate", Name = "RotateKey")]
     [Authorize(Permission.KeysManage)]
     [ProducesResponseType<RotatedKey>(StatusCodes.Status201Created)]
@@ -80,7 +88,7 @@ public sealed class KeysController(IMediator mediator) : ControllerBase
         {
             KeyId = keyId,
             IfMatch = RequestHeaders.IfMatch(Request),
-            Repeat = RequestHeaders.Idempotency(HttpContext),
+            IdempotentRequest = RequestHeaders.Idempotency(HttpContext),
         };
         return Created(await mediator.Send(message, cancellationToken), $"/api/keys/{keyId}");
     }
@@ -101,7 +109,7 @@ public sealed class KeysController(IMediator mediator) : ControllerBase
         return Ok(view);
     }
 
-    private CreatedResult Created<T>(Receipt<T> receipt, string location)
+    private CreatedResult Created<T>(IdempotentResult<T> receipt, string location)
         where T : IShowsTokenOnce<T>
     {
         Response.Headers.ETag = RequestHeaders.ETag(receipt.KeyVersion);

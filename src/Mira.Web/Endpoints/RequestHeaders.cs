@@ -30,14 +30,15 @@ internal static class RequestHeaders
         if (tags.Any(tag => tag == EntityTagHeaderValue.Any))
             return VersionCondition.Any;
 
-        // A proxy that compresses answers weakens our tags. They name versions and not bytes, so a weak one says the same.
+        // A proxy that compresses answers weakens our tags. They name versions and not bytes, so a weak one says the
+        // same.
         return new VersionCondition([.. tags.Select(VersionOf).Where(version => version > 0)]);
     }
 
     public static string ETag(int version) => $"\"{version}\"";
 
     /// <exception cref="ProblemException">It is not 1 to 128 of the allowed characters, or there twice.</exception>
-    public static Repeat? Idempotency(HttpContext context)
+    public static IdempotentRequest? Idempotency(HttpContext context)
     {
         var header = context.Request.Headers[IdempotencyKey];
         if (header.Count == 0)
@@ -45,7 +46,7 @@ internal static class RequestHeaders
         if (header is not [{ Length: > 0 and <= MaximumIdempotencyKeyLength } key] || key.AsSpan().ContainsAnyExcept(IdempotencyCharacters))
             throw new ProblemException(new Problem(ProblemKind.InvalidIdempotencyKey, $"{IdempotencyKey} must be 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'."));
 
-        return new Repeat(ApiKeyPrincipal.Of(context).Key.Id.Value, key, Fingerprint(context));
+        return new IdempotentRequest(ApiKeyPrincipal.Of(context).Key.Id.Value, key, Fingerprint(context));
     }
 
     private static string Fingerprint(HttpContext context)

@@ -9,7 +9,7 @@ namespace Mira.Web.Endpoints;
 [ApiController]
 [Route("api/keys/stats")]
 [Tags("Operation")]
-public sealed class StatsController(KeyDirectory directory, LedgerFollower follower) : ControllerBase
+public sealed class StatsController(KeyCache directory, LedgerPoller poller) : ControllerBase
 {
     /// <summary>Cache statistics of this node</summary>
     [HttpGet("cache", Name = "GetCacheStats")]
@@ -23,7 +23,7 @@ public sealed class StatsController(KeyDirectory directory, LedgerFollower follo
             directory.HitRate,
             new MemoryStats(memory.Entries, memory.Hits, memory.Misses, memory.HitRate),
             new RedisStats(shared.IsEnabled, shared.IsAvailable, shared.Hits, shared.Misses, shared.HitRate),
-            Math.Round(follower.Staleness?.TotalSeconds ?? 0, 3)));
+            Math.Round(poller.Staleness?.TotalSeconds ?? 0, 3)));
     }
 }
 

@@ -6,7 +6,9 @@ using Mira.Web.Json;
 
 namespace Mira.Web.Endpoints;
 
-/// <summary>Writes a <see cref="VerifiedKey"/>. A caller that did not prove the secret learns the decision and nothing else.</summary>
+/// <summary>
+/// Writes a <see cref="VerifiedKey"/>. A caller that did not prove the secret learns the decision and nothing else.
+/// </summary>
 internal sealed class VerifiedAnswer(Decision decision, DateTimeOffset now)
 {
     private static readonly byte[] Nothing = [];
@@ -35,7 +37,10 @@ internal sealed class VerifiedAnswer(Decision decision, DateTimeOffset now)
     }
 }
 
-/// <summary>How the one body of <see cref="VerifyEndpoint"/> is read: generated when the service is compiled, by the rules of <see cref="JsonSetup"/>.</summary>
+/// <summary>
+/// How the one body of <see cref="VerifyEndpoint"/> is read: generated when the service is compiled, by the rules of
+/// <see cref="JsonSetup"/>.
+/// </summary>
 [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(VerifyKey))]
 internal sealed partial class VerifyKeyJson : JsonSerializerContext

@@ -8,7 +8,10 @@ using Mira.Web.Json;
 using Mira.Web.Requests;
 namespace Mira.Web.Endpoints;
 
-/// <summary>Verifies keys that were presented to somebody else: the call services make most, without a controller for the reason in docs/decisions/0005.</summary>
+/// <summary>
+/// Verifies keys that were presented to somebody else: the call services make most, without a controller for the reason
+/// in docs/decisions/0005.
+/// </summary>
 public sealed class VerifyEndpoint(VerifyKeyHandler handler, VerifyKeyValidator validator, CallEvents events, TimeProvider clock)
 {
     [ApiCall]
@@ -30,7 +33,8 @@ public sealed class VerifyEndpoint(VerifyKeyHandler handler, VerifyKeyValidator 
 }
 
 /// <summary>A decision about a key.</summary>
-/// <param name="Code">valid, invalid_key, key_expired, key_revoked, key_disabled, key_rotated_out, ip_not_allowed, insufficient_permission or rate_limited.</param>
+/// <param name="Code">valid, invalid_key, key_expired, key_revoked, key_disabled, key_rotated_out, ip_not_allowed,
+/// insufficient_permission or rate_limited.</param>
 /// <param name="KeyId">There only when the secret was right, as all that follows.</param>
 /// <param name="ExpiresAt">When the secret presented expires; null for never.</param>
 /// <param name="RateLimit">Null while limits are off.</param>

@@ -2,15 +2,20 @@ using System.Reflection;
 
 namespace Mira.Web.Hosting;
 
-/// <summary>What a start on a terminal says to the person in front of it: where things are, the first admin key, what to do next, and how to stop.</summary>
+/// <summary>
+/// What a start on a terminal says to the person in front of it: where things are, the first admin key, what to do
+/// next, and how to stop.
+/// </summary>
 public static class Greeting
 {
     private static readonly string Version = typeof(Greeting).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
     /// <param name="addresses">Where it listens.</param>
     /// <param name="place">Where the data lies.</param>
-    /// <param name="token">The first admin key's, shown here only; null when this start made none, or wrote it to a file.</param>
-    /// <param name="file">Where the first admin key was written, now or at the first start; null when it was shown.</param>
+    /// <param name="token">The first admin key's, shown here only; null when this start made none, or wrote it to a
+    /// file.</param>
+    /// <param name="file">Where the first admin key was written, now or at the first start; null when it was
+    /// shown.</param>
     public static string Of(IEnumerable<string> addresses, string place, string? token, string? file)
     {
         string[] shown = [.. addresses.Select(Reachable).Distinct()];

@@ -10,8 +10,9 @@ using OpenTelemetry.Trace;
 namespace Mira.Web.Hosting;
 
 /// <summary>
-/// The service's own metrics, the platform's and the runtime's, as Prometheus text at <c>/metrics</c>, and with the traces to an OTLP receiver when one is
-/// named. What callers choose freely (methods, paths, versions of the protocol) is no label, so that none of them can make series.
+/// The service's own metrics, the platform's and the runtime's, as Prometheus text at <c>/metrics</c>, and with the
+/// traces to an OTLP receiver when one is named. What callers choose freely (methods, paths, versions of the protocol)
+/// is no label, so that none of them can make series.
 /// </summary>
 public static class MetricsSetup
 {
@@ -52,7 +53,7 @@ public static class MetricsSetup
     private static MeterProviderBuilder Collect(MeterProviderBuilder metrics) => metrics
         .AddMeter(ServiceMetrics.MeterName, "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime")
         .AddView(ServiceMetrics.ValidationDuration, new ExplicitBucketHistogramConfiguration { Boundaries = DurationBounds })
-        .AddView(LedgerTally.Lag, new ExplicitBucketHistogramConfiguration { Boundaries = LagBounds })
+        .AddView(LedgerCounters.Lag, new ExplicitBucketHistogramConfiguration { Boundaries = LagBounds })
         .AddView(RequestMetrics.Duration, new ExplicitBucketHistogramConfiguration { Boundaries = RequestBounds })
         .AddView("kestrel.connection.duration", new ExplicitBucketHistogramConfiguration { Boundaries = ConnectionBounds, TagKeys = [] })
         .AddView("kestrel.tls_handshake.duration", new ExplicitBucketHistogramConfiguration { Boundaries = ConnectionBounds, TagKeys = [] })

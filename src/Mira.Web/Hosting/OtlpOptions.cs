@@ -3,8 +3,9 @@ using Mira.Application.Settings;
 namespace Mira.Web.Hosting;
 
 /// <summary>
-/// <c>OTEL_EXPORTER_OTLP_ENDPOINT</c>: where traces and metrics are sent to. Without it there are no traces at all, and nothing is spent on them. All else is
-/// said by the other variables of OpenTelemetry (<c>OTEL_EXPORTER_OTLP_PROTOCOL</c>, <c>_HEADERS</c>, <c>OTEL_TRACES_SAMPLER</c> …).
+/// <c>OTEL_EXPORTER_OTLP_ENDPOINT</c>: where traces and metrics are sent to. Without it there are no traces at all, and
+/// nothing is spent on them. All else is said by the other variables of OpenTelemetry
+/// (<c>OTEL_EXPORTER_OTLP_PROTOCOL</c>, <c>_HEADERS</c>, <c>OTEL_TRACES_SAMPLER</c> …).
 /// </summary>
 public sealed record OtlpOptions(bool IsOn)
 {

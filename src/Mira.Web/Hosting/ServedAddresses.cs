@@ -4,7 +4,9 @@ using Mira.Application.Settings;
 
 namespace Mira.Web.Hosting;
 
-/// <summary><c>ASPNETCORE_URLS</c>: looked at before anything is opened, and once more when the server cannot listen there.</summary>
+/// <summary>
+/// <c>ASPNETCORE_URLS</c>: looked at before anything is opened, and once more when the server cannot listen there.
+/// </summary>
 public static class ServedAddresses
 {
     private const string Setting = "ASPNETCORE_URLS";

@@ -29,7 +29,7 @@ public static class WebRegistration
     {
         var services = builder.Services;
         var edge = EdgeOptions.Read(settings);
-        var drain = DrainOptions.Read(settings);
+        var drain = GracefulShutdownOptions.Read(settings);
         LogSetup.Apply(builder.Logging, settings);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -40,19 +40,19 @@ public static class WebRegistration
         });
         services.Configure<HostOptions>(host =>
         {
-            host.ShutdownTimeout = drain.Duration + DrainOptions.Grace;
+            host.ShutdownTimeout = drain.Duration + GracefulShutdownOptions.Grace;
             // The loops handle what they throw. Whatever gets past them stops that loop alone.
             host.BackgroundServiceExceptionBehavior = BackgroundServiceExceptionBehavior.Ignore;
         });
         services.AddSingleton(drain);
-        services.AddSingleton<Drain>();
+        services.AddSingleton<GracefulShutdown>();
         services.AddHostedService<UnobservedFailures>();
-        services.AddHostedService(provider => provider.GetRequiredService<Drain>());
+        services.AddHostedService(provider => provider.GetRequiredService<GracefulShutdown>());
         services.AddSingleton(ConnectionRoomOptions.OfProcess());
         services.AddSingleton<ConnectionRoom>();
         services.AddSingleton<SocketTransportFactory>();
         services.AddSingleton<IConnectionListenerFactory, RoomyListenerFactory>();
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<ConnectionRoom>());
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<ConnectionRoom>());
         services.AddSingleton(edge);
         services.AddSingleton<IgnoredForwarding>();
         var hasLicenseKey = settings.Text(StartNotices.LicenseSetting, StartNotices.LicensePath) is not null;
@@ -60,14 +60,15 @@ public static class WebRegistration
         services.AddSingleton(LoadGuardOptions.Read(settings));
         services.AddSingleton<RequestMetrics>();
         services.AddSingleton<RunningCalls>();
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RunningCalls>());
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<RunningCalls>());
         services.AddCors(cors => cors.AddDefaultPolicy(edge.Apply));
         services.Configure<ForwardedHeadersOptions>(edge.Apply);
 
         services.AddSingleton<CurrentRequest>();
         services.AddScoped<ICaller, HttpCaller>();
         services.AddSingleton<CallEvents>();
-        // AddAuthentication would also bring data protection, which writes key files for cookies that are not used here.
+        // AddAuthentication would also bring data protection, which writes key files for cookies that are not used
+        // here.
         services.AddWebEncoders();
         new AuthenticationBuilder(services)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthenticationHandler>(ApiKeyAuthenticationHandler.SchemeName, null);
@@ -80,7 +81,7 @@ public static class WebRegistration
         AddJsonControllers(services);
         services.AddMiraOpenApi();
         services.AddSingleton<Readiness>();
-        services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<Readiness>());
+        services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<Readiness>());
         services.AddMiraMetrics(OtlpOptions.Read(settings));
     }
 
@@ -132,7 +133,10 @@ public static class WebRegistration
         return formatter;
     }
 
-    /// <summary>An empty parameter is a wrong value and no absent one: a script that forgot to set a variable must not get everything.</summary>
+    /// <summary>
+    /// An empty parameter is a wrong value and no absent one: a script that forgot to set a variable must not get
+    /// everything.
+    /// </summary>
     private sealed class EmptyStaysEmpty : IDisplayMetadataProvider
     {
         public void CreateDisplayMetadata(DisplayMetadataProviderContext context) => context.DisplayMetadata.ConvertEmptyStringToNull = false;

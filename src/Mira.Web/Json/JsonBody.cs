@@ -7,8 +7,8 @@ using Mira.Web.Problems;
 namespace Mira.Web.Json;
 
 /// <summary>
-/// The body of a request, read whole where the server holds it. Its media type is looked at before anything is read, its size while it comes.
-/// Disposing gives the bytes back to the server.
+/// The body of a request, read whole where the server holds it. Its media type is looked at before anything is read,
+/// its size while it comes. Disposing gives the bytes back to the server.
 /// </summary>
 internal readonly struct JsonBody : IDisposable
 {
@@ -29,7 +29,8 @@ internal readonly struct JsonBody : IDisposable
     /// <summary>They hold until this is disposed.</summary>
     public ReadOnlySpan<byte> Bytes => _content.IsSingleSegment ? _content.FirstSpan : _content.ToArray();
 
-    /// <exception cref="ProblemException">It is not JSON in UTF-8 without an encoding, longer than <see cref="MaximumSize"/>, or breaks off.</exception>
+    /// <exception cref="ProblemException">It is not JSON in UTF-8 without an encoding, longer than
+    /// <see cref="MaximumSize"/>, or breaks off.</exception>
     public static async ValueTask<JsonBody> ReadAsync(HttpContext context)
     {
         var request = context.Request;

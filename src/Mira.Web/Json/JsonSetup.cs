@@ -56,7 +56,10 @@ public static class JsonSetup
         public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) => writer.WriteStringValue(Rfc3339.Format(value));
     }
 
-    /// <summary>A whole number beyond 32 bits is still a number, and out of range for the validator rather than of the wrong type.</summary>
+    /// <summary>
+    /// A whole number beyond 32 bits is still a number, and out of range for the validator rather than of the wrong
+    /// type.
+    /// </summary>
     private sealed class WholeNumberConverter : JsonConverter<int>
     {
         public override int Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)

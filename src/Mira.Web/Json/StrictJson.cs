@@ -35,8 +35,8 @@ internal static class StrictJson
     }
 
     /// <summary>
-    /// Reads the text in one go, and looks it over only to say what is wrong with it. For types whose every part is of a known type: of those the
-    /// serializer itself refuses all that <see cref="Read"/> does.
+    /// Reads the text in one go, and looks it over only to say what is wrong with it. For types whose every part is of
+    /// a known type: of those the serializer itself refuses all that <see cref="Read"/> does.
     /// </summary>
     /// <exception cref="ProblemException">It is not the JSON that <paramref name="type"/> takes.</exception>
     public static T ReadAtOnce<T>(ReadOnlySpan<byte> json, JsonTypeInfo<T> type)

@@ -4,12 +4,15 @@ using Microsoft.AspNetCore.Mvc.Formatters;
 namespace Mira.Web.Json;
 
 /// <summary>
-/// Reads a body and refuses what the platform would let pass: another encoding, a property twice, an unknown one, a number in a string. The bytes
-/// stay with the request, because an idempotency key stands for exactly them.
+/// Reads a body and refuses what the platform would let pass: another encoding, a property twice, an unknown one, a
+/// number in a string. The bytes stay with the request, because an idempotency key stands for exactly them.
 /// </summary>
 public sealed class StrictJsonInputFormatter(JsonSerializerOptions options) : IInputFormatter
 {
-    /// <summary>Bytes of a body on the wire, where Kestrel stops reading: it counts the frames of chunks too, which at one byte each are five more.</summary>
+    /// <summary>
+    /// Bytes of a body on the wire, where Kestrel stops reading: it counts the frames of chunks too, which at one byte
+    /// each are five more.
+    /// </summary>
     public const int MaximumSizeFramed = 8 * JsonBody.MaximumSize;
 
     public const string MergePatch = JsonBody.MergePatch;

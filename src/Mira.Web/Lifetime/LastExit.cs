@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Mira.Web.Lifetime;
 
 /// <summary>
-/// Ends this process at once and in order: with its exit code, and without what the platform or a library still does at an exit, which may wait for
-/// something that does not answer. What is on the disk stays as a crash would leave it.
+/// Ends this process at once and in order: with its exit code, and without what the platform or a library still does at
+/// an exit, which may wait for something that does not answer. What is on the disk stays as a crash would leave it.
 /// </summary>
 internal static partial class LastExit
 {

@@ -4,10 +4,10 @@ using Mira.Application.Verification;
 namespace Mira.Web.Lifetime;
 
 /// <summary>Can this node decide about keys, and will it go on to?</summary>
-public sealed class Readiness(LedgerFollower follower, Drain drain) : IMeasured
+public sealed class Readiness(LedgerPoller poller, GracefulShutdown drain) : IMetricSource
 {
-    public bool IsReady => follower.IsReady && !drain.HasBegun;
+    public bool IsReady => poller.IsReady && !drain.HasBegun;
 
-    public void ShowOn(Instruments instruments) =>
+    public void Register(Instruments instruments) =>
         instruments.Flag("service_ready", "1 while this node can decide about keys and is not about to stop", () => IsReady);
 }

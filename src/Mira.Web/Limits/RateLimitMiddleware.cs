@@ -8,8 +8,8 @@ using Mira.Web.Requests;
 namespace Mira.Web.Limits;
 
 /// <summary>
-/// Charges each call to the key that makes it, before anything is done for it, and says in the answer how the key stands
-/// (draft-ietf-httpapi-ratelimit-headers).
+/// Charges each call to the key that makes it, before anything is done for it, and says in the answer how the key
+/// stands (draft-ietf-httpapi-ratelimit-headers).
 /// </summary>
 public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limiter)
 {
@@ -40,7 +40,9 @@ public sealed class RateLimitMiddleware(RequestDelegate next, RateLimiter limite
     /// <summary>How the caller stood after this call was charged; null while limits are off.</summary>
     public static LimitState? StateOf(HttpContext context) => context.Features.Get<ChargedCall>()?.State;
 
-    /// <summary>Charges the caller of a proxy's question, unless it is refused already; null when the call is admitted.</summary>
+    /// <summary>
+    /// Charges the caller of a proxy's question, unless it is refused already; null when the call is admitted.
+    /// </summary>
     public static async ValueTask<Problem?> RefuseAsync(HttpContext context, RateLimiter limiter, Problem? refusal)
     {
         if (!limiter.IsEnabled)

@@ -11,8 +11,8 @@ using Mira.Web.Requests;
 namespace Mira.Web.Logging;
 
 /// <summary>
-/// One line of the log, as JSON for collectors or as text for people. Whatever a caller sends is escaped in both: it can neither end the line nor
-/// begin another one, nor colour it, nor turn its direction.
+/// One line of the log, as JSON for collectors or as text for people. Whatever a caller sends is escaped in both: it
+/// can neither end the line nor begin another one, nor colour it, nor turn its direction.
 /// </summary>
 public readonly record struct LogLine(DateTimeOffset Time, LogLevel Level, string Category, string Message)
 {
@@ -95,7 +95,8 @@ public readonly record struct LogLine(DateTimeOffset Time, LogLevel Level, strin
         json.WriteEndObject();
     }
 
-    // None of them is text of a caller's: a correlation id is taken from one only if it is letters, digits, dots, dashes and underscores.
+    // None of them is text of a caller's: a correlation id is taken from one only if it is letters, digits, dots,
+    // dashes and underscores.
     private IEnumerable<(string Name, string Value)> Context()
     {
         if (CorrelationId is not null)

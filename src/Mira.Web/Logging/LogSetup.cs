@@ -30,19 +30,21 @@ public static class LogSetup
         logging.Services.Configure<ConsoleLoggerOptions>(console =>
         {
             console.FormatterName = format.IsJson ? JsonLineFormatter.FormatterName : TextLineFormatter.FormatterName;
-            // Whoever reads the output may stand still: no call waits for that. The console says how many lines it left out.
+            // Whoever reads the output may stand still: no call waits for that. The console says how many lines it left
+            // out.
             console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
         });
         if (settings.Truth("LOG_REQUESTS", "Mira:Log:Requests", false))
         {
             logging.Services.AddSingleton(format);
             logging.Services.AddSingleton<RequestLog>();
-            logging.Services.AddSingleton<IMeasured>(provider => provider.GetRequiredService<RequestLog>());
+            logging.Services.AddSingleton<IMetricSource>(provider => provider.GetRequiredService<RequestLog>());
             logging.Services.AddHostedService(provider => provider.GetRequiredService<RequestLog>());
         }
 
         logging.SetMinimumLevel(level);
-        // At lower levels the platform logs addresses with their queries, and queries may hold what should never have been put there.
+        // At lower levels the platform logs addresses with their queries, and queries may hold what should never have
+        // been put there.
         var platform = level > LogLevel.Warning ? level : LogLevel.Warning;
         logging.AddFilter("Microsoft", platform);
         logging.AddFilter("System", platform);
@@ -51,7 +53,8 @@ public static class LogSetup
         // StartNotices says it at the start, in one line; the library would say it in the middle of the first call.
         if (settings.Text(StartNotices.LicenseSetting, StartNotices.LicensePath) is null)
             logging.AddFilter(StartNotices.LicenseCategory, LogLevel.None);
-        // While it may log, the platform makes an activity for each request; traces are asked for by who listens to them.
+        // While it may log, the platform makes an activity for each request; traces are asked for by who listens to
+        // them.
         logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         // The base class writes a line for every refused call.
         logging.AddFilter("Mira.Web.Authentication.ApiKeyAuthenticationHandler", platform);

@@ -7,10 +7,10 @@ using Mira.Web.Requests;
 namespace Mira.Web.Logging;
 
 /// <summary>
-/// A line for each request (<c>LOG_REQUESTS=true</c>), written beside the requests: theirs is to put down what they were, and when the output cannot keep
-/// up, lines are left out and counted. It exists only when it was asked for.
+/// A line for each request (<c>LOG_REQUESTS=true</c>), written beside the requests: theirs is to put down what they
+/// were, and when the output cannot keep up, lines are left out and counted. It exists only when it was asked for.
 /// </summary>
-public sealed class RequestLog : BackgroundLoops, IMeasured
+public sealed class RequestLog : BackgroundLoops, IMetricSource
 {
     /// <summary>Lines that may wait to be written.</summary>
     public const int QueueLength = 8_192;
@@ -38,7 +38,7 @@ public sealed class RequestLog : BackgroundLoops, IMeasured
     /// <summary>Lines left out because the output could not keep up.</summary>
     public long Dropped => _dropped.Value;
 
-    public void ShowOn(Instruments instruments) =>
+    public void Register(Instruments instruments) =>
         instruments.Counter("request_log_dropped", "Lines about requests that were left out because the output could not keep up", () => Dropped);
 
     /// <param name="request">As it came and as it was answered.</param>
@@ -92,7 +92,9 @@ public sealed class RequestLog : BackgroundLoops, IMeasured
     }
 }
 
-/// <summary>Notes each request once it is answered. Outermost, so that it sees what was sent and what came of it.</summary>
+/// <summary>
+/// Notes each request once it is answered. Outermost, so that it sees what was sent and what came of it.
+/// </summary>
 public sealed class RequestLogMiddleware(RequestDelegate next, RequestLog log, TimeProvider clock)
 {
     private const int LongestPath = 1_024;

@@ -3,8 +3,11 @@ using Mira.Web.Requests;
 
 namespace Mira.Web.Logging;
 
-/// <summary>What whoever runs the service should know from its start on: each once, and none of it in the middle of a call.</summary>
-/// <param name="hasLicenseKey">Is <c>AUTOMAPPER_LICENSE_KEY</c> given? The library judges it when its mapper is made.</param>
+/// <summary>
+/// What whoever runs the service should know from its start on: each once, and none of it in the middle of a call.
+/// </summary>
+/// <param name="hasLicenseKey">Is <c>AUTOMAPPER_LICENSE_KEY</c> given? The library judges it when its mapper is
+/// made.</param>
 public sealed partial class StartNotices(EdgeOptions edge, bool hasLicenseKey, IServiceProvider services, ILogger<StartNotices> log) : IHostedService
 {
     public const string LicenseSetting = "AUTOMAPPER_LICENSE_KEY";

@@ -4,8 +4,8 @@ using Microsoft.OpenApi;
 namespace Mira.Web.OpenApi;
 
 /// <summary>
-/// An example for each operation that takes or answers JSON. They are about one key, from the call that makes it to the one that revokes it, and a test
-/// makes each call and holds the answer.
+/// An example for each operation that takes or answers JSON. They are about one key, from the call that makes it to the
+/// one that revokes it, and a test makes each call and holds the answer.
 /// </summary>
 internal static class Examples
 {

@@ -4,8 +4,8 @@ using Mira.Domain.Keys;
 namespace Mira.Web.OpenApi;
 
 /// <summary>
-/// Describes forward authentication. It takes any method and any path below its own, for which OpenAPI has no words: the document has the path
-/// itself, with the methods that proxies send.
+/// Describes forward authentication. It takes any method and any path below its own, for which OpenAPI has no words:
+/// the document has the path itself, with the methods that proxies send.
 /// </summary>
 internal static class ForwardText
 {

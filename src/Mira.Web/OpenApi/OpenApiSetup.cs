@@ -22,7 +22,7 @@ public static class OpenApiSetup
     /// <summary>Bodies take no property they do not know; answers may grow.</summary>
     private static readonly Dictionary<Type, string[]> RequiredOfBodies = new()
     {
-        [typeof(IssueKey)] = ["name", "role"],
+        [typeof(CreateKey)] = ["name", "role"],
         [typeof(UpdateKey)] = [],
         [typeof(RotateKey)] = [],
         [typeof(VerifyKey)] = ["api_key"],
@@ -38,7 +38,10 @@ public static class OpenApiSetup
         options.AddSchemaTransformer(DescribeSchema);
     });
 
-    /// <summary>Serves the document, which is made once: making it costs as much as ten thousand verifications, and everybody may ask.</summary>
+    /// <summary>
+    /// Serves the document, which is made once: making it costs as much as ten thousand verifications, and everybody
+    /// may ask.
+    /// </summary>
     public static void MapMiraOpenApi(this WebApplication app)
     {
         // What makes it is not even loaded before somebody asks.
@@ -86,7 +89,8 @@ public static class OpenApiSetup
         return Task.CompletedTask;
     }
 
-    // OpenAPI 3.0 has no null type, and says nothing beside a reference: what may be null where it is used says so itself.
+    // OpenAPI 3.0 has no null type, and says nothing beside a reference: what may be null where it is used says so
+    // itself.
     private static void SayNullableReferences(IOpenApiSchema schema, IDictionary<string, IOpenApiSchema> schemas)
     {
         foreach (var (name, property) in schema.Properties?.ToList() ?? [])

@@ -52,7 +52,10 @@ internal static class OperationProblems
         return All.Where(problems.Contains);
     }
 
-    /// <summary>What a proxy is answered: it understands four statuses and nothing else, and what a caller got wrong is a refusal.</summary>
+    /// <summary>
+    /// What a proxy is answered: it understands four statuses and nothing else, and what a caller got wrong is a
+    /// refusal.
+    /// </summary>
     public static IEnumerable<ProblemKind> OfForward() =>
         new[] { ProblemKind.AmbiguousCredentials, ProblemKind.CredentialsInQuery, ProblemKind.MalformedRequest, ProblemKind.InternalError }
             .Concat(OfCaller(Policies.AnyKey, false)).Append(ProblemKind.InsufficientPermission).Distinct()

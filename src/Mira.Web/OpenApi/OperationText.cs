@@ -9,7 +9,10 @@ using Mira.Web.Problems;
 
 namespace Mira.Web.OpenApi;
 
-/// <summary>What the document says of an operation beyond what its code shows: who may call it, its headers, its errors and its examples.</summary>
+/// <summary>
+/// What the document says of an operation beyond what its code shows: who may call it, its headers, its errors and its
+/// examples.
+/// </summary>
 internal static class OperationText
 {
     private const string Json = "application/json";

@@ -1,6 +1,8 @@
 namespace Mira.Web.OpenApi;
 
-/// <summary>The interactive page at <c>/swagger/</c>, and where a browser that asks for the bare address is sent.</summary>
+/// <summary>
+/// The interactive page at <c>/swagger/</c>, and where a browser that asks for the bare address is sent.
+/// </summary>
 public static class SwaggerPage
 {
     private const string Path = "/swagger";

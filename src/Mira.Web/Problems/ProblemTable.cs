@@ -19,7 +19,7 @@ public static class ProblemTable
         ProblemException known => known.Problem,
         ValidationException invalid => Of(invalid),
         UnknownKeyException => new Problem(ProblemKind.KeyNotFound, exception.Message),
-        KeyDoubtedException => new Problem(ProblemKind.KeyNotActive, exception.Message),
+        KeyNotAuthenticException => new Problem(ProblemKind.KeyNotActive, exception.Message),
         KeyNotActiveException => new Problem(ProblemKind.KeyNotActive, exception.Message),
         TooManyLiveSecretsException => new Problem(ProblemKind.TooManyLiveSecrets, exception.Message),
         LastAdminException => new Problem(ProblemKind.LastAdmin, exception.Message),

@@ -7,11 +7,11 @@ using Mira.Application.Metrics;
 namespace Mira.Web.Requests;
 
 /// <summary>
-/// Keeps the connections of callers below the number of files that the process may open. Without room the server could accept nobody and would try
-/// without end, and neither store nor log could open what they need. When it is full, the connection that has been open longest without a valid key
-/// makes room for the next one.
+/// Keeps the connections of callers below the number of files that the process may open. Without room the server could
+/// accept nobody and would try without end, and neither store nor log could open what they need. When it is full, the
+/// connection that has been open longest without a valid key makes room for the next one.
 /// </summary>
-public sealed class ConnectionRoom(ConnectionRoomOptions options) : IMeasured, IDisposable
+public sealed class ConnectionRoom(ConnectionRoomOptions options) : IMetricSource, IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
@@ -23,10 +23,12 @@ public sealed class ConnectionRoom(ConnectionRoomOptions options) : IMeasured, I
     /// <summary>Connections closed to make room, since the start.</summary>
     public long Closed => Interlocked.Read(ref _closed);
 
-    public void ShowOn(Instruments instruments) =>
+    public void Register(Instruments instruments) =>
         instruments.Counter("connections_closed_for_room", "Connections closed because the process could not open many more files", () => Closed);
 
-    /// <summary>Waits for a place for the next connection, and has a stranger closed for it when all are taken.</summary>
+    /// <summary>
+    /// Waits for a place for the next connection, and has a stranger closed for it when all are taken.
+    /// </summary>
     public async ValueTask TakePlaceAsync(CancellationToken cancellationToken)
     {
         while (!await _places.WaitAsync(TimeSpan.Zero, cancellationToken))
@@ -157,13 +159,18 @@ public sealed class RoomyListenerFactory(ConnectionRoom room, SocketTransportFac
 /// <summary>How many connections of callers may be open at once.</summary>
 public sealed record ConnectionRoomOptions(int Most)
 {
-    /// <summary>Files that are left for the runtime, which holds some 320 by itself, and for the store, its log and Redis.</summary>
+    /// <summary>
+    /// Files that are left for the runtime, which holds some 320 by itself, and for the store, its log and Redis.
+    /// </summary>
     private const int Reserve = 512;
 
     private const string LimitsFile = "/proc/self/limits";
     private const string Row = "Max open files";
 
-    /// <summary>What is left of the files this process may open; the number of connections is not limited where that is not known.</summary>
+    /// <summary>
+    /// What is left of the files this process may open; the number of connections is not limited where that is not
+    /// known.
+    /// </summary>
     public static ConnectionRoomOptions OfProcess()
     {
         if (!File.Exists(LimitsFile))

@@ -5,7 +5,10 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Web.Requests;
 
-/// <summary>Gives each request an id that its answer, its log lines and its events bear, and each answer the headers all of them have.</summary>
+/// <summary>
+/// Gives each request an id that its answer, its log lines and its events bear, and each answer the headers all of them
+/// have.
+/// </summary>
 public sealed class CorrelationMiddleware(RequestDelegate next)
 {
     public const string Header = "X-Correlation-ID";

@@ -2,8 +2,8 @@
 namespace Mira.Web.Requests;
 
 /// <summary>
-/// The request that code runs for, for what is not handed one: messages and log lines. The platform's accessor would be set for every request;
-/// this one is set only where somebody may ask, which validations and their refusals are not.
+/// The request that code runs for, for what is not handed one: messages and log lines. The platform's accessor would be
+/// set for every request; this one is set only where somebody may ask, which validations and their refusals are not.
 /// </summary>
 public sealed class CurrentRequest
 {

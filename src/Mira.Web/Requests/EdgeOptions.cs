@@ -7,7 +7,9 @@ using Mira.Domain.Keys;
 
 namespace Mira.Web.Requests;
 
-/// <summary>What stands between the browser or proxy and the service: <c>CORS_*</c> and <c>MIRA_TRUSTED_PROXIES</c>.</summary>
+/// <summary>
+/// What stands between the browser or proxy and the service: <c>CORS_*</c> and <c>MIRA_TRUSTED_PROXIES</c>.
+/// </summary>
 public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOrigins, IReadOnlyList<System.Net.IPNetwork> TrustedProxies)
 {
     private const string Origins = "CORS_ORIGINS";
@@ -22,7 +24,10 @@ public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOri
         "ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Correlation-ID", "Idempotency-Replayed", "Mira-Key-Superseded",
     ];
 
-    /// <summary>Those of the trusted proxies' networks that hold more than any organisation has: nearly everybody could say who he is.</summary>
+    /// <summary>
+    /// Those of the trusted proxies' networks that hold more than any organisation has: nearly everybody could say who
+    /// he is.
+    /// </summary>
     public IEnumerable<System.Net.IPNetwork> TooWide => TrustedProxies.Where(network =>
         network.PrefixLength < (network.BaseAddress.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? 8 : 16));
 
@@ -35,9 +40,10 @@ public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOri
         [.. settings.List(Proxies, "Mira:TrustedProxies").Select(ReadNetwork)]);
 
     /// <summary>
-    /// What a proxy passes on must get through the parser, whose own refusals are no answers that proxies understand. A caller's path and query of
-    /// 32 KiB each may be part of the address, or stand in a header like <c>X-Forwarded-Uri</c> beside the caller's own. As many headers as nginx lets
-    /// through. A byte above 7F is Latin-1 (RFC 9110, section 5.5), so that somebody's cookie does not make the request unreadable.
+    /// What a proxy passes on must get through the parser, whose own refusals are no answers that proxies understand. A
+    /// caller's path and query of 32 KiB each may be part of the address, or stand in a header like
+    /// <c>X-Forwarded-Uri</c> beside the caller's own. As many headers as nginx lets through. A byte above 7F is
+    /// Latin-1 (RFC 9110, section 5.5), so that somebody's cookie does not make the request unreadable.
     /// </summary>
     public static void Apply(KestrelServerOptions kestrel)
     {
@@ -48,7 +54,9 @@ public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOri
         kestrel.Limits.MaxRequestHeaderCount = MaximumHeaderCount;
     }
 
-    /// <summary>Origins by name, or all of them; never with credentials, because keys do not travel in cookies.</summary>
+    /// <summary>
+    /// Origins by name, or all of them; never with credentials, because keys do not travel in cookies.
+    /// </summary>
     public void Apply(CorsPolicyBuilder policy)
     {
         policy.AllowAnyHeader().AllowAnyMethod().WithExposedHeaders(ExposedHeaders);
@@ -58,7 +66,8 @@ public sealed record EdgeOptions(bool CorsEnabled, IReadOnlyList<string> CorsOri
     /// <summary>Only these proxies are believed; the platform would believe loopback too.</summary>
     public void Apply(ForwardedHeadersOptions options)
     {
-        // Without a list the platform would believe everyone, once ASPNETCORE_FORWARDEDHEADERS_ENABLED has switched it on.
+        // Without a list the platform would believe everyone, once ASPNETCORE_FORWARDEDHEADERS_ENABLED has switched it
+        // on.
         options.ForwardedHeaders = TrustedProxies.Count == 0 ? ForwardedHeaders.None : ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
         options.ForwardLimit = null;
         options.KnownProxies.Clear();

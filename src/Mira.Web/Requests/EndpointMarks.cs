@@ -2,7 +2,8 @@
 namespace Mira.Web.Requests;
 
 /// <summary>
-/// Marks an endpoint that a proxy asks: it understands 401, 403, 429 and 503 and nothing else, and what a caller got wrong is a refusal.
+/// Marks an endpoint that a proxy asks: it understands 401, 403, 429 and 503 and nothing else, and what a caller got
+/// wrong is a refusal.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class ForwardAuthAttribute : Attribute
@@ -38,6 +39,9 @@ public sealed class AnswersAttribute(params string[] types) : Attribute
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class ReadsCredentialsAttribute : Attribute;
 
-/// <summary>Marks an endpoint that charges the key it is asked about and never its caller. Forward authentication charges its caller itself.</summary>
+/// <summary>
+/// Marks an endpoint that charges the key it is asked about and never its caller. Forward authentication charges its
+/// caller itself.
+/// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class ChargesAnotherAttribute : Attribute;

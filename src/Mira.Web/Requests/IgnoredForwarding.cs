@@ -3,8 +3,9 @@ using System.Net;
 namespace Mira.Web.Requests;
 
 /// <summary>
-/// Notices <c>X-Forwarded-For</c> from somebody who is no trusted proxy. It is ignored, so that all who come through an unlisted proxy look like one
-/// caller: limits of failed attempts and <c>allowed_ips</c> then mean the proxy. Anybody can send the header, so it is told at most once a minute.
+/// Notices <c>X-Forwarded-For</c> from somebody who is no trusted proxy. It is ignored, so that all who come through an
+/// unlisted proxy look like one caller: limits of failed attempts and <c>allowed_ips</c> then mean the proxy. Anybody
+/// can send the header, so it is told at most once a minute.
 /// </summary>
 public sealed partial class IgnoredForwarding(EdgeOptions edge, TimeProvider clock, ILogger<IgnoredForwarding> log)
 {

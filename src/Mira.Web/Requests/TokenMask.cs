@@ -3,7 +3,10 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Web.Requests;
 
-/// <summary>For addresses that are shown to others: a token, or its secret alone, that a caller put there is cut off, after its key id if that is there.</summary>
+/// <summary>
+/// For addresses that are shown to others: a token, or its secret alone, that a caller put there is cut off, after its
+/// key id if that is there.
+/// </summary>
 public static partial class TokenMask
 {
     private const string Mark = "***";

@@ -11,20 +11,20 @@ public sealed class ListAuditEventsTests : IDisposable
 {
     private static readonly ListAuditEvents All = new(null, null, null, null, null, null, null);
 
-    private readonly GatheredEvents _gathered = new(TimeProvider.System);
+    private readonly AggregatedEvents _gathered = new(TimeProvider.System);
 
     private FakeLedgerReader _ledger = null!;
-    private LedgerFollower _follower = null!;
-    private EditedEvents _edited = null!;
+    private LedgerPoller _follower = null!;
+    private EventViolations _edited = null!;
 
     [SetUp]
     public void SetUp()
     {
         _ledger = new FakeLedgerReader();
         var changes = new RecentChanges();
-        _follower = new LedgerFollower(
-            _ledger, changes, new KeyDirectory(new FakeKeyStore(), changes, new KeyDirectoryOptions { CacheSize = 100 }), new LedgerFollowerOptions(), TimeProvider.System);
-        _edited = new EditedEvents(_follower, _gathered);
+        _follower = new LedgerPoller(
+            _ledger, changes, new KeyCache(new FakeKeyStore(), changes, new KeyCacheOptions { CacheSize = 100 }), new LedgerPollerOptions(), TimeProvider.System);
+        _edited = new EventViolations(_follower, _gathered);
     }
 
     [TearDown]
@@ -43,7 +43,7 @@ public sealed class ListAuditEventsTests : IDisposable
         Assert.That((page.Events.Select(entry => entry.Seq), page.NextCursor), Is.EqualTo((new[] { 3L }, Cursor.Write("e", 2))));
         Assert.That(_follower.IsBroken);
         var told = _gathered.Take().Single(one => one.Group.Type == EventType.IntegrityViolation);
-        Assert.That((told.Group.Reason, told.Count), Is.EqualTo((EditedEvents.Reason, 1L)), "once");
+        Assert.That((told.Group.Reason, told.Count), Is.EqualTo((EventViolations.Reason, 1L)), "once");
     }
 
     [Test]
@@ -51,7 +51,7 @@ public sealed class ListAuditEventsTests : IDisposable
     {
         for (var i = 0; i < 3; i++)
             _ledger.Append();
-        _ledger.Edit(2, entry => LedgerEvent.Append(new LedgerPosition(1, entry.PreviousHash), entry.At, new EventDraft(EventType.KeyCreated, Actor.System, null, null)));
+        _ledger.Edit(2, entry => LedgerEvent.Append(new LedgerPosition(1, entry.PreviousHash), entry.At, new PendingEvent(EventType.KeyCreated, Actor.System, null, null)));
 
         Assert.That((await SendAsync(All)).Events.Select(entry => entry.Seq), Is.EqualTo(new[] { 3L, 1L }));
     }
@@ -60,7 +60,7 @@ public sealed class ListAuditEventsTests : IDisposable
     public void An_event_is_shown_as_it_was_hashed()
     {
         var actor = new Actor("mira_key_000000000001", "ops", "admin", "203.0.113.7", "curl/8");
-        var draft = new EventDraft(EventType.KeyUpdated, actor, "mira_key_000000000002", "abc")
+        var draft = new PendingEvent(EventType.KeyUpdated, actor, "mira_key_000000000002", "abc")
         {
             Reason = "tidy",
             Changes =
@@ -183,12 +183,12 @@ public sealed class ListAuditEventsTests : IDisposable
     }
 
     private Task<AuditEventPage> SendAsync(ListAuditEvents message) =>
-        new ListAuditEventsHandler(_ledger, _edited, Views.Mapper, new GatheredEvents(TimeProvider.System), new AuditScope()).Handle(message, CancellationToken.None);
+        new ListAuditEventsHandler(_ledger, _edited, Views.Mapper, new AggregatedEvents(TimeProvider.System), new AuditScope()).Handle(message, CancellationToken.None);
 
     [Test]
     public async Task More_edited_events_than_are_told_of_take_no_more_room()
     {
-        var edited = new EditedEvents(_follower, _gathered, most: 10);
+        var edited = new EventViolations(_follower, _gathered, most: 10);
         await Task.WhenAll(Enumerable.Range(0, 8).Select(thread => Task.Run(() =>
         {
             for (var seq = 0; seq < 10_000; seq++)
@@ -196,7 +196,7 @@ public sealed class ListAuditEventsTests : IDisposable
         })));
 
         // Threads that come upon the last ones at once may each tell of one more.
-        Assert.That(_gathered.Take().Single(one => one.Group.Reason == EditedEvents.Reason).Count, Is.InRange(10, 18));
+        Assert.That(_gathered.Take().Single(one => one.Group.Reason == EventViolations.Reason).Count, Is.InRange(10, 18));
         Assert.That(_follower.IsBroken);
     }
 }

@@ -10,7 +10,7 @@ public sealed class QuietTimeTests
     [Test]
     public void It_becomes_quiet_a_while_after_the_last_call_was_noticed()
     {
-        var quiet = new QuietTime(new() { IsShared = false }, _clock);
+        var quiet = new QuietTime(isShared: false, _clock);
         Assert.That(quiet.IsNow, Is.False, "a node that has just started");
         _clock.Advance(QuietTime.After);
         Assert.That(quiet.IsNow);
@@ -26,7 +26,7 @@ public sealed class QuietTimeTests
     [Test]
     public void A_store_that_nodes_share_is_never_quiet()
     {
-        var quiet = new QuietTime(new() { IsShared = true }, _clock);
+        var quiet = new QuietTime(isShared: true, _clock);
         _clock.Advance(TimeSpan.FromDays(1));
         Assert.That(quiet.IsNow, Is.False);
     }

@@ -25,21 +25,21 @@ internal sealed class CacheNode : IDisposable, IKeyStore, ILedgerReader, IShared
         _schedule = schedule;
         // Two changes are remembered, so that some are forgotten in every schedule.
         Changes = new RecentChanges(capacity: 2);
-        var lazy = new Lazy<LedgerFollower>(() => Follower!);
+        var lazy = new Lazy<LedgerPoller>(() => Follower!);
         var clock = new TwoClocks();
-        var marks = new LedgerMarks(this, Changes);
-        var shared = new SharedKeys(this, Changes, lazy, marks, HeldKey.Peppers, new GatheredEvents(clock));
-        Directory = new KeyDirectory(this, Changes, new KeyDirectoryOptions { CacheSize = 100 }, shared);
-        Follower = new LedgerFollower(this, Changes, Directory, new LedgerFollowerOptions { IsShared = true }, clock);
+        var marks = new LedgerHashes(this, Changes);
+        var shared = new SharedKeys(this, Changes, lazy, marks, HeldKey.Peppers, new AggregatedEvents(clock));
+        Directory = new KeyCache(this, Changes, new KeyCacheOptions { CacheSize = 100 }, shared);
+        Follower = new LedgerPoller(this, Changes, Directory, new LedgerPollerOptions { IsShared = true }, clock);
     }
 
     public static IReadOnlyList<KeyId> Ids { get; } = [.. Keys.Select(versions => versions[0].Id)];
 
     public RecentChanges Changes { get; }
 
-    public KeyDirectory Directory { get; }
+    public KeyCache Directory { get; }
 
-    public LedgerFollower Follower { get; }
+    public LedgerPoller Follower { get; }
 
     public IReadOnlyList<LedgerEvent> Events => _ledger.Events;
 
@@ -92,7 +92,7 @@ internal sealed class CacheNode : IDisposable, IKeyStore, ILedgerReader, IShared
         await _schedule.PauseAsync();
         if (ReadsPositionApart)
             at = Head();
-        return new KeyEntry(id, key, at.Seq, LedgerMarks.MarkOf(at.Hash));
+        return new KeyEntry(id, key, at.Seq, LedgerHashes.MarkOf(at.Hash));
     }
 
     async Task<IReadOnlyList<LedgerEvent>> ILedgerReader.ReadFromAsync(

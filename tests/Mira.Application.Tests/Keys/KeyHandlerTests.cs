@@ -12,7 +12,7 @@ namespace Mira.Application.Tests.Keys;
 public class KeyHandlerTests
 {
     private static readonly KeyDefaults Defaults = new() { ExpiryDays = 11, GraceMinutes = 7 };
-    private static readonly Repeat Repeat = new("mira_key_000000000001", "once", "ab");
+    private static readonly IdempotentRequest IdempotentRequest = new("mira_key_000000000001", "once", "ab");
 
     private readonly AuditScope _scope = new();
     private FakeLedger _ledger = null!;
@@ -30,7 +30,7 @@ public class KeyHandlerTests
     [Test]
     public async Task An_issued_key_is_what_was_asked_for_and_its_token_opens_it()
     {
-        var receipt = await IssueAsync(new IssueKey
+        var receipt = await CreateAsync(new CreateKey
         {
             Name = "Cafe\u0301",
             Role = "viewer",
@@ -42,7 +42,7 @@ public class KeyHandlerTests
             AllowedIps = ["10.1.1.1/8"],
         });
 
-        var key = Issued(receipt);
+        var key = Created(receipt);
         Assert.That((key.Name, key.Role, key.Owner, key.RateLimitPerMinute), Is.EqualTo(("Café", Role.Viewer, "team", (int?)9)));
         Assert.That(key.FreePermissions, Is.EqualTo(new[] { "a:*", "b:c" }));
         Assert.That(key.Metadata["env"], Is.EqualTo("prod"));
@@ -60,17 +60,17 @@ public class KeyHandlerTests
     [TestCase(true, null, null)]
     public async Task A_key_lives_as_long_as_asked_for_or_as_the_default_says(bool? never, int? days, int? expected)
     {
-        var receipt = await IssueAsync(new IssueKey { Name = "ci", Role = "viewer", NeverExpires = never, ExpiryDays = days });
+        var receipt = await CreateAsync(new CreateKey { Name = "ci", Role = "viewer", NeverExpires = never, ExpiryDays = days });
 
-        Assert.That(Issued(receipt).LifetimeDays, Is.EqualTo(expected));
+        Assert.That(Created(receipt).LifetimeDays, Is.EqualTo(expected));
     }
 
     [Test]
     public async Task Issuing_again_with_the_same_idempotency_key_makes_no_second_key()
     {
-        var message = new IssueKey { Name = "ci", Role = "viewer", Repeat = Repeat };
-        var first = await IssueAsync(message);
-        var second = await IssueAsync(message);
+        var message = new CreateKey { Name = "ci", Role = "viewer", IdempotentRequest = IdempotentRequest };
+        var first = await CreateAsync(message);
+        var second = await CreateAsync(message);
 
         Assert.That(second, Is.EqualTo(first with { Body = first.Body.WithoutToken(), Replayed = true }));
         Assert.That(_ledger.Keys, Has.Count.EqualTo(2), "the one before and the one made");
@@ -101,7 +101,7 @@ public class KeyHandlerTests
     [Test]
     public async Task A_repeat_is_answered_whatever_happened_to_the_key_since_and_before_it_is_looked_at()
     {
-        var message = new RotateKey { KeyId = _held.Id.Value, IfMatch = new VersionCondition([1]), Repeat = Repeat };
+        var message = new RotateKey { KeyId = _held.Id.Value, IfMatch = new VersionCondition([1]), IdempotentRequest = IdempotentRequest };
         var first = await RotateAsync(message);
         _held.Key.Revoke("mira_key_000000000001", null, 1, HeldKey.Start);
         _ledger.Steps.Clear();
@@ -248,10 +248,10 @@ public class KeyHandlerTests
         AllowedIps = new Optional<IReadOnlyList<string>?>(["10.0.0.0/8"]),
     };
 
-    private Task<Receipt<IssuedKey>> IssueAsync(IssueKey message) =>
-        new IssueKeyHandler(_ledger, HeldKey.Peppers, Defaults, _scope).Handle(message, default);
+    private Task<IdempotentResult<CreatedKey>> CreateAsync(CreateKey message) =>
+        new CreateKeyHandler(_ledger, HeldKey.Peppers, Defaults, _scope).Handle(message, default);
 
-    private Task<Receipt<RotatedKey>> RotateAsync(RotateKey message) =>
+    private Task<IdempotentResult<RotatedKey>> RotateAsync(RotateKey message) =>
         new RotateKeyHandler(_ledger, HeldKey.Peppers, Defaults).Handle(message, default);
 
     private Task<RevokedKey> RevokeAsync(RevokeKey message) => new RevokeKeyHandler(_ledger, _scope).Handle(message, default);
@@ -265,7 +265,7 @@ public class KeyHandlerTests
         MergesMetadata = true,
     });
 
-    private ApiKey Issued(Receipt<IssuedKey> receipt) => _ledger.Keys.Values.Single(key => key.Id.Value == receipt.Body.KeyId);
+    private ApiKey Created(IdempotentResult<CreatedKey> receipt) => _ledger.Keys.Values.Single(key => key.Id.Value == receipt.Body.KeyId);
 
     private static bool Opens(string? text, ApiKey key) =>
         Token.TryParse(text, out var token) && key.Verify(token, HeldKey.Peppers, System.Net.IPAddress.Parse("10.9.9.9"), HeldKey.Start).IsValid;

@@ -7,26 +7,26 @@ namespace Mira.Application.Tests.Keys;
 
 public class KeyValidatorTests
 {
-    private static readonly IssueKey Good = new() { Name = "ci", Role = "operator" };
+    private static readonly CreateKey Good = new() { Name = "ci", Role = "operator" };
     private static readonly ListKeys All = new(null, null, null, null, null, null, new Viewpoint(KeyId.Generate(), Role.Admin, null));
 
     [Test]
     public void A_name_and_a_role_are_enough()
     {
-        Assert.That(Failures(new IssueKeyValidator(), Good), Is.Empty);
-        Assert.That(Failures(new IssueKeyValidator(), new IssueKey()), Is.EqualTo(new[] { "Name", "Role" }));
+        Assert.That(Failures(new CreateKeyValidator(), Good), Is.Empty);
+        Assert.That(Failures(new CreateKeyValidator(), new CreateKey()), Is.EqualTo(new[] { "Name", "Role" }));
     }
 
     [TestCase(null)]
     [TestCase("")]
     [TestCase("   ")]
     [TestCase("a\u202Eb")]
-    public void A_name_is_a_label(string? name) => Assert.That(Failures(new IssueKeyValidator(), Good with { Name = name }), Is.EqualTo(new[] { "Name" }));
+    public void A_name_is_a_label(string? name) => Assert.That(Failures(new CreateKeyValidator(), Good with { Name = name }), Is.EqualTo(new[] { "Name" }));
 
     [TestCase("Admin")]
     [TestCase("root")]
     [TestCase("")]
-    public void A_role_is_one_of_three(string role) => Assert.That(Failures(new IssueKeyValidator(), Good with { Role = role }), Is.EqualTo(new[] { "Role" }));
+    public void A_role_is_one_of_three(string role) => Assert.That(Failures(new CreateKeyValidator(), Good with { Role = role }), Is.EqualTo(new[] { "Role" }));
 
     [TestCase(1, true)]
     [TestCase(3650, true)]
@@ -35,16 +35,16 @@ public class KeyValidatorTests
     [TestCase(3651, false)]
     public void A_lifetime_is_one_day_to_ten_years(int days, bool valid)
     {
-        Assert.That(Failures(new IssueKeyValidator(), Good with { ExpiryDays = days }), valid ? Is.Empty : Is.EqualTo(new[] { "ExpiryDays" }));
+        Assert.That(Failures(new CreateKeyValidator(), Good with { ExpiryDays = days }), valid ? Is.Empty : Is.EqualTo(new[] { "ExpiryDays" }));
         Assert.That(Failures(new RotateKeyValidator(), new RotateKey { ExpiryDays = days }), valid ? Is.Empty : Is.EqualTo(new[] { "ExpiryDays" }));
     }
 
     [Test]
     public void A_key_that_never_expires_has_no_lifetime()
     {
-        Assert.That(Failures(new IssueKeyValidator(), Good with { NeverExpires = true, ExpiryDays = 1 }), Is.EqualTo(new[] { "NeverExpires" }));
-        Assert.That(Failures(new IssueKeyValidator(), Good with { NeverExpires = false, ExpiryDays = 1 }), Is.Empty);
-        Assert.That(Failures(new IssueKeyValidator(), Good with { NeverExpires = true }), Is.Empty);
+        Assert.That(Failures(new CreateKeyValidator(), Good with { NeverExpires = true, ExpiryDays = 1 }), Is.EqualTo(new[] { "NeverExpires" }));
+        Assert.That(Failures(new CreateKeyValidator(), Good with { NeverExpires = false, ExpiryDays = 1 }), Is.Empty);
+        Assert.That(Failures(new CreateKeyValidator(), Good with { NeverExpires = true }), Is.Empty);
     }
 
     [TestCase(1, true)]
@@ -53,7 +53,7 @@ public class KeyValidatorTests
     [TestCase(10_000_001, false)]
     public void A_rate_limit_is_one_to_ten_million(int limit, bool valid)
     {
-        Assert.That(Failures(new IssueKeyValidator(), Good with { RateLimitPerMinute = limit }), valid ? Is.Empty : Is.EqualTo(new[] { "RateLimitPerMinute" }));
+        Assert.That(Failures(new CreateKeyValidator(), Good with { RateLimitPerMinute = limit }), valid ? Is.Empty : Is.EqualTo(new[] { "RateLimitPerMinute" }));
         Assert.That(Failures(new UpdateKeyValidator(), new UpdateKey { RateLimitPerMinute = limit }), valid ? Is.Empty : Is.EqualTo(new[] { "RateLimitPerMinute" }));
     }
 
@@ -67,7 +67,7 @@ public class KeyValidatorTests
     [Test]
     public void An_owner_is_a_label()
     {
-        Assert.That(Failures(new IssueKeyValidator(), Good with { Owner = " " }), Is.EqualTo(new[] { "Owner" }));
+        Assert.That(Failures(new CreateKeyValidator(), Good with { Owner = " " }), Is.EqualTo(new[] { "Owner" }));
         Assert.That(Failures(new UpdateKeyValidator(), new UpdateKey { Owner = "a\u0007" }), Is.EqualTo(new[] { "Owner" }));
         Assert.That(Failures(new UpdateKeyValidator(), new UpdateKey { Owner = (string?)null }), Is.Empty);
     }
@@ -191,9 +191,9 @@ public class KeyValidatorTests
 
     private static bool Reason(string? reason) => Failures(new RevokeKeyValidator(), new RevokeKey("", reason, VersionCondition.Any)).Length == 0;
 
-    private static bool IsGood(IssueKey message, string field)
+    private static bool IsGood(CreateKey message, string field)
     {
-        var failures = Failures(new IssueKeyValidator(), message);
+        var failures = Failures(new CreateKeyValidator(), message);
         Assert.That(failures, Is.All.EqualTo(field));
         return failures.Length == 0;
     }

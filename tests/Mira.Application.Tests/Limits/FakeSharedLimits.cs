@@ -4,8 +4,9 @@ using Mira.Domain.Tokens;
 namespace Mira.Application.Tests.Limits;
 
 /// <summary>
-/// The shared windows in memory, by the rules of the real ones: buckets of a second by their own clock, each counted whole until its latest grant
-/// is 60 s and its life old. It can be gone, silent, or slow on the way to it and on the way back.
+/// The shared windows in memory, by the rules of the real ones: buckets of a second by their own clock, each counted
+/// whole until its latest grant is 60 s and its life old. It can be gone, silent, or slow on the way to it and on the
+/// way back.
 /// </summary>
 internal sealed class FakeSharedLimits(TimeProvider clock) : ISharedLimits
 {

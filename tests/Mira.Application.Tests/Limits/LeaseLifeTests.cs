@@ -98,7 +98,8 @@ internal sealed class LeaseLifeTests
     [Test]
     public async Task Many_nodes_that_use_little_do_not_take_it_from_each_other()
     {
-        // A call a second at each of 40 nodes: 2 400 a minute of 10 000. A thousandth of the limit for each would be 24 000.
+        // A call a second at each of 40 nodes: 2 400 a minute of 10 000. A thousandth of the limit for each would be 24
+        // 000.
         var nodes = Enumerable.Range(0, 40).Select(_ => new RateLimiter(new LimitOptions(), _clock, _shared)).ToList();
         for (var second = 0; second < 200; second++)
         {
@@ -139,7 +140,8 @@ internal sealed class LeaseLifeTests
         Assert.That(lives, Is.EquivalentTo(new[] { Short, Long }));
     }
 
-    // Nodes that are slow for a while, then busy all at once, and idle in between, so that leases of both kinds are held at any time.
+    // Nodes that are slow for a while, then busy all at once, and idle in between, so that leases of both kinds are
+    // held at any time.
     private static async Task<(int Fullest, IEnumerable<TimeSpan> Lives)> RunAsync(Random random, int limit)
     {
         var clock = LimitedKey.Clock();

@@ -3,7 +3,9 @@ using Mira.Application.Limits;
 
 namespace Mira.Application.Tests.Limits;
 
-/// <summary>Nodes that share a window, in every order that chance finds: never more than the limit in any minute.</summary>
+/// <summary>
+/// Nodes that share a window, in every order that chance finds: never more than the limit in any minute.
+/// </summary>
 internal sealed class ManyNodesTests
 {
     private const int Steps = 4_000;

@@ -4,8 +4,8 @@ using Mira.Application.Verification;
 namespace Mira.Application.Tests.Limits;
 
 /// <summary>
-/// A node that does one thing at a time, in an order drawn at random, and nothing while it is paused: what comes for it meanwhile waits. Time
-/// passes only between the things it does.
+/// A node that does one thing at a time, in an order drawn at random, and nothing while it is paused: what comes for it
+/// meanwhile waits. Time passes only between the things it does.
 /// </summary>
 internal sealed class PausingNode(RateLimiter limiter, KeyEntry entry, Random random) : SynchronizationContext
 {

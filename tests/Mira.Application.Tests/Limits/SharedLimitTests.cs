@@ -4,7 +4,9 @@ using Mira.Application.Limits;
 
 namespace Mira.Application.Tests.Limits;
 
-/// <summary>What a node admits with a window that others charge too, of keys whose limit is small: one question a call.</summary>
+/// <summary>
+/// What a node admits with a window that others charge too, of keys whose limit is small: one question a call.
+/// </summary>
 internal sealed class SharedLimitTests
 {
     private FakeTimeProvider _clock = null!;

@@ -3,7 +3,9 @@ using Mira.Application.Limits;
 
 namespace Mira.Application.Tests.Limits;
 
-/// <summary>What a node does by itself while the shared windows do not answer, and what it tells them when they are back.</summary>
+/// <summary>
+/// What a node does by itself while the shared windows do not answer, and what it tells them when they are back.
+/// </summary>
 internal sealed class WithoutRedisTests
 {
     private FakeTimeProvider _clock = null!;

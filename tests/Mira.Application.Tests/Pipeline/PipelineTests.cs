@@ -9,12 +9,12 @@ namespace Mira.Application.Tests.Pipeline;
 
 public class PipelineTests
 {
-    private static readonly Repeat First = new("mira_key_000000000001", "once", "ab");
+    private static readonly IdempotentRequest First = new("mira_key_000000000001", "once", "ab");
 
-    private RunningRepeats _running = null!;
+    private RunningIdempotentRequests _running = null!;
 
     [SetUp]
-    public void SetUp() => _running = new RunningRepeats();
+    public void SetUp() => _running = new RunningIdempotentRequests();
 
     [Test]
     public async Task A_second_request_is_refused_while_the_first_runs_and_taken_after_it()
@@ -56,7 +56,7 @@ public class PipelineTests
     [Test]
     public void A_message_that_cannot_be_repeated_passes()
     {
-        var behavior = new RepeatBehavior<RevokeKey, RevokedKey>(_running);
+        var behavior = new IdempotencyBehavior<RevokeKey, RevokedKey>(_running);
         var answer = new RevokedKey("", "", default);
 
         Assert.That(() => behavior.Handle(new RevokeKey("", null, VersionCondition.Any), default, () => Task.FromResult(answer)), Is.SameAs(answer));
@@ -65,10 +65,10 @@ public class PipelineTests
     [Test]
     public void What_is_not_well_formed_goes_no_further_and_tells_every_failure()
     {
-        var behavior = new ValidationBehavior<IssueKey, Receipt<IssuedKey>>([new IssueKeyValidator()]);
+        var behavior = new ValidationBehavior<CreateKey, IdempotentResult<CreatedKey>>([new CreateKeyValidator()]);
 
         Assert.That(
-            () => behavior.Handle(new IssueKey(), default, () => throw new InvalidOperationException("reached")),
+            () => behavior.Handle(new CreateKey(), default, () => throw new InvalidOperationException("reached")),
             Throws.TypeOf<ValidationException>().With.Property(nameof(ValidationException.Errors)).Count.EqualTo(2));
     }
 
@@ -113,10 +113,10 @@ public class PipelineTests
         });
     }
 
-    private Task<Receipt<RotatedKey>> SendAsync(Repeat? repeat, Func<Task>? work = null)
+    private Task<IdempotentResult<RotatedKey>> SendAsync(IdempotentRequest? repeat, Func<Task>? work = null)
     {
-        var behavior = new RepeatBehavior<RotateKey, Receipt<RotatedKey>>(_running);
-        return behavior.Handle(new RotateKey { Repeat = repeat }, default, async () =>
+        var behavior = new IdempotencyBehavior<RotateKey, IdempotentResult<RotatedKey>>(_running);
+        return behavior.Handle(new RotateKey { IdempotentRequest = repeat }, default, async () =>
         {
             await (work?.Invoke() ?? Task.CompletedTask);
             return null!;

@@ -114,7 +114,7 @@ internal sealed class KeyCacheModel(int events, KeyCacheFault fault = KeyCacheFa
             Add(steps, "takes in its own change and answers", 1, TakeInOwn(world));
     }
 
-    // LedgerFollower.TryApply.
+    // LedgerPoller.TryApply.
     private KeyCacheWorld TakeInOwn(KeyCacheWorld world)
     {
         var own = world.Own;
@@ -131,7 +131,7 @@ internal sealed class KeyCacheModel(int events, KeyCacheFault fault = KeyCacheFa
         return world;
     }
 
-    // KeyDirectory: a read of the store or of the shared cache, and later the attempt to keep it.
+    // KeyCache: a read of the store or of the shared cache, and later the attempt to keep it.
     private void AddReads(KeyCacheWorld world, List<Step> steps)
     {
         if (world.IsReading)
@@ -163,7 +163,7 @@ internal sealed class KeyCacheModel(int events, KeyCacheFault fault = KeyCacheFa
         return world;
     }
 
-    // SharedKeys and LedgerMarks: the node must have come as far as the entry, and the ledger must hold the entry's
+    // SharedKeys and LedgerHashes: the node must have come as far as the entry, and the ledger must hold the entry's
     // event in its place. A node that has not noticed the restore may remember that the lost event was there.
     private bool CanBelieve(KeyCacheWorld world, Place entry)
     {
@@ -176,7 +176,7 @@ internal sealed class KeyCacheModel(int events, KeyCacheFault fault = KeyCacheFa
             : entry.IsLost ? !world.IsClean : entry.Seq <= world.Length;
     }
 
-    // LedgerFollower.ReadPageAsync: the page is read at one moment and taken in at another.
+    // LedgerPoller.ReadPageAsync: the page is read at one moment and taken in at another.
     private void AddLooks(KeyCacheWorld world, List<Step> steps)
     {
         if (!world.IsLooking)
@@ -255,7 +255,7 @@ internal sealed class KeyCacheModel(int events, KeyCacheFault fault = KeyCacheFa
         Add(steps, "starts again", 1, started);
     }
 
-    // LedgerFollower.Apply, for one event.
+    // LedgerPoller.Apply, for one event.
     private void Apply(ref KeyCacheWorld world, Place place, int subject)
     {
         if (!world.Follows(place))

@@ -40,7 +40,7 @@ internal sealed record RateLimitBounds(int Limit, int Requests, int LargestCost,
 /// <summary>
 /// The token leases of docs/protocols/rate-limit.md: three nodes and the shared window of one key. Keys share
 /// nothing, so another key would only multiply the states. A node asks whenever it likes, for as many tokens and as
-/// long as it likes: how KeyMeter chooses is one case of that.
+/// long as it likes: how KeyWindow chooses is one case of that.
 /// </summary>
 /// <param name="only">The one invariant to check; 0 for all.</param>
 internal sealed class RateLimitModel(
@@ -160,7 +160,7 @@ internal sealed class RateLimitModel(
             lease.Tokens == spent ? default : lease with { Tokens = lease.Tokens - spent };
     }
 
-    // KeyMeter.Settle and SharedTokens.FetchAsync.
+    // KeyWindow.Settle and SharedTokens.FetchAsync.
     private void AddRequests(RateLimitWorld world, int node, List<Step> steps)
     {
         for (var wanted = bounds.DecidesAlone ? 0 : 1; wanted <= bounds.Wanted; wanted++)

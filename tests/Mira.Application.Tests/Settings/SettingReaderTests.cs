@@ -52,7 +52,7 @@ public class SettingReaderTests
     {
         _values["Mira:Verification:CacheSize"] = "500";
 
-        Assert.That(KeyDirectoryOptions.Read(Settings).CacheSize, Is.EqualTo(500));
+        Assert.That(KeyCacheOptions.Read(Settings).CacheSize, Is.EqualTo(500));
     }
 
     [TestCase("1", 1)]
@@ -154,8 +154,8 @@ public class SettingReaderTests
     public void The_defaults_are_those_of_the_documentation()
     {
         Assert.That(KeyDefaults.Read(Settings), Is.EqualTo(new KeyDefaults { ExpiryDays = 90, GraceMinutes = 60 }));
-        Assert.That(KeyDirectoryOptions.Read(Settings), Is.EqualTo(new KeyDirectoryOptions { CacheSize = 100_000, ColdReads = 16 }));
-        Assert.That(LedgerFollowerOptions.Read(Settings).MaxStaleness, Is.EqualTo(TimeSpan.FromSeconds(30)));
+        Assert.That(KeyCacheOptions.Read(Settings), Is.EqualTo(new KeyCacheOptions { CacheSize = 100_000, ColdReads = 16 }));
+        Assert.That(LedgerPollerOptions.Read(Settings).MaxStaleness, Is.EqualTo(TimeSpan.FromSeconds(30)));
     }
 
     [TestCase("API_KEY_DEFAULT_EXPIRY_DAYS", "0")]
@@ -174,7 +174,7 @@ public class SettingReaderTests
     {
         _values[path] = text;
 
-        Assert.That(() => LedgerFollowerOptions.Read(Settings), Refused("Mira__Verification__MaxStaleness", text));
+        Assert.That(() => LedgerPollerOptions.Read(Settings), Refused("Mira__Verification__MaxStaleness", text));
     }
 
     [TestCase("99")]
@@ -183,7 +183,7 @@ public class SettingReaderTests
     {
         _values["Mira:Verification:CacheSize"] = text;
 
-        Assert.That(() => KeyDirectoryOptions.Read(Settings), Refused("Mira__Verification__CacheSize", text));
+        Assert.That(() => KeyCacheOptions.Read(Settings), Refused("Mira__Verification__CacheSize", text));
     }
 
     private static NUnit.Framework.Constraints.Constraint Refused(string setting, string value)

@@ -8,7 +8,7 @@ public sealed class LedgerQueryTests : IDisposable
 {
     private FakeLedgerReader _ledger = null!;
     private TwoClocks _clock = null!;
-    private LedgerFollower _follower = null!;
+    private LedgerPoller _follower = null!;
 
     [SetUp]
     public void SetUp()
@@ -16,8 +16,8 @@ public sealed class LedgerQueryTests : IDisposable
         _ledger = new FakeLedgerReader();
         _clock = new TwoClocks();
         var changes = new RecentChanges();
-        var directory = new KeyDirectory(new FakeKeyStore(), changes, new KeyDirectoryOptions { CacheSize = 100 });
-        _follower = new LedgerFollower(_ledger, changes, directory, new LedgerFollowerOptions(), _clock);
+        var directory = new KeyCache(new FakeKeyStore(), changes, new KeyCacheOptions { CacheSize = 100 });
+        _follower = new LedgerPoller(_ledger, changes, directory, new LedgerPollerOptions(), _clock);
     }
 
     [TearDown]

@@ -10,9 +10,9 @@ public sealed class LedgerTrustTests : IDisposable
     private FakeLedgerReader _ledger = null!;
     private FakeKeyStore _store = null!;
     private RecentChanges _changes = null!;
-    private KeyDirectory _directory = null!;
+    private KeyCache _directory = null!;
     private TwoClocks _clock = null!;
-    private LedgerFollower _follower = null!;
+    private LedgerPoller _follower = null!;
     private HeldKey _held = null!;
 
     [SetUp]
@@ -21,9 +21,9 @@ public sealed class LedgerTrustTests : IDisposable
         _ledger = new FakeLedgerReader();
         _store = new FakeKeyStore();
         _changes = new RecentChanges();
-        _directory = new KeyDirectory(_store, _changes, new KeyDirectoryOptions { CacheSize = 100 });
+        _directory = new KeyCache(_store, _changes, new KeyCacheOptions { CacheSize = 100 });
         _clock = new TwoClocks();
-        _follower = Follower(new LedgerFollowerOptions());
+        _follower = Follower(new LedgerPollerOptions());
         _held = new HeldKey();
         _store.Put(_held);
     }
@@ -122,7 +122,7 @@ public sealed class LedgerTrustTests : IDisposable
     public async Task A_maximum_shorter_than_two_seconds_holds_as_well(double seconds)
     {
         _follower.Dispose();
-        _follower = Follower(new LedgerFollowerOptions { MaxStaleness = TimeSpan.FromSeconds(seconds) });
+        _follower = Follower(new LedgerPollerOptions { MaxStaleness = TimeSpan.FromSeconds(seconds) });
         await _follower.StartAsync(CancellationToken.None);
         _ledger.IsDown = true;
         _clock.PassSeconds(seconds);
@@ -184,7 +184,7 @@ public sealed class LedgerTrustTests : IDisposable
         Assert.That(_follower.IsReady, Is.False);
     }
 
-    private LedgerFollower Follower(LedgerFollowerOptions options) => new(_ledger, _changes, _directory, options, _clock);
+    private LedgerPoller Follower(LedgerPollerOptions options) => new(_ledger, _changes, _directory, options, _clock);
 
     private async Task StartAndWarmAsync(params HeldKey[] keys)
     {

@@ -119,7 +119,9 @@ public class RecentChangesTests
         Assert.That(changes.Trusts(_one, 11));
     }
 
-    /// <summary>Whatever comes, in whatever order and however often, is compared with a memory that forgets nothing.</summary>
+    /// <summary>
+    /// Whatever comes, in whatever order and however often, is compared with a memory that forgets nothing.
+    /// </summary>
     [FsCheck.NUnit.Property(MaxTest = 500, QuietOnSuccess = true)]
     public void Nothing_is_trusted_that_one_who_forgets_nothing_would_not_trust(byte room, byte[] told)
     {

@@ -12,9 +12,9 @@ public sealed class SharedKeysTests : IDisposable
     private FakeKeyStore _store = null!;
     private FakeSharedCache _cache = null!;
     private RecentChanges _changes = null!;
-    private GatheredEvents _gathered = null!;
-    private KeyDirectory _directory = null!;
-    private LedgerFollower _follower = null!;
+    private AggregatedEvents _gathered = null!;
+    private KeyCache _directory = null!;
+    private LedgerPoller _follower = null!;
     private HeldKey _held = null!;
 
     [SetUp]
@@ -26,9 +26,9 @@ public sealed class SharedKeysTests : IDisposable
         _store = new FakeKeyStore { AsOf = 5 };
         _cache = new FakeSharedCache();
         _changes = new RecentChanges();
-        _gathered = new GatheredEvents(new FakeTimeProvider(HeldKey.Start));
+        _gathered = new AggregatedEvents(new FakeTimeProvider(HeldKey.Start));
         _directory = Directory(HeldKey.Peppers);
-        _follower = new LedgerFollower(_ledger, _changes, _directory, new LedgerFollowerOptions(), new TwoClocks());
+        _follower = new LedgerPoller(_ledger, _changes, _directory, new LedgerPollerOptions(), new TwoClocks());
         await _follower.StartAsync(CancellationToken.None);
         _held = new HeldKey();
         _store.Put(_held);
@@ -151,10 +151,10 @@ public sealed class SharedKeysTests : IDisposable
     {
         var lost = _held.At(5, _ledger);
         _ledger.RollBackTo(4);
-        _ledger.Edit(4, entry => LedgerEvent.Append(new LedgerPosition(3, entry.PreviousHash), entry.At, new EventDraft(EventType.AuditRead, Actor.System, null, null)));
+        _ledger.Edit(4, entry => LedgerEvent.Append(new LedgerPosition(3, entry.PreviousHash), entry.At, new PendingEvent(EventType.AuditRead, Actor.System, null, null)));
         _ledger.Append();
         _ledger.Append();
-        using var started = new LedgerFollower(_ledger, _changes, _directory, new LedgerFollowerOptions(), new TwoClocks());
+        using var started = new LedgerPoller(_ledger, _changes, _directory, new LedgerPollerOptions(), new TwoClocks());
         await started.StartAsync(CancellationToken.None);
         _store.AsOf = 6;
         Share(lost);
@@ -270,14 +270,14 @@ public sealed class SharedKeysTests : IDisposable
         _cache.IsAvailable = false;
         await _directory.FindAsync(KeyId.Generate());
 
-        Assert.That(_directory.Shared, Is.EqualTo(new SharedFigures(true, false, 1, 1)));
+        Assert.That(_directory.Shared, Is.EqualTo(new SharedCacheMetrics(true, false, 1, 1)));
         Assert.That(_directory.Shared.HitRate, Is.EqualTo(0.5));
         Assert.That(_directory.HitRate, Is.EqualTo(0.5), "one by memory, one by the shared cache, of four");
     }
 
-    private KeyDirectory Directory(PepperRing peppers) => new(
-        _store, _changes, new KeyDirectoryOptions { CacheSize = 100 },
-        new SharedKeys(_cache, _changes, new Lazy<LedgerFollower>(() => _follower), new LedgerMarks(_ledger, _changes), peppers, _gathered));
+    private KeyCache Directory(PepperRing peppers) => new(
+        _store, _changes, new KeyCacheOptions { CacheSize = 100 },
+        new SharedKeys(_cache, _changes, new Lazy<LedgerPoller>(() => _follower), new LedgerHashes(_ledger, _changes), peppers, _gathered));
 
     private void Share(KeyEntry entry) => _cache.Put(entry, _changes.Epoch);
 

@@ -7,14 +7,16 @@ using Mira.Domain.Tokens;
 
 namespace Mira.Application.Tests.Verification;
 
-/// <summary>A store that other nodes write to: what does not match may be a moment old and known to them only.</summary>
+/// <summary>
+/// A store that other nodes write to: what does not match may be a moment old and known to them only.
+/// </summary>
 public sealed class SharedStoreTests : IDisposable
 {
     private FakeLedgerReader _ledger = null!;
     private FakeKeyStore _store = null!;
     private TwoClocks _clock = null!;
     private RecentChanges _changes = null!;
-    private LedgerFollower _follower = null!;
+    private LedgerPoller _follower = null!;
     private ServiceMetrics _metrics = null!;
     private Verifier _verifier = null!;
     private HeldKey _held = null!;
@@ -26,8 +28,8 @@ public sealed class SharedStoreTests : IDisposable
         _store = new FakeKeyStore();
         _clock = new TwoClocks();
         _changes = new RecentChanges();
-        var directory = new KeyDirectory(_store, _changes, new KeyDirectoryOptions { CacheSize = 100 });
-        _follower = new LedgerFollower(_ledger, _changes, directory, new LedgerFollowerOptions { IsShared = true }, _clock);
+        var directory = new KeyCache(_store, _changes, new KeyCacheOptions { CacheSize = 100 });
+        _follower = new LedgerPoller(_ledger, _changes, directory, new LedgerPollerOptions { IsShared = true }, _clock);
         _metrics = new ServiceMetrics();
         _verifier = new Verifier(directory, _follower, HeldKey.Peppers, new UsageLog(HeldKey.Peppers), _metrics, _clock);
         _held = new HeldKey();
@@ -148,7 +150,7 @@ public sealed class SharedStoreTests : IDisposable
         MakeElsewhere(_held);
         await AskAsync(_held.Token);
         var reads = _store.Reads;
-        var draft = new EventDraft(EventType.IntegrityViolation, Actor.System, null, null) { Reason = LedgerEpoch.Reason };
+        var draft = new PendingEvent(EventType.IntegrityViolation, Actor.System, null, null) { Reason = LedgerEpoch.Reason };
         var began = LedgerEvent.Append(_follower.Seen, HeldKey.Start, draft);
 
         _follower.TryApply([began]);
@@ -164,7 +166,7 @@ public sealed class SharedStoreTests : IDisposable
     [TestCase(LedgerEpoch.Reason, "mira_key_000000000001")]
     public void Other_violations_begin_no_epoch(string reason, string? subject)
     {
-        var draft = new EventDraft(EventType.IntegrityViolation, Actor.System, subject, null) { Reason = reason };
+        var draft = new PendingEvent(EventType.IntegrityViolation, Actor.System, subject, null) { Reason = reason };
 
         Assert.That(LedgerEpoch.StartedBy(LedgerEvent.Append(_follower.Seen, HeldKey.Start, draft)), Is.Null);
     }

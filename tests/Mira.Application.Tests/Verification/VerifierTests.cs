@@ -12,7 +12,7 @@ public sealed class VerifierTests : IDisposable
     private FakeLedgerReader _ledger = null!;
     private FakeKeyStore _store = null!;
     private TwoClocks _clock = null!;
-    private LedgerFollower _follower = null!;
+    private LedgerPoller _follower = null!;
     private UsageLog _usage = null!;
     private ServiceMetrics _metrics = null!;
     private Verifier _verifier = null!;
@@ -25,8 +25,8 @@ public sealed class VerifierTests : IDisposable
         _store = new FakeKeyStore();
         _clock = new TwoClocks();
         var changes = new RecentChanges();
-        var directory = new KeyDirectory(_store, changes, new KeyDirectoryOptions { CacheSize = 100 });
-        _follower = new LedgerFollower(_ledger, changes, directory, new LedgerFollowerOptions(), _clock);
+        var directory = new KeyCache(_store, changes, new KeyCacheOptions { CacheSize = 100 });
+        _follower = new LedgerPoller(_ledger, changes, directory, new LedgerPollerOptions(), _clock);
         _usage = new UsageLog(HeldKey.Peppers);
         _metrics = new ServiceMetrics();
         _verifier = new Verifier(directory, _follower, HeldKey.Peppers, _usage, _metrics, _clock);

@@ -7,7 +7,9 @@ using Assembly = System.Reflection.Assembly;
 
 namespace Mira.Architecture.Tests.Compiled;
 
-/// <summary>A compiled type and all types it names: in signatures, bodies, lambdas, attributes and type arguments.</summary>
+/// <summary>
+/// A compiled type and all types it names: in signatures, bodies, lambdas, attributes and type arguments.
+/// </summary>
 internal sealed record TypeUse(string Name, IReadOnlyCollection<string> Targets)
 {
     /// <summary>What is wrong with it when it may not name what lies in these namespaces.</summary>

@@ -3,8 +3,8 @@ using System.Text;
 namespace Mira.Architecture.Tests.Sources;
 
 /// <summary>
-/// Tells code from comments and literals, so that a rule about code is not fooled by a text about it. Every character stays at its place;
-/// what does not belong becomes a blank. Code within the holes of an interpolated text is code.
+/// Tells code from comments and literals, so that a rule about code is not fooled by a text about it. Every character
+/// stays at its place; what does not belong becomes a blank. Code within the holes of an interpolated text is code.
 /// </summary>
 internal sealed class Code
 {

@@ -3,7 +3,10 @@ using System.Net.Http.Json;
 
 namespace Mira.Benchmarks.Drill;
 
-/// <summary>The ordinary life of the nodes during the drill: a good key at each of them 50 times a second, and a key made every second.</summary>
+/// <summary>
+/// The ordinary life of the nodes during the drill: a good key at each of them 50 times a second, and a key made every
+/// second.
+/// </summary>
 internal sealed class DrillLoad : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();

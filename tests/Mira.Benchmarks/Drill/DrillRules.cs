@@ -2,7 +2,10 @@ using System.Text.RegularExpressions;
 
 namespace Mira.Benchmarks.Drill;
 
-/// <summary>The shipped rules, with shorter times: who drills does not want to wait for half an hour. Thresholds and expressions are as they are.</summary>
+/// <summary>
+/// The shipped rules, with shorter times: who drills does not want to wait for half an hour. Thresholds and expressions
+/// are as they are.
+/// </summary>
 internal static partial class DrillRules
 {
     public const string Description =

@@ -10,8 +10,8 @@ using Mira.TestServers;
 namespace Mira.Benchmarks.Drill;
 
 /// <summary>
-/// Two nodes on one PostgreSQL and one Redis, watched by a Prometheus with the shipped rules, while what they stand on is taken away and somebody
-/// misbehaves. Prints what every dashboard and alert showed. <c>build/drill.sh</c> calls it.
+/// Two nodes on one PostgreSQL and one Redis, watched by a Prometheus with the shipped rules, while what they stand on
+/// is taken away and somebody misbehaves. Prints what every dashboard and alert showed. <c>build/drill.sh</c> calls it.
 /// </summary>
 internal sealed class FaultDrill : IAsyncDisposable
 {
@@ -27,7 +27,8 @@ internal sealed class FaultDrill : IAsyncDisposable
 
     private string Admin => File.ReadAllText(Path.Combine(_folder, "admin")).Trim();
 
-    /// <param name="arguments">The built Mira.Web.dll, then the repository's build folder, then, for a rehearsal, by how much everything is shorter (default 1).</param>
+    /// <param name="arguments">The built Mira.Web.dll, then the repository's build folder, then, for a rehearsal, by
+    /// how much everything is shorter (default 1).</param>
     public static async Task RunAsync(string[] arguments)
     {
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
@@ -55,7 +56,7 @@ internal sealed class FaultDrill : IAsyncDisposable
             _nodes.Add(await Server.StartAsync("/health/ready", [binary], settings));
         await using var prometheus = await PrometheusServer.StartAsync(_nodes.Select(node => node.Address), DrillRules.Interval, DrillRules.Shortened(build));
         var watch = new DrillWatch(prometheus, Path.Combine(build, "grafana", "dashboards"), [.. _nodes.Select(node => node.Address)]);
-        var good = await IssueAsync(new { name = "good", role = "operator", rate_limit_per_minute = 1_000_000 });
+        var good = await CreateAsync(new { name = "good", role = "operator", rate_limit_per_minute = 1_000_000 });
         await using var load = new DrillLoad(_nodes.Select(node => Client(good, node)).ToList(), Client(Admin, _nodes[0]));
 
         Console.WriteLine(DrillRules.Description);
@@ -105,7 +106,7 @@ internal sealed class FaultDrill : IAsyncDisposable
         // First used by its owner and from elsewhere at once, then revoked and used on.
         async Task LeakAsync()
         {
-            var leaked = await IssueAsync(new { name = "leaked", role = "viewer", allowed_ips = new[] { "203.0.113.7" }, rate_limit_per_minute = 100_000 });
+            var leaked = await CreateAsync(new { name = "leaked", role = "viewer", allowed_ips = new[] { "203.0.113.7" }, rate_limit_per_minute = 100_000 });
             using var stop = new CancellationTokenSource();
             Task[] users = [];
             await SceneAsync(
@@ -163,7 +164,7 @@ internal sealed class FaultDrill : IAsyncDisposable
         return client;
     }
 
-    private async Task<string> IssueAsync(object key)
+    private async Task<string> CreateAsync(object key)
     {
         using var answer = await Client(Admin, _nodes[0]).PostAsJsonAsync("/api/keys", key);
         answer.EnsureSuccessStatusCode();

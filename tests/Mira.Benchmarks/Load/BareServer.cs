@@ -6,7 +6,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Mira.Benchmarks.Load;
 
-/// <summary>What everything is compared with: one MVC action that answers a small JSON object, on the Kestrel settings of the service, without anything around it.</summary>
+/// <summary>
+/// What everything is compared with: one MVC action that answers a small JSON object, on the Kestrel settings of the
+/// service, without anything around it.
+/// </summary>
 internal static class BareServer
 {
     public static async Task RunAsync(string address)

@@ -11,7 +11,8 @@ using Mira.TestServers;
 namespace Mira.Benchmarks.Load;
 
 /// <summary>
-/// The service under load beside a bare action, in interleaved rounds on one machine. <c>build/bench.sh</c> installs what it needs and calls it.
+/// The service under load beside a bare action, in interleaved rounds on one machine. <c>build/bench.sh</c> installs
+/// what it needs and calls it.
 /// </summary>
 internal sealed class LoadBench : IAsyncDisposable
 {
@@ -19,7 +20,10 @@ internal sealed class LoadBench : IAsyncDisposable
     private const int Connections = 64;
     private const int WarmSeconds = 8;
 
-    /// <summary>Not counted, before each round, so that it finds its server as one in use: with leases of tokens, and nothing left to do for another.</summary>
+    /// <summary>
+    /// Not counted, before each round, so that it finds its server as one in use: with leases of tokens, and nothing
+    /// left to do for another.
+    /// </summary>
     private const int LeadSeconds = 2;
 
     private const int PairSeconds = 2;
@@ -33,10 +37,9 @@ internal sealed class LoadBench : IAsyncDisposable
 
     private LoadBench(PostgresServer postgres, RedisServer redis) => (_postgres, _redis) = (postgres, redis);
 
-    /// <param name="arguments">
-    /// The built Mira.Web.dll, then how many rounds and how many seconds each takes (longer than the 10 s a lease of tokens may live, or rounds have no part in
-    /// fetching them), then letters of contestants (default: all).
-    /// </param>
+    /// <param name="arguments">The built Mira.Web.dll, then how many rounds and how many seconds each takes (longer
+    /// than the 10 s a lease of tokens may live, or rounds have no part in fetching them), then letters of contestants
+    /// (default: all).</param>
     public static async Task RunAsync(string[] arguments)
     {
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
@@ -63,7 +66,7 @@ internal sealed class LoadBench : IAsyncDisposable
     {
         var bare = Add(await Server.StartAsync("/api/auth/validate", [typeof(LoadBench).Assembly.Location, "bare", "{address}"], new Dictionary<string, string>()));
         var embedded = await StartMiraAsync(binary, "sqlite", []);
-        var tokens = await IssueAsync(embedded, "sqlite");
+        var tokens = await CreateAsync(embedded, "sqlite");
         var sharing = new Dictionary<string, string>
         {
             ["MIRA_STORE"] = "postgres",
@@ -74,7 +77,7 @@ internal sealed class LoadBench : IAsyncDisposable
             ["REDIS_PORT"] = _redis.Port.ToString(CultureInfo.InvariantCulture),
         };
         var shared = await StartMiraAsync(binary, "postgres", sharing);
-        var sharedTokens = await IssueAsync(shared, "postgres");
+        var sharedTokens = await CreateAsync(shared, "postgres");
         // In databases of their own: of one key's window each takes its own share.
         sharing["RATE_LIMIT_STORAGE"] = $"redis://127.0.0.1:{_redis.Port}/1";
         var hundredThousand = await StartMiraAsync(binary, "postgres", sharing, "100000");
@@ -95,9 +98,10 @@ internal sealed class LoadBench : IAsyncDisposable
         _contestants.Add(new Contestant("g bad checksum", embedded, broken, "/api/auth/validate") { IsRefused = true });
         _contestants.Add(new Contestant("h as c, limit 100 000", hundredThousand, sharedTokens, "/api/auth/validate") { Redis = _redis });
         _contestants.Add(new Contestant("i as c, limit 10 000", tenThousand, sharedTokens, "/api/auth/validate") { Redis = _redis });
-        // The pair of b: OpenTelemetry's own switch, with which nobody listens to any instrument. The service's own counts go on.
+        // The pair of b: OpenTelemetry's own switch, with which nobody listens to any instrument. The service's own
+        // counts go on.
         var unmeasured = await StartMiraAsync(binary, "unmeasured", new Dictionary<string, string> { ["OTEL_SDK_DISABLED"] = "true" });
-        _contestants.Add(new Contestant("j validate, nothing measured", unmeasured, await IssueAsync(unmeasured, "unmeasured"), "/api/auth/validate"));
+        _contestants.Add(new Contestant("j validate, nothing measured", unmeasured, await CreateAsync(unmeasured, "unmeasured"), "/api/auth/validate"));
     }
 
     private Server Add(Server server)
@@ -118,7 +122,7 @@ internal sealed class LoadBench : IAsyncDisposable
     }
 
     /// <summary>Makes the keys over HTTP, as a user would; their tokens are in the file returned.</summary>
-    private async Task<string> IssueAsync(Server server, string name)
+    private async Task<string> CreateAsync(Server server, string name)
     {
         using var http = new HttpClient { BaseAddress = server.Address };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await File.ReadAllTextAsync(Path.Combine(_folder, $"{name}-admin"))).Trim());

@@ -38,7 +38,9 @@ internal sealed class Server : IDisposable
         return await _heap.Task;
     }
 
-    /// <summary>Starts <c>dotnet</c> with these arguments; <c>{address}</c> in them is where it has to listen.</summary>
+    /// <summary>
+    /// Starts <c>dotnet</c> with these arguments; <c>{address}</c> in them is where it has to listen.
+    /// </summary>
     public static async Task<Server> StartAsync(string probe, string[] arguments, IReadOnlyDictionary<string, string> settings)
     {
         var address = new Uri($"http://127.0.0.1:{FreePort.Find().ToString(CultureInfo.InvariantCulture)}");

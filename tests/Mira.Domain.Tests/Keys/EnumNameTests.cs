@@ -3,7 +3,10 @@ using Mira.Domain.Keys;
 
 namespace Mira.Domain.Tests.Keys;
 
-/// <summary>Every role, status and verdict has a name of its own, and a number that is no member is refused instead of treated like some member.</summary>
+/// <summary>
+/// Every role, status and verdict has a name of its own, and a number that is no member is refused instead of treated
+/// like some member.
+/// </summary>
 internal sealed class EnumNameTests
 {
     private const int NoMember = 99;

@@ -3,8 +3,8 @@ using Mira.Domain.Keys;
 namespace Mira.Domain.Tests.Keys;
 
 /// <summary>
-/// What the contract says of a key's life, told a second time in the plainest way: nothing is ever removed, never is the end of time,
-/// and every question is answered from the whole history.
+/// What the contract says of a key's life, told a second time in the plainest way: nothing is ever removed, never is
+/// the end of time, and every question is answered from the whole history.
 /// </summary>
 internal sealed class KeyLifeModel(Role role, int? days, DateTimeOffset start)
 {

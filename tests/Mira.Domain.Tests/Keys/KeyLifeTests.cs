@@ -24,8 +24,8 @@ public class KeyLifeTests
     [Holds(200, Arbitrary = [typeof(KeyLives)])]
     public void Never_more_than_three_secrets_work(KeyLife life) => Live(life, (held, _, _) =>
     {
-        Demand(held.Tokens.Count(token => held.Ask(token) == VerdictCode.Valid) <= ApiKey.MaximumLiveSecrets, "too many work");
-        Demand(held.Key.Secrets.Count(secret => secret.Deadline is null || secret.Deadline > held.Now) <= ApiKey.MaximumLiveSecrets, "too many live");
+        Demand(held.Tokens.Count(token => held.Ask(token) == VerdictCode.Valid) <= SecretHistory.MaximumLive, "too many work");
+        Demand(held.Key.Secrets.Count(secret => secret.Deadline is null || secret.Deadline > held.Now) <= SecretHistory.MaximumLive, "too many live");
     });
 
     [Holds(200, Arbitrary = [typeof(KeyLives)])]
@@ -119,7 +119,10 @@ public class KeyLifeTests
             Enum.GetValues<VerdictCode>().Except([VerdictCode.IpNotAllowed, VerdictCode.InsufficientPermission, VerdictCode.RateLimited])));
     }
 
-    /// <summary>Lives it with the key and with the model, which must agree on the outcome of each step, and looks at both after each.</summary>
+    /// <summary>
+    /// Lives it with the key and with the model, which must agree on the outcome of each step, and looks at both after
+    /// each.
+    /// </summary>
     private static HashSet<Outcome> Live(KeyLife life, Action<KeyWithClock, KeyLifeModel, Step> look)
     {
         var outcomes = new HashSet<Outcome>();

@@ -23,7 +23,9 @@ public sealed record Pass(TimeSpan Time) : Step;
 /// <summary>Time goes on until something ends, or to the millisecond before.</summary>
 public sealed record PassToNextEnd(bool JustBefore) : Step;
 
-/// <summary>Random lives, most of them long in rotations; a shorter one that fails as well is looked for by leaving steps out.</summary>
+/// <summary>
+/// Random lives, most of them long in rotations; a shorter one that fails as well is looked for by leaving steps out.
+/// </summary>
 public static class KeyLives
 {
     private static readonly int?[] Lifetimes = [null, 1, 30, 90];

@@ -26,6 +26,23 @@ public class KeyRecordTests
     }
 
     [Test]
+    public void The_stored_names_never_change()
+    {
+        var held = new KeyWithClock();
+        var json = JsonNode.Parse(JsonSerializer.Serialize(KeyRecord.Of(held.Key)))!.AsObject();
+
+        Assert.That(json.Select(property => property.Key), Is.EquivalentTo(new[]
+        {
+            "Id", "Name", "Role", "Owner", "FreePermissions", "Metadata", "RateLimitPerMinute", "AllowedIps", "LifetimeDays", "IsDisabled", "IsWithheld",
+            "CreatedAt", "CreatedBy", "RotatedAt", "RevokedAt", "RevokedBy", "RevokedReason", "Version", "Secrets",
+        }));
+        Assert.That(json["Secrets"]![0]!.AsObject().Select(property => property.Key), Is.EquivalentTo(new[]
+        {
+            "Version", "PepperId", "Digest", "CreatedAt", "ExpiresAt", "ValidUntil", "LastUsedAt",
+        }));
+    }
+
+    [Test]
     public void Every_field_comes_back()
     {
         IpRange[] ranges = [.. new[] { "10.0.0.0/8", "2001:db8::/32", "192.0.2.7" }.Select(text => IpRange.TryParse(text, out var range) ? range : throw new FormatException())];
@@ -74,7 +91,7 @@ public class KeyRecordTests
         var others = new (string, JsonNode?)[]
         {
             ("Id", id), ("Name", "other"), ("Role", "admin"), ("Owner", "team"), ("FreePermissions", new JsonArray("a:b")), ("Metadata", new JsonObject { ["a"] = "b" }),
-            ("RateLimitPerMinute", 8), ("AllowedIps", new JsonArray("10.0.0.0/8")), ("LifetimeDays", 11), ("IsDisabled", true), ("IsWithheld", true),
+            ("RateLimitPerMinute", 8), ("AllowedIps", new JsonArray("10.0.0.0/8")), ("LifetimeDays", 11), ("IsDisabled", true), ("IsQuarantined", true),
             ("CreatedAt", now), ("CreatedBy", id), ("RotatedAt", now), ("RevokedAt", now), ("RevokedBy", id), ("RevokedReason", "lost"),
             ("Version", 9), ("Secrets", new JsonArray(record["Secrets"]![0]!.DeepClone())),
         }.ToDictionary();
@@ -86,7 +103,7 @@ public class KeyRecordTests
         Assert.That(held.Key.IsSameAs(ComeBack(held.Key)), Is.True);
         Assert.That(others.Keys, Is.EquivalentTo(Names(typeof(KeyRecord))));
         Assert.That(otherSecrets.Keys, Is.EquivalentTo(Names(typeof(SecretRecord))));
-        Assert.That(others.Where(other => held.Key.IsSameAs(With(record, other))).Select(other => other.Key), Is.EqualTo(new[] { "IsWithheld" }));
+        Assert.That(others.Where(other => held.Key.IsSameAs(With(record, other))).Select(other => other.Key), Is.EqualTo(new[] { "IsQuarantined" }));
         Assert.That(
             otherSecrets.Where(other => held.Key.IsSameAs(With(record, new("Secrets", new JsonArray(Changed(record["Secrets"]![0]!, other), record["Secrets"]![1]!.DeepClone()))))).Select(other => other.Key),
             Is.EqualTo(new[] { "PepperId", "LastUsedAt" }), "under another pepper a digest is another one");

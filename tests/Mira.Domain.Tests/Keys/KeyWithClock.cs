@@ -22,7 +22,7 @@ internal sealed class KeyWithClock
     {
         var token = Token.Generate(KeyId.Generate());
         _tokens.Add(token);
-        Key = ApiKey.Issue(token.KeyId, Peppers.Seal(token), terms, Actor.SystemName, Start, reason);
+        Key = ApiKey.Create(token.KeyId, Peppers.Seal(token), terms, Actor.SystemName, Start, reason);
     }
 
     public ApiKey Key { get; }

@@ -17,7 +17,7 @@ public class UpdateTests
     [Test]
     public void What_is_absent_stays()
     {
-        var held = Issued(Full);
+        var held = Created(Full);
 
         held.Update(new KeyUpdate { Name = "invoices" });
 
@@ -35,7 +35,7 @@ public class UpdateTests
     [Test]
     public void What_is_null_or_empty_is_cleared()
     {
-        var held = Issued(Full);
+        var held = Created(Full);
 
         held.Update(new KeyUpdate
         {
@@ -56,7 +56,7 @@ public class UpdateTests
     [Test]
     public void An_update_is_one_event_with_each_field_before_and_after()
     {
-        var held = Issued(Full);
+        var held = Created(Full);
 
         held.Update(new KeyUpdate
         {
@@ -88,7 +88,7 @@ public class UpdateTests
     [Test]
     public void An_update_that_changes_nothing_is_no_version_and_no_event()
     {
-        var held = Issued(Full);
+        var held = Created(Full);
 
         held.Update(new KeyUpdate());
         held.Update(new KeyUpdate
@@ -110,7 +110,7 @@ public class UpdateTests
     [Test]
     public void The_order_of_permissions_is_no_change()
     {
-        var held = Issued(KeyWithClock.Terms() with { Permissions = ["documents:read", "tickets:read"] });
+        var held = Created(KeyWithClock.Terms() with { Permissions = ["documents:read", "tickets:read"] });
 
         held.Update(new KeyUpdate { Permissions = new Optional<IReadOnlyList<string>>(["tickets:read", "documents:read"]) });
 
@@ -120,7 +120,7 @@ public class UpdateTests
     [Test]
     public void Disabling_and_enabling_are_events_of_their_own()
     {
-        var held = Issued(Full);
+        var held = Created(Full);
 
         held.Disable();
         var disabled = held.TakeOnlyEvent();
@@ -137,7 +137,7 @@ public class UpdateTests
     [Test]
     public void Terms_and_disabling_together_are_two_events_and_one_version()
     {
-        var held = Issued(Full);
+        var held = Created(Full);
 
         held.Update(new KeyUpdate { Name = "invoices", Disabled = true });
 
@@ -160,7 +160,7 @@ public class UpdateTests
     [Test]
     public void A_revoked_key_cannot_be_updated()
     {
-        var held = Issued(Full);
+        var held = Created(Full);
         held.Revoke();
         held.Key.TakeEvents();
 
@@ -226,7 +226,7 @@ public class UpdateTests
         Assert.That(() => held.Update(new KeyUpdate { Role = Role.Viewer }, otherActiveAdmins: 0), Throws.Nothing);
     }
 
-    private static KeyWithClock Issued(KeyTerms terms)
+    private static KeyWithClock Created(KeyTerms terms)
     {
         var held = new KeyWithClock(terms);
         held.Key.TakeEvents();

@@ -3,8 +3,8 @@ using Mira.Domain.Ledger;
 namespace Mira.Domain.Tests.Ledger;
 
 /// <summary>
-/// Whoever can write the file but has not got the key is found out, whatever he does. <c>MIRA_ROUNDS=10</c> runs it in full: 10 000 events, 1 000
-/// attacks, 100 clean files; <c>MIRA_SEED</c> draws the same again.
+/// Whoever can write the file but has not got the key is found out, whatever he does. <c>MIRA_ROUNDS=10</c> runs it in
+/// full: 10 000 events, 1 000 attacks, 100 clean files; <c>MIRA_SEED</c> draws the same again.
 /// </summary>
 internal sealed class AttackTests
 {
@@ -60,10 +60,11 @@ internal sealed class AttackTests
     [Test]
     public void Without_an_anchor_only_a_whole_older_copy_passes()
     {
-        // The end of an export that was cut right behind a checkpoint within it was true once; that there was more only an anchor knows.
+        // The end of an export that was cut right behind a checkpoint within it was true once; that there was more only
+        // an anchor knows.
         var cut = _lines.Take(_lines.FindIndex(line => line.StartsWith("{\"checkpoint\"", StringComparison.Ordinal)) + 1);
-        Assert.That((Journal.Check(Journal.Bytes(cut), _key.Public)).Flaw, Is.Null);
-        var flaw = (Journal.Check(Journal.Bytes(cut), _key.Public, _journal.Checkpoints)).Flaw;
+        Assert.That((Journal.Check(Journal.Bytes(cut), _key.Public)).ChainFault, Is.Null);
+        var flaw = (Journal.Check(Journal.Bytes(cut), _key.Public, _journal.Checkpoints)).ChainFault;
         Assert.That(flaw!.Seq, Is.EqualTo(1_001));
         Assert.That(flaw.Problem, Does.Contain($"up to {_journal.Checkpoints[^1].Seq}"));
     }
@@ -116,7 +117,7 @@ internal sealed class AttackTests
         return (Journal.Bytes(lines), null);
     }
 
-    private static EventDraft Forged => new(EventType.KeyCreated, Actor.System, "mira_key_000000000000", null);
+    private static PendingEvent Forged => new(EventType.KeyCreated, Actor.System, "mira_key_000000000000", null);
 
     private byte[] EditByte()
     {
@@ -144,7 +145,8 @@ internal sealed class AttackTests
         return older.Export();
     }
 
-    // One event is another, and all after it are made to follow. He signs with a key of his own, or lets the old signatures stand.
+    // One event is another, and all after it are made to follow. He signs with a key of his own, or lets the old
+    // signatures stand.
     private byte[] Rechain(int from, bool keepSignatures)
     {
         var own = AuditKey.Generate();

@@ -18,7 +18,7 @@ internal sealed partial class AuditGuideTests
         Assert.That(Guide, Does.Contain($"Its hash:\n\n```\n{LedgerEvent.HashOf(Body)}\n```"));
         var actor = new Actor("mira_key_4fZq0TbLw9Xe", "Zoë \"ops\"", "admin", "192.0.2.7", "curl/8.5.0");
         var made = LedgerEvent.Append(
-            LedgerPosition.Start, new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero), new EventDraft(EventType.KeyCreated, actor, "mira_key_000000000001", "order-66")
+            LedgerPosition.Start, new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero), new PendingEvent(EventType.KeyCreated, actor, "mira_key_000000000001", "order-66")
             {
                 Changes = [FieldChange.Of("name", null, "ci-pipeline"), FieldChange.Of("role", null, "viewer")],
             });
@@ -35,7 +35,7 @@ internal sealed partial class AuditGuideTests
 
         var export = Journal.Bytes([$"{Body[..^1]},\"hash\":\"{LedgerEvent.HashOf(Body)}\"}}", line]);
         var (flaw, proof) = Journal.Check(export, keys[0]);
-        Assert.That((flaw, proof.Last.Seq), Is.EqualTo(((Flaw?)null, 1L)));
+        Assert.That((flaw, proof.Last.Seq), Is.EqualTo(((ChainFault?)null, 1L)));
     }
 
     [Test]

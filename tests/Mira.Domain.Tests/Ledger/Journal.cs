@@ -29,14 +29,14 @@ internal sealed class Journal(AuditKey key, int interval = 1_000)
     public void Append(Random random)
     {
         var actor = new Actor($"mira_key_{random.NextInt64(1_000_000_000_000):d12}", $"caller \"{random.Next()}\" 🔑", "admin", $"192.0.2.{random.Next(256)}", "agent/1.0");
-        Append(new EventDraft(Types[random.Next(Types.Length)], actor, $"mira_key_{random.NextInt64(1_000_000_000_000):d12}", $"c{random.Next()}")
+        Append(new PendingEvent(Types[random.Next(Types.Length)], actor, $"mira_key_{random.NextInt64(1_000_000_000_000):d12}", $"c{random.Next()}")
         {
             Reason = random.Next(3) == 0 ? "a reason" : null,
             Changes = [FieldChange.Of("name", $"{random.Next()}", $"é{random.Next()}"), FieldChange.Of("limit", random.Next(), null)],
         });
     }
 
-    public void Append(EventDraft draft)
+    public void Append(PendingEvent draft)
     {
         Events.Add(LedgerEvent.Append(Head, Start.AddMilliseconds(Events.Count), draft));
         if (Events.Count % interval == 0)
@@ -76,7 +76,7 @@ internal sealed class Journal(AuditKey key, int interval = 1_000)
 
     public static byte[] Bytes(IEnumerable<string> lines) => Encoding.UTF8.GetBytes(string.Concat(lines.Select(line => line + "\n")));
 
-    public static (Flaw? Flaw, ChainProof Proof) Check(byte[] file, AuditPublicKey key, IEnumerable<Checkpoint>? anchors = null, int chunk = 1 << 18)
+    public static (ChainFault? ChainFault, ChainProof Proof) Check(byte[] file, AuditPublicKey key, IEnumerable<Checkpoint>? anchors = null, int chunk = 1 << 18)
     {
         var proof = new ChainProof([key], anchors);
         var export = new ExportFile(proof);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mira.Domain.Ledger;
 
@@ -10,7 +11,7 @@ public class LedgerEventTests
     private static readonly LedgerEvent First = LedgerEvent.Append(
         LedgerPosition.Start,
         Noon,
-        new EventDraft(
+        new PendingEvent(
             EventType.KeyRotated,
             new Actor("mira_key_4fZq0TbLw9Xe", "Zoë \"ops\"", "admin", "203.0.113.7", "curl/8.5"),
             "mira_key_000000000001",
@@ -26,9 +27,14 @@ public class LedgerEventTests
     private static readonly LedgerEvent Second = LedgerEvent.Append(
         First.Position,
         Noon.AddMilliseconds(1500),
-        new EventDraft(EventType.KeyRevoked, Actor.System, "mira_key_000000000001", null) { Reason = "leaked" });
+        new PendingEvent(EventType.KeyRevoked, Actor.System, "mira_key_000000000001", null) { Reason = "leaked" });
 
     // Both bodies and hashes were computed with Python's json and hashlib.
+    [Test]
+    public void The_names_under_which_a_pending_event_is_stored_never_change() => Assert.That(
+        JsonSerializer.SerializeToNode(new PendingEvent(EventType.AuthFailed, Actor.System, null, null))!.AsObject().Select(property => property.Key),
+        Is.EquivalentTo(new[] { "Type", "Actor", "Subject", "CorrelationId", "Outcome", "Reason", "Changes", "Gathered" }));
+
     [Test]
     public void The_worked_example_has_this_body_and_this_hash()
     {
@@ -161,7 +167,7 @@ public class LedgerEventTests
     [Test]
     public void A_time_finer_than_the_ledger_writes_still_agrees()
     {
-        var appended = LedgerEvent.Append(LedgerPosition.Start, Noon.AddTicks(1), new EventDraft(EventType.SystemStarted, Actor.System, null, null));
+        var appended = LedgerEvent.Append(LedgerPosition.Start, Noon.AddTicks(1), new PendingEvent(EventType.SystemStarted, Actor.System, null, null));
 
         Assert.That(appended.Follows(LedgerPosition.Start));
         Assert.That(appended.Body, Does.Contain("\"at\":\"2026-03-01T12:00:00.000Z\"").And.Contain("\"changes\":null"));
@@ -177,7 +183,7 @@ public class LedgerEventTests
     private static bool IsIllFormed(string? text) => text is not null && text.Any(char.IsSurrogate);
 
     private static LedgerEvent With(string? reason) =>
-        LedgerEvent.Append(First.Position, Noon, new EventDraft(EventType.KeyRevoked, Actor.System, null, null) { Reason = reason });
+        LedgerEvent.Append(First.Position, Noon, new PendingEvent(EventType.KeyRevoked, Actor.System, null, null) { Reason = reason });
 
     private static LedgerEvent Rehashed(string body) => First with { Body = body, Hash = LedgerEvent.HashOf(body) };
 }

@@ -5,9 +5,10 @@ using Mira.Domain.Tokens;
 namespace Mira.Domain.Tests.Tokens;
 
 /// <summary>
-/// Does comparing digests take as long whether they differ in the first or in the last byte? Two batches, one of each, run side by side
-/// and give one ratio; what else the machine does falls on both or on few of the pairs, and the median of many ratios does not see it.
-/// The control, which stops at the first difference, is measured in the same way and must be found.
+/// Does comparing digests take as long whether they differ in the first or in the last byte? Two batches, one of each,
+/// run side by side and give one ratio; what else the machine does falls on both or on few of the pairs, and the median
+/// of many ratios does not see it. The control, which stops at the first difference, is measured in the same way and
+/// must be found.
 /// </summary>
 [NonParallelizable]
 public class ConstantTimeTests
@@ -15,7 +16,8 @@ public class ConstantTimeTests
     private const int Pairs = 200;
     private const int Batch = 4000;
 
-    // Measured, also with three busy processes on two cores: 0.999 to 1.001 for the fixed-time comparison, 3.3 to 6.2 for the control.
+    // Measured, also with three busy processes on two cores: 0.999 to 1.001 for the fixed-time comparison, 3.3 to 6.2
+    // for the control.
     private const double Same = 1.1;
     private const double Different = 2;
 

@@ -6,8 +6,8 @@ using Mira.Domain.Tokens;
 namespace Mira.Domain.Tests.Tokens;
 
 /// <summary>
-/// Digests are compared in one place, in fixed time. Read from the compiled methods: whoever compares digests in another way has to
-/// call for their bytes, or for an equality that is made for them.
+/// Digests are compared in one place, in fixed time. Read from the compiled methods: whoever compares digests in
+/// another way has to call for their bytes, or for an equality that is made for them.
 /// </summary>
 public class DigestComparisonTests
 {

@@ -2,16 +2,19 @@ using Mira.Domain.Keys;
 
 namespace Mira.Infrastructure.Tests.Airtable;
 
-/// <summary>Keys that one side has and the other does not: a new database beside a filled table, a table that is new to the keys.</summary>
+/// <summary>
+/// Keys that one side has and the other does not: a new database beside a filled table, a table that is new to the
+/// keys.
+/// </summary>
 public sealed class AirtableAdoptionTests
 {
-    private Governed _governed = null!;
+    private AirtableStoreNode _governed = null!;
     private HeldKey _held = null!;
 
     [SetUp]
     public async Task SetUp()
     {
-        _governed = await Governed.StartAsync();
+        _governed = await AirtableStoreNode.StartAsync();
         _held = await _governed.AddAsync();
     }
 

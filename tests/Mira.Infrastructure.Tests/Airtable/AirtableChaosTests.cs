@@ -10,8 +10,8 @@ using Mira.TestServers.Airtable;
 namespace Mira.Infrastructure.Tests.Airtable;
 
 /// <summary>
-/// Clients that change keys while one call in five goes wrong. What they were told, the mirror and the table agree in the end: nothing lost, nothing twice,
-/// no revoked key alive. <c>MIRA_ROUNDS</c> asks for a thousand changes.
+/// Clients that change keys while one call in five goes wrong. What they were told, the mirror and the table agree in
+/// the end: nothing lost, nothing twice, no revoked key alive. <c>MIRA_ROUNDS</c> asks for a thousand changes.
 /// </summary>
 public sealed class AirtableChaosTests
 {
@@ -30,7 +30,7 @@ public sealed class AirtableChaosTests
     {
         var seed = int.TryParse(Environment.GetEnvironmentVariable("MIRA_SEED"), NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given : Random.Shared.Next();
         await TestContext.Progress.WriteLineAsync($"seed {seed}");
-        await using var governed = await Governed.StartAsync();
+        await using var governed = await AirtableStoreNode.StartAsync();
         governed.Server.Faults.Share(0.2, seed, Faults);
         using var end = new CancellationTokenSource();
         var keeping = Task.Run(() => KeepAsync(governed, end.Token));
@@ -53,7 +53,7 @@ public sealed class AirtableChaosTests
     }
 
     /// <summary>All that goes on beside the calls.</summary>
-    private static async Task KeepAsync(Governed governed, CancellationToken end)
+    private static async Task KeepAsync(AirtableStoreNode governed, CancellationToken end)
     {
         for (var round = 1; !end.IsCancellationRequested; round++)
         {
@@ -66,7 +66,7 @@ public sealed class AirtableChaosTests
         }
     }
 
-    private static async Task SettleAllAsync(Governed governed)
+    private static async Task SettleAllAsync(AirtableStoreNode governed)
     {
         for (var quiet = 0; quiet < 2;)
         {
@@ -90,19 +90,19 @@ public sealed class AirtableChaosTests
         }
     }
 
-    private static async Task CheckTableAsync(Governed governed)
+    private static async Task CheckTableAsync(AirtableStoreNode governed)
     {
         var rows = governed.Table.Snapshot();
         await using var database = governed.Store.CreateDbContext();
         var keys = await database.Keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).AsNoTracking().ToListAsync();
         Assert.That(rows.Select(row => (string?)row.Fields["key_id"]), Is.EquivalentTo(keys.Select(key => key.Id.Value)), "each key has one record, and nothing else has");
-        var form = governed.Node.Get<AirtableForm>();
+        var form = governed.Node.Get<RecordMapper>();
         foreach (var key in keys)
         {
             var row = rows.Single(one => (string?)one.Fields["key_id"] == key.Id.Value);
             Assert.That(form.IsOurs(new AirtableRecord(row.Id, row.Fields)), $"{key.Id}");
-            Assert.That(AirtableForm.AreEqual(AirtableForm.FieldsOf(key), row.Fields), $"{key.Id}");
-            Assert.That(key.IsWithheld, Is.False, $"{key.Id}");
+            Assert.That(RecordMapper.AreEqual(RecordMapper.FieldsOf(key), row.Fields), $"{key.Id}");
+            Assert.That(key.IsQuarantined, Is.False, $"{key.Id}");
         }
 
         var last = LedgerPosition.Start;
@@ -129,7 +129,7 @@ public sealed class AirtableChaosTests
         /// <summary>Tokens whose rotation was never answered.</summary>
         public List<Token> Unanswered { get; } = [];
 
-        public async Task CheckAsync(Governed governed)
+        public async Task CheckAsync(AirtableStoreNode governed)
         {
             var key = (await governed.Store.ReadAsync(Id))!;
             Assert.That((key.Name, key.RevokedAt is not null), Is.EqualTo((Name, IsRevoked)), Id.Value);
@@ -139,7 +139,7 @@ public sealed class AirtableChaosTests
         }
     }
 
-    private sealed class Client(Governed governed, Random random)
+    private sealed class Client(AirtableStoreNode governed, Random random)
     {
         public List<Kept> Keys { get; } = [];
 

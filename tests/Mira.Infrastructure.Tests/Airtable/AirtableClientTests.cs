@@ -16,10 +16,10 @@ internal sealed class AirtableClientTests
     [Test]
     public async Task An_upsert_makes_what_is_new_and_changes_what_is_there_and_answers_in_the_order_given()
     {
-        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k2")], AirtableUrgency.Change, CancellationToken.None);
+        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k2")], CallPriority.Change, CancellationToken.None);
 
         var rows = await _node.Client.UpsertAsync(
-            [AirtableNode.Row("k1"), AirtableNode.Row("k2", "Renamed"), AirtableNode.Row("k3")], AirtableUrgency.Change, CancellationToken.None);
+            [AirtableNode.Row("k1"), AirtableNode.Row("k2", "Renamed"), AirtableNode.Row("k3")], CallPriority.Change, CancellationToken.None);
 
         Assert.That(rows.Select(row => (string?)row.Fields["key_id"]), Is.EqualTo(["k1", "k2", "k3"]));
         Assert.That(rows[1].Id, Is.EqualTo(made.Single().Id));
@@ -29,7 +29,7 @@ internal sealed class AirtableClientTests
     [Test]
     public async Task An_update_goes_by_record_id_keeps_what_it_does_not_name_and_empties_what_is_null()
     {
-        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1"), AirtableNode.Row("k2")], AirtableUrgency.Change, CancellationToken.None);
+        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1"), AirtableNode.Row("k2")], CallPriority.Change, CancellationToken.None);
         var copy = _node.Sheet.Duplicate(made[0].Id);
 
         var rows = await _node.Client.UpdateAsync(
@@ -37,7 +37,7 @@ internal sealed class AirtableClientTests
                 new AirtableRecord(made[1].Id, new JsonObject { ["version"] = 2 }),
                 new AirtableRecord(made[0].Id, new JsonObject { ["name"] = null, ["status"] = "revoked" }),
             ],
-            AirtableUrgency.Change,
+            CallPriority.Change,
             CancellationToken.None);
 
         Assert.That(rows.Select(row => row.Id), Is.EqualTo([made[1].Id, made[0].Id]));
@@ -50,14 +50,14 @@ internal sealed class AirtableClientTests
     [Test]
     public async Task A_row_is_found_until_it_is_deleted_and_deleting_it_again_is_fine()
     {
-        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1")], AirtableUrgency.Change, CancellationToken.None);
+        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1")], CallPriority.Change, CancellationToken.None);
 
-        var found = await _node.Client.FindAsync(made[0].Id, AirtableUrgency.Change, CancellationToken.None);
+        var found = await _node.Client.FindAsync(made[0].Id, CallPriority.Change, CancellationToken.None);
         await _node.Client.DeleteAsync(made[0].Id, CancellationToken.None);
         await _node.Client.DeleteAsync(made[0].Id, CancellationToken.None);
 
         Assert.That((string?)found?.Fields["key_id"], Is.EqualTo("k1"));
-        Assert.That(await _node.Client.FindAsync(made[0].Id, AirtableUrgency.Background, CancellationToken.None), Is.Null);
+        Assert.That(await _node.Client.FindAsync(made[0].Id, CallPriority.Background, CancellationToken.None), Is.Null);
         Assert.That(_node.Sheet.Snapshot(), Is.Empty);
     }
 
@@ -67,7 +67,7 @@ internal sealed class AirtableClientTests
         for (var batch = 0; batch < 25; batch++)
         {
             var rows = Enumerable.Range(batch * 10, 10).Select(number => AirtableNode.Row($"k{number}")).ToArray();
-            await _node.Client.UpsertAsync(rows, AirtableUrgency.Change, CancellationToken.None);
+            await _node.Client.UpsertAsync(rows, CallPriority.Change, CancellationToken.None);
         }
 
         List<AirtablePage> pages = [];
@@ -84,7 +84,7 @@ internal sealed class AirtableClientTests
     [Test]
     public async Task A_list_of_changes_holds_what_was_changed_after_a_time()
     {
-        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1"), AirtableNode.Row("k2")], AirtableUrgency.Change, CancellationToken.None);
+        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1"), AirtableNode.Row("k2")], CallPriority.Change, CancellationToken.None);
         var after = _node.Sheet.Snapshot().Max(row => row.ModifiedAt).AddMilliseconds(1);
         do
             _node.Sheet.Edit(made[1].Id, "name", "Edited");
@@ -102,35 +102,35 @@ internal sealed class AirtableClientTests
         var before = _node.Server.Calls.Count;
         var eleven = Enumerable.Range(0, 11).Select(number => AirtableNode.Row($"k{number}")).ToArray();
 
-        Assert.That(() => _node.Client.UpsertAsync([], AirtableUrgency.Change, CancellationToken.None), Throws.ArgumentException);
-        Assert.That(() => _node.Client.UpsertAsync(eleven, AirtableUrgency.Change, CancellationToken.None), Throws.ArgumentException);
-        Assert.That(() => _node.Client.UpsertAsync([AirtableNode.Row("k"), AirtableNode.Row("k")], AirtableUrgency.Change, CancellationToken.None), Throws.ArgumentException);
-        Assert.That(() => _node.Client.UpsertAsync([[]], AirtableUrgency.Change, CancellationToken.None), Throws.ArgumentException);
+        Assert.That(() => _node.Client.UpsertAsync([], CallPriority.Change, CancellationToken.None), Throws.ArgumentException);
+        Assert.That(() => _node.Client.UpsertAsync(eleven, CallPriority.Change, CancellationToken.None), Throws.ArgumentException);
+        Assert.That(() => _node.Client.UpsertAsync([AirtableNode.Row("k"), AirtableNode.Row("k")], CallPriority.Change, CancellationToken.None), Throws.ArgumentException);
+        Assert.That(() => _node.Client.UpsertAsync([[]], CallPriority.Change, CancellationToken.None), Throws.ArgumentException);
         Assert.That(_node.Server.Calls, Has.Count.EqualTo(before));
     }
 
     [Test]
     public async Task An_upsert_of_a_key_that_has_two_rows_is_refused()
     {
-        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1")], AirtableUrgency.Change, CancellationToken.None);
+        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1")], CallPriority.Change, CancellationToken.None);
         _node.Sheet.Duplicate(made[0].Id);
 
-        var refusal = await Assert.ThrowsAsync<AirtableException>(() => _node.Client.UpsertAsync([AirtableNode.Row("k1")], AirtableUrgency.Change, CancellationToken.None));
+        var refusal = await Assert.ThrowsAsync<AirtableException>(() => _node.Client.UpsertAsync([AirtableNode.Row("k1")], CallPriority.Change, CancellationToken.None));
 
-        Assert.That(refusal!.Fate, Is.EqualTo(AirtableFate.NotSent));
+        Assert.That(refusal!.Fate, Is.EqualTo(DeliveryState.NotSent));
         Assert.That((int?)refusal.Status, Is.EqualTo(422));
     }
 
     [Test]
     public async Task A_batch_with_a_missing_row_changes_nothing_and_says_so()
     {
-        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1"), AirtableNode.Row("k2")], AirtableUrgency.Change, CancellationToken.None);
+        var made = await _node.Client.UpsertAsync([AirtableNode.Row("k1"), AirtableNode.Row("k2")], CallPriority.Change, CancellationToken.None);
         _node.Sheet.Delete(made[1].Id);
 
         var refusal = await Assert.ThrowsAsync<AirtableException>(() => _node.Client.UpdateAsync(
-            [.. made.Select(row => new AirtableRecord(row.Id, new JsonObject { ["version"] = 9 }))], AirtableUrgency.Change, CancellationToken.None));
+            [.. made.Select(row => new AirtableRecord(row.Id, new JsonObject { ["version"] = 9 }))], CallPriority.Change, CancellationToken.None));
 
-        Assert.That((refusal!.Fate, refusal.ErrorType), Is.EqualTo((AirtableFate.NotSent, "ROW_DOES_NOT_EXIST")));
+        Assert.That((refusal!.Fate, refusal.ErrorType), Is.EqualTo((DeliveryState.NotSent, "ROW_DOES_NOT_EXIST")));
         Assert.That((int?)_node.Sheet.Find("key_id", "k1")!.Fields["version"], Is.EqualTo(1));
     }
 
@@ -152,7 +152,7 @@ internal sealed class AirtableClientTests
     {
         _node.Server.RemoveSheet(AirtableNode.Table);
 
-        var refusal = await Assert.ThrowsAsync<AirtableException>(() => _node.Client.FindAsync("rec00000000000000", AirtableUrgency.Change, CancellationToken.None));
+        var refusal = await Assert.ThrowsAsync<AirtableException>(() => _node.Client.FindAsync("rec00000000000000", CallPriority.Change, CancellationToken.None));
 
         Assert.That(refusal!.ErrorType, Is.EqualTo("INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND"));
     }

@@ -36,7 +36,7 @@ internal sealed class AirtableFaultTests
 
         var failure = await FailureOf(UpsertAsync("k1"));
 
-        Assert.That(failure.Fate, Is.EqualTo(AirtableFate.Unknown));
+        Assert.That(failure.Fate, Is.EqualTo(DeliveryState.Unknown));
         Assert.That(_node.Server.Calls.Count(call => call.IsUpsert), Is.EqualTo(1));
         Assert.That(_node.Sheet.Snapshot(), Has.Count.EqualTo(isApplied ? 1 : 0));
     }
@@ -58,7 +58,7 @@ internal sealed class AirtableFaultTests
         var made = await UpsertAsync("k1");
 
         _node.Server.Faults.Next(fault, times: 2);
-        var found = await _node.Client.FindAsync(made.Id, AirtableUrgency.Change, CancellationToken.None);
+        var found = await _node.Client.FindAsync(made.Id, CallPriority.Change, CancellationToken.None);
         _node.Server.Faults.Next(fault, times: 2);
         var page = await _node.Client.ListAsync(null, null, null, CancellationToken.None);
         _node.Server.Faults.Next(fault, times: 2);
@@ -83,20 +83,21 @@ internal sealed class AirtableFaultTests
 
         var failure = await FailureOf(UpdateAsync(made.Id, 2));
 
-        Assert.That(failure.Fate, Is.EqualTo(AirtableFate.Unknown));
+        Assert.That(failure.Fate, Is.EqualTo(DeliveryState.Unknown));
         Assert.That(_node.Server.Calls.Count - before, Is.EqualTo(3), "and nobody but the client itself repeats it");
     }
 
-    // The platform sends a call without a body again by itself when its connection is closed; such calls would be counted by nobody.
+    // The platform sends a call without a body again by itself when its connection is closed; such calls would be
+    // counted by nobody.
     [Test]
     public async Task A_read_whose_connection_is_closed_arrives_as_often_as_the_client_sends_it()
     {
         await using var closing = new ClosingServer();
         await using var node = AirtableNode.Beside(_node.Server, options => options with { Url = closing.Url });
 
-        var failure = await FailureOf(node.Client.FindAsync("rec00000000000000", AirtableUrgency.Change, CancellationToken.None));
+        var failure = await FailureOf(node.Client.FindAsync("rec00000000000000", CallPriority.Change, CancellationToken.None));
 
-        Assert.That(failure.Fate, Is.EqualTo(AirtableFate.Unknown));
+        Assert.That(failure.Fate, Is.EqualTo(DeliveryState.Unknown));
         Assert.That(closing.Requests, Is.EqualTo(3));
     }
 
@@ -109,7 +110,7 @@ internal sealed class AirtableFaultTests
 
         var failure = await FailureOf(UpdateAsync(made.Id, 2));
 
-        Assert.That((failure.Fate, failure.Status), Is.EqualTo((AirtableFate.Unknown, HttpStatusCode.TooManyRequests)));
+        Assert.That((failure.Fate, failure.Status), Is.EqualTo((DeliveryState.Unknown, HttpStatusCode.TooManyRequests)));
         Assert.That((int?)_node.Sheet.Find("key_id", "k1")!.Fields["version"], Is.EqualTo(2));
     }
 
@@ -118,11 +119,12 @@ internal sealed class AirtableFaultTests
     {
         await _node.Server.DisposeAsync();
 
-        Assert.That((await FailureOf(UpsertAsync("k1"))).Fate, Is.EqualTo(AirtableFate.NotSent));
-        Assert.That((await FailureOf(UpdateAsync("rec00000000000000", 2))).Fate, Is.EqualTo(AirtableFate.NotSent));
+        Assert.That((await FailureOf(UpsertAsync("k1"))).Fate, Is.EqualTo(DeliveryState.NotSent));
+        Assert.That((await FailureOf(UpdateAsync("rec00000000000000", 2))).Fate, Is.EqualTo(DeliveryState.NotSent));
     }
 
-    // As behind a wall that drops what comes. A queue of one that nobody accepts from is full with the second connection.
+    // As behind a wall that drops what comes. A queue of one that nobody accepts from is full with the second
+    // connection.
     [Test]
     public async Task Where_no_connection_comes_about_nothing_was_sent()
     {
@@ -136,12 +138,12 @@ internal sealed class AirtableFaultTests
         {
             Url = new Uri($"http://{address}/"),
             ConnectPatience = TimeSpan.FromMilliseconds(100),
-            ChangePatience = new AirtablePatience(TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(60)),
+            ChangePatience = new AirtableTimeouts(TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(60)),
         });
 
-        var failure = await FailureOf(node.Client.UpsertAsync([AirtableNode.Row("k1")], AirtableUrgency.Change, CancellationToken.None));
+        var failure = await FailureOf(node.Client.UpsertAsync([AirtableNode.Row("k1")], CallPriority.Change, CancellationToken.None));
 
-        Assert.That(failure.Fate, Is.EqualTo(AirtableFate.NotSent), failure.ToString());
+        Assert.That(failure.Fate, Is.EqualTo(DeliveryState.NotSent), failure.ToString());
     }
 
     [Test]
@@ -149,10 +151,10 @@ internal sealed class AirtableFaultTests
     {
         await using var server = await AirtableServer.StartAsync(new AirtableServerOptions { CallsPerSecond = null, LockOut = TimeSpan.FromMilliseconds(1) });
         await using var node = AirtableNode.Beside(server);
-        await AirtableSchema.CreateTableAsync(node.Client, CancellationToken.None);
+        await TableSchema.CreateTableAsync(node.Client, CancellationToken.None);
         server.Faults.Next(AirtableFault.TooMany);
 
-        await node.Client.UpsertAsync([AirtableNode.Row("k1")], AirtableUrgency.Background, CancellationToken.None);
+        await node.Client.UpsertAsync([AirtableNode.Row("k1")], CallPriority.Background, CancellationToken.None);
 
         Assert.That(node.Sheet.Snapshot(), Has.Count.EqualTo(1));
         Assert.That(server.Calls.Count(call => call.IsUpsert), Is.EqualTo(2));
@@ -165,9 +167,9 @@ internal sealed class AirtableFaultTests
     public async Task A_refusal_changed_nothing_is_not_repeated_and_names_no_value(string field, string value, int status, string type)
     {
         var failure = await FailureOf(_node.Client.UpsertAsync(
-            [new JsonObject { ["key_id"] = "k1", [field] = value }], AirtableUrgency.Change, CancellationToken.None));
+            [new JsonObject { ["key_id"] = "k1", [field] = value }], CallPriority.Change, CancellationToken.None));
 
-        Assert.That((failure.Fate, (int?)failure.Status, failure.ErrorType), Is.EqualTo((AirtableFate.NotSent, status, type)));
+        Assert.That((failure.Fate, (int?)failure.Status, failure.ErrorType), Is.EqualTo((DeliveryState.NotSent, status, type)));
         Assert.That(failure.ToString(), Does.Not.Contain(value == "x" ? "\"x\"" : value));
         Assert.That(_node.Server.Calls.Count(call => call.IsUpsert), Is.EqualTo(1));
     }
@@ -179,10 +181,10 @@ internal sealed class AirtableFaultTests
         node.Server.AddSheet(AirtableNode.Table, "key_id");
 
         var page = await node.Client.ListAsync(null, null, null, CancellationToken.None);
-        var failure = await FailureOf(node.Client.UpsertAsync([AirtableNode.Row("k1")], AirtableUrgency.Change, CancellationToken.None));
+        var failure = await FailureOf(node.Client.UpsertAsync([AirtableNode.Row("k1")], CallPriority.Change, CancellationToken.None));
 
         Assert.That(page.Records, Is.Empty);
-        Assert.That((failure.Fate, (int?)failure.Status, failure.ErrorType), Is.EqualTo((AirtableFate.NotSent, 403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND")));
+        Assert.That((failure.Fate, (int?)failure.Status, failure.ErrorType), Is.EqualTo((DeliveryState.NotSent, 403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND")));
     }
 
     [Test]
@@ -193,7 +195,7 @@ internal sealed class AirtableFaultTests
 
         var failure = await FailureOf(other.Client.ListAsync(null, null, null, CancellationToken.None));
 
-        Assert.That((failure.Fate, (int?)failure.Status), Is.EqualTo((AirtableFate.NotSent, 401)));
+        Assert.That((failure.Fate, (int?)failure.Status), Is.EqualTo((DeliveryState.NotSent, 401)));
         Assert.That(failure.ToString(), Does.Not.Contain(token));
     }
 
@@ -217,14 +219,14 @@ internal sealed class AirtableFaultTests
         _node.Server.Faults.Next(AirtableFault.TooMany);
         _node.Server.Unlock();
 
-        var first = await FailureOf(node.Client.UpsertAsync([AirtableNode.Row("k1")], AirtableUrgency.Change, CancellationToken.None));
+        var first = await FailureOf(node.Client.UpsertAsync([AirtableNode.Row("k1")], CallPriority.Change, CancellationToken.None));
         _node.Server.Unlock();
         var before = _node.Server.Calls.Count;
-        var second = await FailureOf(node.Client.UpsertAsync([AirtableNode.Row("k1")], AirtableUrgency.Change, CancellationToken.None));
+        var second = await FailureOf(node.Client.UpsertAsync([AirtableNode.Row("k1")], CallPriority.Change, CancellationToken.None));
         Assert.That(_node.Server.Calls, Has.Count.EqualTo(before));
         var page = await node.Client.ListAsync(null, null, null, CancellationToken.None);
 
-        Assert.That((first.Fate, second.Fate), Is.EqualTo((AirtableFate.NotSent, AirtableFate.NotSent)));
+        Assert.That((first.Fate, second.Fate), Is.EqualTo((DeliveryState.NotSent, DeliveryState.NotSent)));
         Assert.That(second.RetryAfter, Is.InRange(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(1)));
         Assert.That(page.Records, Is.Empty);
     }
@@ -237,7 +239,7 @@ internal sealed class AirtableFaultTests
 
         var failure = await FailureOf(_node.Client.ListAsync(null, null, null, CancellationToken.None));
 
-        Assert.That((failure.Fate, failure.ErrorType), Is.EqualTo((AirtableFate.NotSent, "PUBLIC_API_BILLING_LIMIT_EXCEEDED")));
+        Assert.That((failure.Fate, failure.ErrorType), Is.EqualTo((DeliveryState.NotSent, "PUBLIC_API_BILLING_LIMIT_EXCEEDED")));
         Assert.That(_node.Server.Calls.Count - before, Is.EqualTo(1));
     }
 
@@ -254,11 +256,11 @@ internal sealed class AirtableFaultTests
         Assert.That((int?)_node.Sheet.Find("key_id", "k1")!.Fields["version"], Is.EqualTo(2), "which is why a row is only believed when its version is the settled one");
     }
 
-    private async Task<AirtableRecord> UpsertAsync(string keyId, AirtableUrgency urgency = AirtableUrgency.Change) =>
+    private async Task<AirtableRecord> UpsertAsync(string keyId, CallPriority urgency = CallPriority.Change) =>
         (await _node.Client.UpsertAsync([AirtableNode.Row(keyId)], urgency, CancellationToken.None)).Single();
 
     private async Task<AirtableRecord> UpdateAsync(string recordId, int version) =>
-        (await _node.Client.UpdateAsync([new AirtableRecord(recordId, new JsonObject { ["version"] = version })], AirtableUrgency.Change, CancellationToken.None)).Single();
+        (await _node.Client.UpdateAsync([new AirtableRecord(recordId, new JsonObject { ["version"] = version })], CallPriority.Change, CancellationToken.None)).Single();
 
     private static async Task<AirtableException> FailureOf(Task call) => (await Assert.ThrowsAsync<AirtableException>(() => call))!;
 }

@@ -2,13 +2,13 @@ using Mira.Application.Ledger;
 using Mira.Domain.Keys;
 using Mira.Infrastructure.Airtable;
 using Mira.TestServers.Airtable;
-using Trash = Mira.TestServers.Airtable.AirtableRow;
+using Trash = Mira.TestServers.Airtable.RecordState;
 
 namespace Mira.Infrastructure.Tests.Airtable;
 
 /// <summary>
-/// A person acts in each gap between two calls of whatever Mira does at that time. A revocation or a deletion by hand is final within two sweeps, and nothing
-/// brings a revoked key back.
+/// A person acts in each gap between two calls of whatever Mira does at that time. A revocation or a deletion by hand
+/// is final within two sweeps, and nothing brings a revoked key back.
 /// </summary>
 [Parallelizable(ParallelScope.All)]
 public sealed class AirtableGapTests
@@ -43,7 +43,7 @@ public sealed class AirtableGapTests
     [Test]
     public async Task A_person_acts_before_each_call_and_after_the_last([ValueSource(nameof(Works))] Work work, [ValueSource(nameof(Acts))] Act act)
     {
-        await using var governed = await Governed.StartAsync();
+        await using var governed = await AirtableStoreNode.StartAsync();
         var gap = 0;
         for (var isInside = true; isInside;)
         {
@@ -66,7 +66,7 @@ public sealed class AirtableGapTests
             Assert.That(gap, Is.GreaterThan(1), "there was no call to act before");
     }
 
-    private static async Task PrepareAsync(Governed governed, HeldKey held, Work work)
+    private static async Task PrepareAsync(AirtableStoreNode governed, HeldKey held, Work work)
     {
         switch (work)
         {
@@ -89,7 +89,7 @@ public sealed class AirtableGapTests
     }
 
     /// <returns>Whether there was such a call.</returns>
-    private static async Task<bool> RunAsync(Governed governed, HeldKey held, Work work, int gap, Action act)
+    private static async Task<bool> RunAsync(AirtableStoreNode governed, HeldKey held, Work work, int gap, Action act)
     {
         var calls = 0;
         var call = governed.Server.Hold(_ => Interlocked.Increment(ref calls) == gap);
@@ -104,7 +104,7 @@ public sealed class AirtableGapTests
         return isInside;
     }
 
-    private static async Task DoAsync(Governed governed, HeldKey held, Work work)
+    private static async Task DoAsync(AirtableStoreNode governed, HeldKey held, Work work)
     {
         switch (work)
         {
@@ -137,7 +137,7 @@ public sealed class AirtableGapTests
     }
 
     // The former holder has its repair on the way when the next one begins with its own.
-    private static async Task HandOverAsync(Governed governed)
+    private static async Task HandOverAsync(AirtableStoreNode governed)
     {
         var late = governed.RepairAsync();
         await governed.Store.AskAsync("UPDATE airtable_state SET held_until = 0 RETURNING 1");
@@ -153,7 +153,7 @@ public sealed class AirtableGapTests
         await late;
     }
 
-    private static void Do(Governed governed, HeldKey held, Act act, Trash trash)
+    private static void Do(AirtableStoreNode governed, HeldKey held, Act act, Trash trash)
     {
         // Gone when it was deleted before, or by this.
         var id = governed.Table.Find("key_id", held.Id.Value)?.Id;
@@ -177,7 +177,7 @@ public sealed class AirtableGapTests
     }
 
     /// <summary>What a node does in some minutes.</summary>
-    private static async Task ConvergeAsync(Governed governed)
+    private static async Task ConvergeAsync(AirtableStoreNode governed)
     {
         using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
         while (!await governed.Node.Lease.HoldAsync(CancellationToken.None))
@@ -193,7 +193,7 @@ public sealed class AirtableGapTests
         }
     }
 
-    private static async Task CheckAsync(Governed governed, HeldKey held, Work work, Act act, string where)
+    private static async Task CheckAsync(AirtableStoreNode governed, HeldKey held, Work work, Act act, string where)
     {
         var verdict = await governed.AskAsync(held);
         var key = (await governed.Store.ReadAsync(held.Id))!;

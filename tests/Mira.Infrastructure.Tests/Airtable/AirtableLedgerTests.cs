@@ -14,13 +14,13 @@ public sealed class AirtableLedgerTests
 
     private static readonly AirtableFault[] NeverFaults = [AirtableFault.Error, AirtableFault.BadGateway, AirtableFault.Reset, AirtableFault.Redirect];
 
-    private Governed _governed = null!;
+    private AirtableStoreNode _governed = null!;
     private HeldKey _held = null!;
 
     [SetUp]
     public async Task SetUp()
     {
-        _governed = await Governed.StartAsync();
+        _governed = await AirtableStoreNode.StartAsync();
         _held = await _governed.AddAsync(Role.Admin);
     }
 
@@ -195,6 +195,7 @@ public sealed class AirtableLedgerTests
     [Test]
     public async Task Changes_of_one_key_at_once_come_one_after_the_other()
     {
+        _governed.Node.WaitLong();
         await Task.WhenAll(Enumerable.Range(0, 5).Select(number => Task.Run(() => _governed.RenameAsync(_held, $"name {number}"))));
 
         Assert.That((await _governed.Store.ReadAsync(_held.Id))!.Version, Is.EqualTo(6));
@@ -218,7 +219,8 @@ public sealed class AirtableLedgerTests
     [Test]
     public async Task A_repeat_waits_for_the_first_and_gets_its_answer()
     {
-        var repeat = new Repeat("mira_key_000000000001", "once", "ab");
+        _governed.Node.WaitLong();
+        var repeat = new IdempotentRequest("mira_key_000000000001", "once", "ab");
         var call = _governed.Server.Hold(arrived => arrived.IsUpsert);
         var first = AddOnceAsync(repeat);
         await call.Arrived;
@@ -250,7 +252,7 @@ public sealed class AirtableLedgerTests
     private async Task DemandAndRevokeAsync(HeldKey admin) => await _governed.Store.ChangeAsync(async change =>
         (await change.FindKeyAsync(admin.Id))!.Revoke("me", null, await change.CountActiveAdminsAsync(admin.Id), change.Now));
 
-    private Task<string> AddOnceAsync(Repeat repeat) => Task.Run(() => _governed.Store.Ledger.ChangeAsync(
+    private Task<string> AddOnceAsync(IdempotentRequest repeat) => Task.Run(() => _governed.Store.Ledger.ChangeAsync(
         async change =>
         {
             if (await change.FindAnswerAsync(repeat) is not null)

@@ -19,7 +19,7 @@ internal sealed class AirtableLimitTests
 
         var calls = Enumerable.Range(0, 22).Select(number => number % 2 == 0
             ? (Task)node.Client.ListAsync(null, null, null, CancellationToken.None)
-            : node.Client.UpsertAsync([new JsonObject { ["key_id"] = $"k{number}" }], AirtableUrgency.Change, CancellationToken.None));
+            : node.Client.UpsertAsync([new JsonObject { ["key_id"] = $"k{number}" }], CallPriority.Change, CancellationToken.None));
         await Task.WhenAll(calls);
 
         Assert.That(server.Calls, Has.Count.EqualTo(22));
@@ -39,7 +39,7 @@ internal sealed class AirtableLimitTests
         {
             try
             {
-                await node.Client.FindAsync("rec00000000000000", AirtableUrgency.Background, CancellationToken.None);
+                await node.Client.FindAsync("rec00000000000000", CallPriority.Background, CancellationToken.None);
             }
             catch (AirtableException)
             {
@@ -64,7 +64,7 @@ internal sealed class AirtableLimitTests
         {
             CallsPerSecond = AirtableNode.Unlimited,
             LockOut = TimeSpan.FromMilliseconds(1),
-            ChangePatience = new AirtablePatience(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(2)),
+            ChangePatience = new AirtableTimeouts(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(2)),
             BreakDuration = TimeSpan.FromMilliseconds(500),
         });
         await using var provider = services.BuildServiceProvider();
@@ -77,7 +77,7 @@ internal sealed class AirtableLimitTests
             server.Faults.Always(fault);
             try
             {
-                await client.UpsertAsync([new JsonObject { ["key_id"] = cell, [fault == AirtableFault.None ? cell : "key_id"] = cell }], AirtableUrgency.Change, CancellationToken.None);
+                await client.UpsertAsync([new JsonObject { ["key_id"] = cell, [fault == AirtableFault.None ? cell : "key_id"] = cell }], CallPriority.Change, CancellationToken.None);
             }
             catch (AirtableException exception)
             {
@@ -97,8 +97,8 @@ internal sealed class AirtableLimitTests
         // The machine that runs the tests may be slow; nothing here is about patience.
         return real with
         {
-            ChangePatience = new AirtablePatience(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(120)),
-            BackgroundPatience = new AirtablePatience(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(120)),
+            ChangePatience = new AirtableTimeouts(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(120)),
+            BackgroundPatience = new AirtableTimeouts(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(120)),
         };
     }
 

@@ -7,7 +7,10 @@ using Mira.TestServers.Airtable;
 
 namespace Mira.Infrastructure.Tests.Airtable;
 
-/// <summary>A table as large as Airtable's users have, at Airtable's own pace: 5 calls in any second, then 30 s of refusals. <c>MIRA_ROUNDS</c> asks for 10 000 keys.</summary>
+/// <summary>
+/// A table as large as Airtable's users have, at Airtable's own pace: 5 calls in any second, then 30 s of refusals.
+/// <c>MIRA_ROUNDS</c> asks for 10 000 keys.
+/// </summary>
 public sealed class AirtableLoadTests
 {
     private const int PageSize = 100;
@@ -23,7 +26,7 @@ public sealed class AirtableLoadTests
         var node = store.Airtable!;
         var held = Fill(node, Count);
         await node.Lease.HoldAsync(CancellationToken.None);
-        await using var holding = new AirtableHolding(node.Lease, TimeProvider.System);
+        await using var holding = new LeaseKeepAlive(node.Lease, TimeProvider.System);
 
         var started = Stopwatch.StartNew();
         var calls = server.Calls.Count;
@@ -66,14 +69,14 @@ public sealed class AirtableLoadTests
     /// <summary>The table as other nodes left it.</summary>
     private static List<HeldKey> Fill(GoverningNode node, int count)
     {
-        var form = node.Get<AirtableForm>();
+        var form = node.Get<RecordMapper>();
         var sample = new List<HeldKey>();
         for (var number = 0; number < count; number++)
         {
             var held = new HeldKey(name: $"key {number}");
-            var fields = AirtableForm.FieldsOf(held.Key);
+            var fields = RecordMapper.FieldsOf(held.Key);
             var recordId = node.Sheet.Insert((JsonObject)fields.DeepClone());
-            node.Sheet.Edit(recordId, AirtableSchema.Mac, form.Sign(fields, recordId, 1));
+            node.Sheet.Edit(recordId, TableSchema.Mac, form.Sign(fields, recordId, 1));
             if (number % (count / 10) == 0)
                 sample.Add(held);
         }

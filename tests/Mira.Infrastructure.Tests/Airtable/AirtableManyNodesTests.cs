@@ -11,7 +11,7 @@ namespace Mira.Infrastructure.Tests.Airtable;
 /// <summary>Two nodes on one PostgreSQL: one calls Airtable, the other hands it what it has decided.</summary>
 public sealed class AirtableManyNodesTests
 {
-    private Governed _holder = null!;
+    private AirtableStoreNode _holder = null!;
     private Store _other = null!;
     private CancellationTokenSource _end = null!;
 
@@ -19,7 +19,7 @@ public sealed class AirtableManyNodesTests
     public async Task SetUp()
     {
         _end = new CancellationTokenSource();
-        _holder = await Governed.StartAsync(StoreKind.Postgres);
+        _holder = await AirtableStoreNode.StartAsync(StoreKind.Postgres);
         _other = await Store.JoinAsync(_holder.Store.Address);
         await _other.GovernAsync(_holder.Node.Options.Table, _holder.Server);
     }
@@ -61,7 +61,7 @@ public sealed class AirtableManyNodesTests
 
         Assert.That(
             () => _other.Airtable!.Get<AirtableClient>().ListAsync(null, null, null, CancellationToken.None),
-            Throws.TypeOf<AirtableException>().With.Property(nameof(AirtableException.Fate)).EqualTo(AirtableFate.NotSent));
+            Throws.TypeOf<AirtableException>().With.Property(nameof(AirtableException.Fate)).EqualTo(DeliveryState.NotSent));
 
         Assert.That(_holder.Server.Calls, Has.Count.EqualTo(calls));
     }

@@ -28,7 +28,7 @@ internal sealed class AirtableNode : IAsyncDisposable
 
     public AirtableClient Client => _services.GetRequiredService<AirtableClient>();
 
-    public AirtablePace Pace => _services.GetRequiredService<AirtablePace>();
+    public RequestLimiter Pace => _services.GetRequiredService<RequestLimiter>();
 
     public AirtableSheet Sheet => Server.Sheet(Table);
 
@@ -36,7 +36,7 @@ internal sealed class AirtableNode : IAsyncDisposable
     public static async Task<AirtableNode> StartAsync(Func<AirtableOptions, AirtableOptions>? change = null, AirtableServerOptions? options = null)
     {
         var node = await StartEmptyAsync(change, options ?? new AirtableServerOptions { CallsPerSecond = null });
-        await AirtableSchema.CreateTableAsync(node.Client, CancellationToken.None);
+        await TableSchema.CreateTableAsync(node.Client, CancellationToken.None);
         return node;
     }
 
@@ -55,8 +55,8 @@ internal sealed class AirtableNode : IAsyncDisposable
             CallsPerSecond = Unlimited,
             Second = TimeSpan.FromMilliseconds(1),
             LockOut = TimeSpan.FromMilliseconds(200),
-            ChangePatience = new AirtablePatience(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(4)),
-            BackgroundPatience = new AirtablePatience(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(8)),
+            ChangePatience = new AirtableTimeouts(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(4)),
+            BackgroundPatience = new AirtableTimeouts(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(8)),
             RetryDelay = TimeSpan.FromMilliseconds(5),
             BreakDuration = TimeSpan.FromMilliseconds(500),
         };
@@ -65,11 +65,11 @@ internal sealed class AirtableNode : IAsyncDisposable
 
     public static JsonObject Row(string keyId, string name = "A key") => new()
     {
-        [AirtableSchema.KeyId] = keyId,
-        [AirtableSchema.Name] = name,
-        [AirtableSchema.Role] = "viewer",
-        [AirtableSchema.Status] = AirtableSchema.Active,
-        [AirtableSchema.Version] = 1,
+        [TableSchema.KeyId] = keyId,
+        [TableSchema.Name] = name,
+        [TableSchema.Role] = "viewer",
+        [TableSchema.Status] = TableSchema.Active,
+        [TableSchema.Version] = 1,
     };
 
     public async ValueTask DisposeAsync()

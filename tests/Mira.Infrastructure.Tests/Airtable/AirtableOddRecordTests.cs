@@ -6,19 +6,22 @@ using Mira.Infrastructure.Airtable;
 
 namespace Mira.Infrastructure.Tests.Airtable;
 
-/// <summary>A cell, a record or an answer that is odd stands alone: the others are read, judged and written as if it were not there.</summary>
+/// <summary>
+/// A cell, a record or an answer that is odd stands alone: the others are read, judged and written as if it were not
+/// there.
+/// </summary>
 public sealed class AirtableOddRecordTests
 {
     private const int Rounds = 60;
 
-    private Governed _governed = null!;
+    private AirtableStoreNode _governed = null!;
     private HeldKey _held = null!;
     private HeldKey _other = null!;
 
     [SetUp]
     public async Task SetUp()
     {
-        _governed = await Governed.StartAsync();
+        _governed = await AirtableStoreNode.StartAsync();
         _held = await _governed.AddAsync();
         _other = await _governed.AddAsync();
     }
@@ -34,12 +37,12 @@ public sealed class AirtableOddRecordTests
         _governed.Edit(_held, "owner", "here");
         _governed.Edit(_other, "status", "revoked");
         var rows = new JsonArray([.. _governed.Table.Snapshot().Select(row => new JsonObject { ["id"] = row.Id, ["fields"] = row.Fields })]);
-        var review = _governed.Node.Get<AirtableReview>();
+        var review = _governed.Node.Get<RecordReconciler>();
         var asked = review.Ask();
         using var response = new HttpResponseMessage { Content = new StringContent($"{{\"records\":{rows.ToJsonString().Replace("\"here\"", cell, StringComparison.Ordinal)}}}", Encoding.UTF8, "application/json") };
-        var answer = await AirtableAnswer.ReadAsync(response, AirtableUrgency.Background, TimeProvider.System, CancellationToken.None);
+        var answer = await AirtableResponse.ReadAsync(response, CallPriority.Background, TimeProvider.System, CancellationToken.None);
 
-        await review.ReviewAsync(AirtableShapes.Records(answer.Body), asked, CancellationToken.None);
+        await review.ReviewAsync(ResponseReader.Records(answer.Body), asked, CancellationToken.None);
 
         Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.KeyDisabled));
         Assert.That(await _governed.AskAsync(_other), Is.EqualTo(VerdictCode.KeyRevoked), "nothing stands still for it");
@@ -53,7 +56,7 @@ public sealed class AirtableOddRecordTests
     [TestCase("\\", "\\")]
     [TestCase("\\ud80", "\\ud80")]
     [TestCase("\\ud800", "\\ufffd")]
-    public void Half_of_a_surrogate_pair_is_mended_and_nothing_else_is(string json, string mended) => Assert.That(AirtableText.Mend(json), Is.EqualTo(mended));
+    public void Half_of_a_surrogate_pair_is_mended_and_nothing_else_is(string json, string mended) => Assert.That(SurrogateRepair.Mend(json), Is.EqualTo(mended));
 
     [Test]
     public async Task A_record_without_cells_shows_and_the_others_are_looked_at()
@@ -70,7 +73,7 @@ public sealed class AirtableOddRecordTests
         Assert.That(await _governed.AskAsync(_other), Is.EqualTo(VerdictCode.KeyRevoked));
         Assert.That(await _governed.AskAsync(_held), Is.EqualTo(VerdictCode.Valid), "it is there, and says nothing");
         Assert.That(_governed.Node.Sight.Health.Findings, Is.EqualTo(1));
-        var told = _governed.Node.Gathered.Take().Single();
+        var told = _governed.Node.AggregatedEvents.Take().Single();
         Assert.That((told.Group.Reason, told.Group.Subject), Is.EqualTo(("row_unreadable", _held.Id.Value)));
 
         _governed.Server.Distort = null;
@@ -97,7 +100,7 @@ public sealed class AirtableOddRecordTests
         await _governed.PollAsync();
 
         Assert.That(await _governed.AskAsync(_other), Is.EqualTo(VerdictCode.KeyRevoked));
-        Assert.That(_governed.Node.Gathered.Take().Single().Group.Reason, Is.EqualTo("row_unreadable"));
+        Assert.That(_governed.Node.AggregatedEvents.Take().Single().Group.Reason, Is.EqualTo("row_unreadable"));
     }
 
     [Test]
@@ -120,7 +123,7 @@ public sealed class AirtableOddRecordTests
     [Test]
     public async Task Two_writes_of_one_record_at_once_go_out_one_after_the_other()
     {
-        var writer = _governed.Node.Get<AirtableWriter>();
+        var writer = _governed.Node.Get<RecordWriter>();
         var (one, two) = (_governed.RecordIdOf(_held), _governed.RecordIdOf(_other));
         var first = _governed.Server.Hold(call => call.Method == "PATCH");
         Task[] waiting = [writer.ShowUseAsync(one, HeldKey.Start)];
@@ -162,7 +165,7 @@ public sealed class AirtableOddRecordTests
         {
             DistortLists(record =>
             {
-                foreach (var field in AirtableSchema.Fields.Select(field => field.Name).Append("of a person's own").Where(_ => random.Next(3) == 0))
+                foreach (var field in TableSchema.Fields.Select(field => field.Name).Append("of a person's own").Where(_ => random.Next(3) == 0))
                     record["fields"]![field] = RandomJson.Make(random, 3);
             });
             await _governed.SweepAsync();

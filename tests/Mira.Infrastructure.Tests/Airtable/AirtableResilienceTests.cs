@@ -38,7 +38,7 @@ internal sealed class AirtableResilienceTests
             failures.Add(await FailureOf(UpsertAsync()));
 
         Assert.That(_server.Calls.Count - before, Is.LessThanOrEqualTo(10));
-        Assert.That(failures[^1].Fate, Is.EqualTo(AirtableFate.NotSent));
+        Assert.That(failures[^1].Fate, Is.EqualTo(DeliveryState.NotSent));
         Assert.That(failures[^1].RetryAfter, Is.InRange(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(5)));
 
         before = _server.Calls.Count;
@@ -58,17 +58,17 @@ internal sealed class AirtableResilienceTests
     {
         _server.Faults.Always(AirtableFault.TooMany, call => call.Method == "POST");
         for (var call = 0; call < 20; call++)
-            await FailureOf(_node.Client.UpsertAsync([new JsonObject { ["key_id"] = "k", ["no such field"] = 1 }], AirtableUrgency.Change, CancellationToken.None));
-        Assert.That(await _node.Client.FindAsync("rec00000000000000", AirtableUrgency.Change, CancellationToken.None), Is.Null);
+            await FailureOf(_node.Client.UpsertAsync([new JsonObject { ["key_id"] = "k", ["no such field"] = 1 }], CallPriority.Change, CancellationToken.None));
+        Assert.That(await _node.Client.FindAsync("rec00000000000000", CallPriority.Change, CancellationToken.None), Is.Null);
 
         _server.Faults.Always(AirtableFault.HtmlAfter);
         for (var call = 0; call < 5; call++)
         {
             await FailureOf(UpsertAsync());
-            await FailureOf(UpsertAsync(AirtableUrgency.Background));
+            await FailureOf(UpsertAsync(CallPriority.Background));
         }
 
-        Assert.That((await FailureOf(UpsertAsync())).Fate, Is.EqualTo(AirtableFate.NotSent));
+        Assert.That((await FailureOf(UpsertAsync())).Fate, Is.EqualTo(DeliveryState.NotSent));
     }
 
     [Test]
@@ -77,7 +77,7 @@ internal sealed class AirtableResilienceTests
         _server.Faults.RetryAfter = TimeSpan.FromSeconds(3);
         _server.Faults.Next(AirtableFault.Unavailable);
 
-        var found = _node.Client.FindAsync("rec00000000000000", AirtableUrgency.Change, CancellationToken.None);
+        var found = _node.Client.FindAsync("rec00000000000000", CallPriority.Change, CancellationToken.None);
         await _clock.Waiting(TimeSpan.FromSeconds(3));
         Assert.That(_server.Calls, Has.Count.EqualTo(1));
         _clock.Advance(TimeSpan.FromSeconds(3));
@@ -92,7 +92,7 @@ internal sealed class AirtableResilienceTests
         _server.Faults.RetryAfter = TimeSpan.FromHours(1);
         _server.Faults.Next(AirtableFault.Unavailable);
 
-        var failure = await FailureOf(_node.Client.FindAsync("rec00000000000000", AirtableUrgency.Change, CancellationToken.None));
+        var failure = await FailureOf(_node.Client.FindAsync("rec00000000000000", CallPriority.Change, CancellationToken.None));
 
         Assert.That(failure.RetryAfter, Is.EqualTo(TimeSpan.FromHours(1)));
     }
@@ -118,10 +118,10 @@ internal sealed class AirtableResilienceTests
     {
         await using var slow = AirtableNode.Beside(_server, options => options with { CallsPerSecond = 1, Second = TimeSpan.FromHours(1) }, _clock);
 
-        var call = slow.Client.UpsertAsync([new JsonObject { ["key_id"] = "k" }], AirtableUrgency.Change, CancellationToken.None);
+        var call = slow.Client.UpsertAsync([new JsonObject { ["key_id"] = "k" }], CallPriority.Change, CancellationToken.None);
         _clock.Advance(TimeSpan.FromSeconds(4));
 
-        Assert.That((await FailureOf(call)).Fate, Is.EqualTo(AirtableFate.NotSent));
+        Assert.That((await FailureOf(call)).Fate, Is.EqualTo(DeliveryState.NotSent));
         Assert.That(_server.Calls, Is.Empty);
     }
 
@@ -130,13 +130,13 @@ internal sealed class AirtableResilienceTests
     {
         await using var one = AirtableNode.Beside(
             _server,
-            options => options with { CallsPerSecond = 1, Second = TimeSpan.FromSeconds(1), BackgroundPatience = new AirtablePatience(TimeSpan.FromHours(1), TimeSpan.FromHours(2)) },
+            options => options with { CallsPerSecond = 1, Second = TimeSpan.FromSeconds(1), BackgroundPatience = new AirtableTimeouts(TimeSpan.FromHours(1), TimeSpan.FromHours(2)) },
             _clock);
         var held = _server.Hold(_ => true);
-        var first = one.Client.FindAsync("rec00000000000000", AirtableUrgency.Background, CancellationToken.None);
+        var first = one.Client.FindAsync("rec00000000000000", CallPriority.Background, CancellationToken.None);
         _clock.Advance(TimeSpan.FromSeconds(1));
         await held.Arrived;
-        var second = one.Client.FindAsync("rec00000000000000", AirtableUrgency.Background, CancellationToken.None);
+        var second = one.Client.FindAsync("rec00000000000000", CallPriority.Background, CancellationToken.None);
 
         _clock.Advance(TimeSpan.FromMinutes(1));
         Assert.That(one.Pace.Waiting, Is.EqualTo(1));
@@ -153,15 +153,15 @@ internal sealed class AirtableResilienceTests
     public async Task A_call_whose_time_is_over_while_it_is_on_its_way_has_an_unknown_fate()
     {
         await using var slow = AirtableNode.Beside(
-            _server, options => options with { ChangePatience = new AirtablePatience(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(4)) }, _clock);
+            _server, options => options with { ChangePatience = new AirtableTimeouts(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(4)) }, _clock);
         var held = _server.Hold(_ => true);
 
-        var call = slow.Client.UpsertAsync([new JsonObject { ["key_id"] = "k" }], AirtableUrgency.Change, CancellationToken.None);
+        var call = slow.Client.UpsertAsync([new JsonObject { ["key_id"] = "k" }], CallPriority.Change, CancellationToken.None);
         _clock.Advance(TimeSpan.FromSeconds(2));
         await held.Arrived;
         _clock.Advance(TimeSpan.FromSeconds(3));
 
-        Assert.That((await FailureOf(call)).Fate, Is.EqualTo(AirtableFate.Unknown));
+        Assert.That((await FailureOf(call)).Fate, Is.EqualTo(DeliveryState.Unknown));
         await held.ReleaseAsync();
         Assert.That(_server.Sheet(AirtableNode.Table).Snapshot(), Has.Count.EqualTo(1));
     }
@@ -171,7 +171,7 @@ internal sealed class AirtableResilienceTests
     {
         using var cancelled = new CancellationTokenSource();
         var held = _server.Hold(_ => true);
-        var call = _node.Client.FindAsync("rec00000000000000", AirtableUrgency.Change, cancelled.Token);
+        var call = _node.Client.FindAsync("rec00000000000000", CallPriority.Change, cancelled.Token);
         await held.Arrived;
 
         await cancelled.CancelAsync();
@@ -180,7 +180,7 @@ internal sealed class AirtableResilienceTests
         await held.ReleaseAsync();
     }
 
-    private async Task UpsertAsync(AirtableUrgency urgency = AirtableUrgency.Change) =>
+    private async Task UpsertAsync(CallPriority urgency = CallPriority.Change) =>
         await _node.Client.UpsertAsync([new JsonObject { ["key_id"] = "k" }], urgency, CancellationToken.None);
 
     private static async Task<AirtableException> FailureOf(Task call) => (await Assert.ThrowsAsync<AirtableException>(() => call))!;

@@ -13,6 +13,7 @@ namespace Mira.Infrastructure.Tests.Airtable;
 internal sealed class GoverningNode : IDisposable
 {
     private readonly ServiceProvider _services;
+    private readonly Store _store;
 
     private GoverningNode(Store store, AirtableServer server, AirtableOptions options)
     {
@@ -28,14 +29,14 @@ internal sealed class GoverningNode : IDisposable
             .AddSingleton(store.Seal)
             .AddSingleton(store.Rows)
             .AddSingleton(store.Follower)
-            .AddSingleton(new GatheredEvents(TimeProvider.System))
-            .AddSingleton(new LedgerFollowerOptions { IsShared = store.IsShared })
+            .AddSingleton(new AggregatedEvents(TimeProvider.System))
+            .AddSingleton(new LedgerPollerOptions { IsShared = store.IsShared })
             .AddScoped(_ => store.Scope)
             .AddScoped<SqlLedger>()
             .AddMiraAirtable(options)
             .BuildServiceProvider();
-        Ledger = new AirtableLedger(
-            Get<SqlLedger>(), Get<AirtableCourier>(), Get<AirtableBook>(), Lease, options, store.Scope, TimeProvider.System, NullLogger<AirtableLedger>.Instance);
+        _store = store;
+        Ledger = LedgerOf(options);
     }
 
     public AirtableServer Server { get; }
@@ -46,19 +47,19 @@ internal sealed class GoverningNode : IDisposable
 
     public AirtableLedger Ledger { get; }
 
-    public AirtableLease Lease => Get<AirtableLease>();
+    public WriterLease Lease => Get<WriterLease>();
 
-    public AirtableWatch Watch => Get<AirtableWatch>();
+    public TablePoller Watch => Get<TablePoller>();
 
-    public AirtableUpkeep Upkeep => Get<AirtableUpkeep>();
+    public RecordRepairs Upkeep => Get<RecordRepairs>();
 
-    public AirtableSight Sight => Get<AirtableSight>();
+    public AirtableStatus Sight => Get<AirtableStatus>();
 
-    public AirtableCourier Courier => Get<AirtableCourier>();
+    public IntentDispatcher Courier => Get<IntentDispatcher>();
 
-    public GatheredEvents Gathered => Get<GatheredEvents>();
+    public AggregatedEvents AggregatedEvents => Get<AggregatedEvents>();
 
-    public AirtableBook Book => Get<AirtableBook>();
+    public MirrorStore Book => Get<MirrorStore>();
 
     /// <param name="table">Null for a new table of its own.</param>
     /// <param name="server">Null for the one all tests share.</param>
@@ -72,20 +73,26 @@ internal sealed class GoverningNode : IDisposable
             CallsPerSecond = 10_000,
             Second = TimeSpan.FromMilliseconds(1),
             LockOut = TimeSpan.FromMilliseconds(200),
-            ChangePatience = new AirtablePatience(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10)),
-            BackgroundPatience = new AirtablePatience(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10)),
+            ChangePatience = new AirtableTimeouts(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10)),
+            BackgroundPatience = new AirtableTimeouts(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10)),
             SettlePatience = TimeSpan.FromMilliseconds(300),
             RetryDelay = TimeSpan.FromMilliseconds(5),
             BreakDuration = TimeSpan.FromMilliseconds(500),
         };
         var node = new GoverningNode(store, server, options);
         if (table is null)
-            await AirtableSchema.CreateTableAsync(node.Get<AirtableClient>(), CancellationToken.None);
+            await TableSchema.CreateTableAsync(node.Get<AirtableClient>(), CancellationToken.None);
         return node;
     }
+
+    /// <summary>Lets changes wait for an unresolved one for as long as a busy machine may need.</summary>
+    public void WaitLong() => _store.Ledger = LedgerOf(Options with { SettlePatience = TimeSpan.FromMinutes(1) });
 
     public T Get<T>()
         where T : notnull => _services.GetRequiredService<T>();
 
     public void Dispose() => _services.Dispose();
+
+    private AirtableLedger LedgerOf(AirtableOptions options) => new(
+        Get<SqlLedger>(), Get<IntentDispatcher>(), Get<MirrorStore>(), Lease, options, _store.Scope, TimeProvider.System, NullLogger<AirtableLedger>.Instance);
 }

@@ -2,7 +2,9 @@ using Mira.TestServers.Airtable;
 
 namespace Mira.Infrastructure.Tests.Airtable;
 
-/// <summary>One stand-in without a limit of calls for all tests that do it no harm; each has a table of its own in it.</summary>
+/// <summary>
+/// One stand-in without a limit of calls for all tests that do it no harm; each has a table of its own in it.
+/// </summary>
 internal static class SharedAirtable
 {
     private static Lazy<Task<AirtableServer>> _server = NotStarted();

@@ -13,13 +13,13 @@ namespace Mira.Infrastructure.Tests.Ledger;
 public sealed class BatchWriteTests(StoreKind kind) : IDisposable
 {
     private Store _store = null!;
-    private GatheredEvents _gathered = null!;
+    private AggregatedEvents _gathered = null!;
 
     [SetUp]
     public async Task SetUp()
     {
         _store = await Store.OpenAsync(kind);
-        _gathered = new GatheredEvents(_store.Clock);
+        _gathered = new AggregatedEvents(_store.Clock);
     }
 
     [TearDown]
@@ -29,8 +29,8 @@ public sealed class BatchWriteTests(StoreKind kind) : IDisposable
     public async Task An_event_that_the_database_refuses_is_given_up_alone_and_the_store_stays_writable()
     {
         await RefuseAsync("ledger", "body", "poison");
-        var log = new Messages<GatherFlush>();
-        using var flush = new GatherFlush(_gathered, _store.Scopes, _store.Clock, log);
+        var log = new Messages<AggregatedEventFlush>();
+        using var flush = new AggregatedEventFlush(_gathered, _store.Scopes, _store.Clock, log);
         for (var i = 0; i < 20; i++)
             Note(i is 3 or 11 ? "poison" : $"reason {i}");
         await flush.StopAsync(CancellationToken.None);
@@ -44,7 +44,7 @@ public sealed class BatchWriteTests(StoreKind kind) : IDisposable
     [Test]
     public async Task An_event_of_which_no_entry_can_be_made_is_given_up_alone()
     {
-        using var flush = new GatherFlush(_gathered, _store.Scopes, _store.Clock, new Messages<GatherFlush>());
+        using var flush = new AggregatedEventFlush(_gathered, _store.Scopes, _store.Clock, new Messages<AggregatedEventFlush>());
         Note("first");
         Note("half a pair: \ud800");
         Note("last");
@@ -61,7 +61,7 @@ public sealed class BatchWriteTests(StoreKind kind) : IDisposable
             await ExecuteAsync("ALTER TABLE ledger RENAME TO elsewhere");
         else
             await ExecuteAsync("DROP TABLE ledger");
-        using var flush = new GatherFlush(_gathered, _store.Scopes, _store.Clock, new Messages<GatherFlush>());
+        using var flush = new AggregatedEventFlush(_gathered, _store.Scopes, _store.Clock, new Messages<AggregatedEventFlush>());
         Note("one");
         Note("another");
         await flush.StopAsync(CancellationToken.None);
@@ -93,7 +93,7 @@ public sealed class BatchWriteTests(StoreKind kind) : IDisposable
     [TestCase("noncharacters \uffff \ufffe")]
     public async Task Whatever_a_caller_calls_itself_can_be_recorded(string agent)
     {
-        using var flush = new GatherFlush(_gathered, _store.Scopes, _store.Clock, new Messages<GatherFlush>());
+        using var flush = new AggregatedEventFlush(_gathered, _store.Scopes, _store.Clock, new Messages<AggregatedEventFlush>());
         _gathered.Note(new EventGroup(EventType.AuthFailed, "invalid_key"), agent, text => new Actor(null, null, null, "192.0.2.1", text));
         await flush.StopAsync(CancellationToken.None);
 
@@ -103,7 +103,7 @@ public sealed class BatchWriteTests(StoreKind kind) : IDisposable
     [Test]
     public async Task A_caller_with_a_very_long_name_is_recorded_by_its_beginning()
     {
-        using var flush = new GatherFlush(_gathered, _store.Scopes, _store.Clock, new Messages<GatherFlush>());
+        using var flush = new AggregatedEventFlush(_gathered, _store.Scopes, _store.Clock, new Messages<AggregatedEventFlush>());
         _gathered.Note(new EventGroup(EventType.AuthFailed, "invalid_key"), 0, _ => new Actor(null, null, null, null, new string('a', 255) + "🙂" + new string('b', 100_000)));
         await flush.StopAsync(CancellationToken.None);
 

@@ -5,7 +5,10 @@ using Mira.Infrastructure.Tests.Sql;
 
 namespace Mira.Infrastructure.Tests.Ledger;
 
-/// <summary>What an export is signed for: a checkpoint is worth the same wherever it came from, so none may be had for an event that nobody wrote.</summary>
+/// <summary>
+/// What an export is signed for: a checkpoint is worth the same wherever it came from, so none may be had for an event
+/// that nobody wrote.
+/// </summary>
 internal sealed class ExportSignatureTests
 {
     private Store _store = null!;
@@ -49,7 +52,7 @@ internal sealed class ExportSignatureTests
         var lines = await ExportAsync(from, to);
         Assert.That(lines.Where(line => line.Checkpoint is { Seq: > 0 }), Is.Empty);
         Assert.That(lines, Is.Not.Empty, "given out as it is");
-        Assert.That(Check(lines).Flaw, Is.Not.Null);
+        Assert.That(Check(lines).ChainFault, Is.Not.Null);
     }
 
     [Test]
@@ -71,7 +74,7 @@ internal sealed class ExportSignatureTests
         using (var other = new OtherNode(_store))
             await other.AddAsync(new HeldKey());
         using var started = new OtherNode(_store);
-        Assert.That(Check(await ExportAsync(3, 5, started)).Flaw, Is.Null);
+        Assert.That(Check(await ExportAsync(3, 5, started)).ChainFault, Is.Null);
     }
 
     /// <param name="from">The first event, null for the whole begin.</param>
@@ -81,14 +84,14 @@ internal sealed class ExportSignatureTests
     {
         var events = await _store.EventsAsync();
         var handler = new ExportAuditEventsHandler(
-            _store.Ledger, _store.Reader, _store.Archive, node?.Follower ?? _store.Follower, new EditedEvents(node?.Follower ?? _store.Follower, _store.Gathered), Store.AuditKey, _store.Clock);
+            _store.Ledger, _store.Reader, _store.Archive, node?.Follower ?? _store.Follower, new EventViolations(node?.Follower ?? _store.Follower, _store.AggregatedEvents), Store.AuditKey, _store.Clock);
         var export = await handler.Handle(
             new ExportAuditEvents(from is { } first ? Rfc3339.Format(events[first - 1].At) : null, to is { } last ? Rfc3339.Format(events[last - 1].At.AddSeconds(1)) : null, "ndjson"),
             CancellationToken.None);
         return await export.Lines.ToListAsync();
     }
 
-    private static (Flaw? Flaw, ChainProof Proof) Check(IEnumerable<ExportedLine> lines)
+    private static (ChainFault? ChainFault, ChainProof Proof) Check(IEnumerable<ExportedLine> lines)
     {
         var proof = new ChainProof([Store.AuditKey.Public]);
         var file = new ExportFile(proof);

@@ -15,8 +15,8 @@ internal sealed class FloodTests
     {
         using var store = await Store.OpenAsync();
         var before = await SizeAsync(store);
-        var gathered = new GatheredEvents(store.Clock);
-        using var flush = new GatherFlush(gathered, store.Scopes, store.Clock, NullLogger<GatherFlush>.Instance);
+        var gathered = new AggregatedEvents(store.Clock);
+        using var flush = new AggregatedEventFlush(gathered, store.Scopes, store.Clock, NullLogger<AggregatedEventFlush>.Instance);
         var agent = new string('x', 300);
         for (var i = 0; i < 100_000; i++)
         {

@@ -7,7 +7,9 @@ using Mira.TestServers;
 
 namespace Mira.Infrastructure.Tests.Ledger;
 
-/// <summary>Two nodes on one database; the clock of the one that listens stands still, so that nothing is found by polling.</summary>
+/// <summary>
+/// Two nodes on one database; the clock of the one that listens stands still, so that nothing is found by polling.
+/// </summary>
 public sealed class LedgerListenerTests : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);

@@ -130,12 +130,12 @@ internal sealed class LedgerRetentionTests(StoreKind kind)
         Assert.That((await _store.Reader.GetOutlineAsync(1, CancellationToken.None)).Epoch, Is.EqualTo(name));
     }
 
-    private async Task PruneAsync(RetentionOptions options, LedgerFollower? follower = null)
+    private async Task PruneAsync(RetentionOptions options, LedgerPoller? follower = null)
     {
         using var retention = new LedgerRetention(options, follower ?? _store.Follower, _store.Scopes, _store.Clock, _log);
         await retention.PruneAsync(CancellationToken.None);
     }
 
-    private Task<Flaw?> CheckAsync() =>
-        StoredChain.CheckAsync(_store.Reader, _store.Archive, () => new ChainProof([Store.AuditKey.Public]), CancellationToken.None);
+    private Task<ChainFault?> CheckAsync() =>
+        LedgerVerification.CheckAsync(_store.Reader, _store.Archive, () => new ChainProof([Store.AuditKey.Public]), CancellationToken.None);
 }

@@ -65,7 +65,7 @@ public sealed class WriteProbeTests : IDisposable
     public async Task While_nobody_calls_it_writes_every_ten_seconds_and_after_a_call_or_a_failure_every_two()
     {
         await StopAsync();
-        var quiet = new QuietTime(new() { IsShared = false }, _store.Clock);
+        var quiet = new QuietTime(isShared: false, _store.Clock);
         using var probe = new WriteProbe(_store, _store.Gate, _store.Clock, _log, quiet: quiet);
         await _store.Gate.RunAsync(() => Task.FromResult(true), CancellationToken.None);
         _store.Clock.Advance(TimeSpan.FromSeconds(9));

@@ -16,20 +16,20 @@ internal sealed class CachingNode : IAsyncDisposable
     private CachingNode(Store store, RedisNode redis, PepperRing peppers)
     {
         _redis = redis;
-        _cache = RedisRegistration.CacheOf(redis.Connection, new SealedEntry(peppers), TimeProvider.System);
-        Gathered = new GatheredEvents(store.Clock);
-        var shared = new SharedKeys(_cache, Changes, new Lazy<LedgerFollower>(() => Follower!), new LedgerMarks(store.Reader, Changes), peppers, Gathered);
-        Directory = new KeyDirectory(store.Keys, Changes, new KeyDirectoryOptions { CacheSize = 100 }, shared);
-        Follower = new LedgerFollower(store.Reader, Changes, Directory, new LedgerFollowerOptions(), store.Clock);
+        _cache = RedisRegistration.CacheOf(redis.Connection, new AuthenticatedEntry(peppers), TimeProvider.System);
+        AggregatedEvents = new AggregatedEvents(store.Clock);
+        var shared = new SharedKeys(_cache, Changes, new Lazy<LedgerPoller>(() => Follower!), new LedgerHashes(store.Reader, Changes), peppers, AggregatedEvents);
+        Directory = new KeyCache(store.Keys, Changes, new KeyCacheOptions { CacheSize = 100 }, shared);
+        Follower = new LedgerPoller(store.Reader, Changes, Directory, new LedgerPollerOptions(), store.Clock);
     }
 
     public RecentChanges Changes { get; } = new();
 
-    public KeyDirectory Directory { get; }
+    public KeyCache Directory { get; }
 
-    public LedgerFollower Follower { get; }
+    public LedgerPoller Follower { get; }
 
-    public GatheredEvents Gathered { get; }
+    public AggregatedEvents AggregatedEvents { get; }
 
     public RedisConnection Connection => _redis.Connection;
 

@@ -4,7 +4,8 @@ using Mira.TestServers;
 namespace Mira.Infrastructure.Tests.Redis;
 
 /// <summary>
-/// Three nodes and one Redis on a machine that is busier than it can be. <c>MIRA_ROUNDS</c> asks for the full number of bursts.
+/// Three nodes and one Redis on a machine that is busier than it can be. <c>MIRA_ROUNDS</c> asks for the full number of
+/// bursts.
 /// </summary>
 [NonParallelizable]
 public class LimitBurstTests
@@ -47,7 +48,8 @@ public class LimitBurstTests
         using var proxy = TcpProxy.Start(_server.Port);
         proxy.Delay = TimeSpan.FromMilliseconds(milliseconds);
         var nodes = await LimitedNode.ConnectAsync(EndpointOf(proxy.Port), EndpointOf(proxy.Port), EndpointOf(_server.Port));
-        // The proxy runs in this process, and where the machine is busy it adds more than it was told to. Then Redis is too slow indeed.
+        // The proxy runs in this process, and where the machine is busy it adds more than it was told to. Then Redis is
+        // too slow indeed.
         for (var attempt = 1; ; attempt++)
         {
             var before = nodes.Sum(node => node.Limiter.DecidedAlone);

@@ -7,7 +7,10 @@ using Mira.TestServers;
 
 namespace Mira.Infrastructure.Tests.Redis;
 
-/// <summary>A real Redis that breaks in every way it can. Figures are printed; what is asserted is that nobody waited who need not have.</summary>
+/// <summary>
+/// A real Redis that breaks in every way it can. Figures are printed; what is asserted is that nobody waited who need
+/// not have.
+/// </summary>
 public class RedisConnectionTests
 {
     private Messages<RedisConnection> _log = null!;

@@ -63,7 +63,7 @@ public sealed class RedisKeyCacheTests
 
         Assert.That(_store.Watch.Count, Is.EqualTo(commands));
         Assert.That(key.Verify(_held.Token, HeldKey.Peppers, null, HeldKey.Start).IsValid);
-        Assert.That(other.Directory.Shared, Is.EqualTo(new SharedFigures(true, true, 1, 0)));
+        Assert.That(other.Directory.Shared, Is.EqualTo(new SharedCacheMetrics(true, true, 1, 0)));
         Assert.That(other.Directory.HitRate, Is.EqualTo(1));
     }
 
@@ -72,7 +72,7 @@ public sealed class RedisKeyCacheTests
     {
         const int length = 3;
         var entry = await _node.Directory.FindAsync(_held.Id);
-        using var cache = RedisRegistration.CacheOf(_intruder.Connection, new SealedEntry(HeldKey.Peppers), TimeProvider.System, queueLength: length);
+        using var cache = RedisRegistration.CacheOf(_intruder.Connection, new AuthenticatedEntry(HeldKey.Peppers), TimeProvider.System, queueLength: length);
         for (var epoch = 0; epoch < 10; epoch++)
             cache.Offer(entry, $"full-{epoch}");
 
@@ -118,7 +118,7 @@ public sealed class RedisKeyCacheTests
         Assert.That((await _node.FindAsync(_held.Id)).RevokedAt, Is.Not.Null, "on a node that saw it");
         await using var fresh = await CachingNode.StartAsync(_store, _server.Port);
         Assert.That((await fresh.FindAsync(_held.Id)).RevokedAt, Is.Not.Null, "on a fresh node");
-        Assert.That(_node.Gathered.Take().Concat(fresh.Gathered.Take()), Is.Empty, "late is not forged");
+        Assert.That(_node.AggregatedEvents.Take().Concat(fresh.AggregatedEvents.Take()), Is.Empty, "late is not forged");
     }
 
     [Test]
@@ -234,7 +234,7 @@ public sealed class RedisKeyCacheTests
         await using var last = await CachingNode.StartAsync(_store, _server.Port, new PepperRing(HeldKey.PepperOf(2)));
         Assert.That((await last.FindAsync(_held.Id)).Current.PepperId, Is.EqualTo(peppers.Current.Id));
         Assert.That(last.Directory.Shared.Hits, Is.EqualTo(1));
-        Assert.That(last.Gathered.Take().Concat(next.Gathered.Take()), Is.Empty);
+        Assert.That(last.AggregatedEvents.Take().Concat(next.AggregatedEvents.Take()), Is.Empty);
     }
 
     [Test]
@@ -249,7 +249,7 @@ public sealed class RedisKeyCacheTests
 
     private void ExpectForged(KeyId subject)
     {
-        var told = _node.Gathered.Take().Single();
+        var told = _node.AggregatedEvents.Take().Single();
         Assert.That((told.Group.Type, told.Group.Subject, told.Count), Is.EqualTo((EventType.IntegrityViolation, subject.Value, 1L)));
     }
 

@@ -4,7 +4,9 @@ using StackExchange.Redis;
 
 namespace Mira.Infrastructure.Tests.Redis;
 
-/// <summary>The script on a real server, with a clock that the test turns: only the two lines that read the clock are others.</summary>
+/// <summary>
+/// The script on a real server, with a clock that the test turns: only the two lines that read the clock are others.
+/// </summary>
 public class WindowScriptTests
 {
     private const long Second = 1_000_000;
@@ -97,7 +99,8 @@ public class WindowScriptTests
             Assert.That(taken == 0 || counted + taken <= limit, $"step {step}: {counted} counted, {taken} taken of {limit}");
             Assert.That(taken, Is.LessThanOrEqualTo(wanted));
             Assert.That(taken == 0 || taken >= needed, $"step {step}: {taken} taken, {needed} needed");
-            // A bucket lasts at most a second, and a clock that was set back counts as standing still: without that, nothing is refused that is free.
+            // A bucket lasts at most a second, and a clock that was set back counts as standing still: without that,
+            // nothing is refused that is free.
             if (offset == 1_900_000_000 * Second)
             {
                 var atMost = grants.Where(grant => grant.Until + Second > now).Sum(grant => grant.Tokens);

@@ -31,12 +31,12 @@ public abstract class DamagedEvents(StoreKind kind) : IDisposable
 
     private protected async Task ExpectOthersAsync()
     {
-        var whole = new EditedEvents(Store.Follower, Store.Gathered).LeaveOut(await Store.Reader.FindAsync(All, CancellationToken.None));
+        var whole = new EventViolations(Store.Follower, Store.AggregatedEvents).LeaveOut(await Store.Reader.FindAsync(All, CancellationToken.None));
         // Where the hash itself or the one before it was edited, the two that hold to it are told apart no more.
         Assert.That(whole.Select(entry => entry.Seq), Is.SupersetOf(new[] { 5L, 4L, 1L }).And.Not.Contains(3L));
         Assert.That(Store.Follower.IsBroken);
-        Assert.That(Store.Gathered.Take().Select(one => (one.Group.Type, one.Group.Reason)), Does.Contain((EventType.IntegrityViolation, EditedEvents.Reason)));
-        var flaw = await StoredChain.CheckAsync(Store.Reader, Store.Archive, () => new ChainProof([Store.AuditKey.Public]), CancellationToken.None);
+        Assert.That(Store.AggregatedEvents.Take().Select(one => (one.Group.Type, one.Group.Reason)), Does.Contain((EventType.IntegrityViolation, EventViolations.Reason)));
+        var flaw = await LedgerVerification.CheckAsync(Store.Reader, Store.Archive, () => new ChainProof([Store.AuditKey.Public]), CancellationToken.None);
         Assert.That(flaw?.Seq, Is.EqualTo(3));
     }
 

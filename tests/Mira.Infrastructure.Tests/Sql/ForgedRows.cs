@@ -35,7 +35,7 @@ public abstract class ForgedRows(StoreKind kind) : IDisposable
         await Store.AddAsync(new HeldKey(Role.Viewer, name: "last"));
         await AttackAsync(attack);
 
-        await ExpectDoubtedAsync(Held, RowFindings.Forged);
+        await ExpectDoubtedAsync(Held, RowViolations.Forged);
         await ExpectBelievedAsync(Other);
         var all = await Store.Keys.FindAsync(new KeyFilters().All, CancellationToken.None);
         Assert.That(all.Select(row => (row.Seq, row.Key.IsDoubted)), Is.EqualTo(new[] { (3L, false), (2L, false), (1L, true) }));
@@ -65,7 +65,7 @@ public abstract class ForgedRows(StoreKind kind) : IDisposable
         Assert.That(read!.Verify(held.Token, HeldKey.Peppers, null, HeldKey.Start).IsValid, Is.False);
         Assert.That(read.IsActiveAdmin(HeldKey.Start), Is.False);
         Assert.That(Store.Findings.Find(held.Id), Is.EqualTo(finding));
-        Assert.That(Store.Gathered.Take().Select(one => (one.Group.Reason, one.Group.Subject)), Does.Contain((finding, held.Id.Value)));
+        Assert.That(Store.AggregatedEvents.Take().Select(one => (one.Group.Reason, one.Group.Subject)), Does.Contain((finding, held.Id.Value)));
         Assert.That((await Store.Keys.FindAsync(new KeyFilters().All, CancellationToken.None)).Where(row => row.Key.IsDoubted).Select(row => row.Key.Id), Does.Contain(held.Id));
     }
 

@@ -4,7 +4,9 @@ using Mira.TestServers;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
-/// <summary>The connection is lost while a change is committed: what happened is found out, and nothing is done twice.</summary>
+/// <summary>
+/// The connection is lost while a change is committed: what happened is found out, and nothing is done twice.
+/// </summary>
 public sealed class LostCommitTests : IDisposable
 {
     private Store _near = null!;
@@ -135,7 +137,7 @@ public sealed class LostCommitTests : IDisposable
     [Test]
     public async Task An_idempotency_key_is_remembered_with_a_commit_whose_answer_was_lost()
     {
-        var repeat = new Repeat("mira_key_000000000001", "once", "ab");
+        var repeat = new IdempotentRequest("mira_key_000000000001", "once", "ab");
         AtCommit(Passage.PassAndCut);
         await _node.ChangeAsync(change =>
         {

@@ -9,7 +9,7 @@ namespace Mira.Infrastructure.Tests.Sql;
 /// <summary>A second node on the same database, with a cache and a gate of its own.</summary>
 internal sealed class OtherNode : IDisposable
 {
-    private readonly WriteGate _gate;
+    private readonly SingleWriter _gate;
     private readonly SqlLedger _ledger;
 
     /// <param name="key">What it signs with; null for what all tests do.</param>
@@ -17,16 +17,16 @@ internal sealed class OtherNode : IDisposable
     public OtherNode(Store store, AuditKey? key = null, bool hasTakenOver = false)
     {
         var changes = new RecentChanges();
-        var directory = new KeyDirectory(store.Keys, changes, new KeyDirectoryOptions { CacheSize = 100 });
-        _gate = new WriteGate(store.Clock);
-        Follower = new LedgerFollower(store.Reader, changes, directory, new LedgerFollowerOptions(), store.Clock);
-        var seal = new HeadSeal(key ?? Store.AuditKey, Follower, NullLogger<HeadSeal>.Instance);
+        var directory = new KeyCache(store.Keys, changes, new KeyCacheOptions { CacheSize = 100 });
+        _gate = new SingleWriter(store.Clock);
+        Follower = new LedgerPoller(store.Reader, changes, directory, new LedgerPollerOptions(), store.Clock);
+        var seal = new HeadSigner(key ?? Store.AuditKey, Follower, NullLogger<HeadSigner>.Instance);
         if (hasTakenOver)
             seal.TakeOver();
         _ledger = new SqlLedger(store, store.Sql, _gate, Follower, seal, store.Rows, new AuditScope(), NullLogger<SqlLedger>.Instance);
     }
 
-    public LedgerFollower Follower { get; }
+    public LedgerPoller Follower { get; }
 
     public bool IsBroken => Follower.IsBroken;
 

@@ -93,7 +93,8 @@ public sealed class PoolerTests(string mode, params string[] more) : IAsyncDispo
         Assert.That(await AskAsync(after), Is.EqualTo("0 0 0"));
     }
 
-    // As a start does: the first change of a process is compiled while it runs, and that may take a busy machine longer than a change may take.
+    // As a start does: the first change of a process is compiled while it runs, and that may take a busy machine longer
+    // than a change may take.
     private static async Task BeginAsync(Store store)
     {
         for (var attempt = 1; ; attempt++)

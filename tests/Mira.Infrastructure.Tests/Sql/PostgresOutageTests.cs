@@ -4,7 +4,9 @@ using Mira.TestServers;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
-/// <summary>PostgreSQL restarts, dies, freezes or cannot be reached: calls end in time, and all comes back by itself.</summary>
+/// <summary>
+/// PostgreSQL restarts, dies, freezes or cannot be reached: calls end in time, and all comes back by itself.
+/// </summary>
 public sealed class PostgresOutageTests : IDisposable
 {
     // A busy machine may take longer than two and a half seconds to say so.

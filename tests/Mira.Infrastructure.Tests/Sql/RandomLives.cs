@@ -2,7 +2,9 @@ using Mira.Domain.Keys;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
-/// <summary>Keys that lived at random, the same for the same seed, and moments at which something happens to them.</summary>
+/// <summary>
+/// Keys that lived at random, the same for the same seed, and moments at which something happens to them.
+/// </summary>
 internal sealed class RandomLives(int seed)
 {
     private static readonly int[] Graces = [0, 1, 60, 1_440, 43_200];

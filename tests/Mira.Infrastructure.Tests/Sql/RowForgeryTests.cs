@@ -45,7 +45,7 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
     {
         await AttackAsync(attack);
 
-        await ExpectDoubtedAsync(Held, RowFindings.Forged);
+        await ExpectDoubtedAsync(Held, RowViolations.Forged);
         await ExpectBelievedAsync(Other);
     }
 
@@ -75,7 +75,7 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
         await Store.ChangeAsync(Held.Id, key => key.Revoke("system", null, 1, Store.Clock.GetUtcNow()));
         await AttackAsync("UPDATE keys SET role = 'admin', revoked_at = NULL WHERE id = '{0}'");
 
-        await ExpectDoubtedAsync(Held, RowFindings.Forged);
+        await ExpectDoubtedAsync(Held, RowViolations.Forged);
         var read = (await Store.ReadAsync(Held.Id))!;
         Assert.That(read.Verify(Held.Token, HeldKey.Peppers, null, HeldKey.Start).Code, Is.EqualTo(VerdictCode.KeyDisabled));
     }
@@ -87,7 +87,7 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
         await Store.ChangeAsync(Held.Id, key => key.Revoke("system", null, 1, Store.Clock.GetUtcNow()));
         await AttackAsync("DELETE FROM keys WHERE id = '{0}'", "INSERT INTO keys SELECT * FROM old_keys", "INSERT INTO secrets SELECT * FROM old_secrets");
 
-        await ExpectDoubtedAsync(Held, RowFindings.Replayed);
+        await ExpectDoubtedAsync(Held, RowViolations.Replayed);
     }
 
     [Test]
@@ -97,10 +97,10 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
         {
             foreach (var type in new[] { EventType.AuthFailed, EventType.LimitExceeded, EventType.IntegrityViolation })
             {
-                change.Record(new EventDraft(type, Actor.System, Held.Id.Value, null)
+                change.Record(new PendingEvent(type, Actor.System, Held.Id.Value, null)
                 {
-                    Reason = RowFindings.Forged,
-                    Gathered = new Gathering(3, HeldKey.Start, HeldKey.Start),
+                    Reason = RowViolations.Forged,
+                    Aggregation = new Aggregation(3, HeldKey.Start, HeldKey.Start),
                 });
             }
 
@@ -115,7 +115,7 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
     {
         await Store.ChangeAsync(change =>
         {
-            change.Record(new EventDraft(EventType.KeyRotated, Actor.System, Held.Id.Value, null) { Outcome = "undone" });
+            change.Record(new PendingEvent(EventType.KeyRotated, Actor.System, Held.Id.Value, null) { Outcome = "undone" });
             return Task.CompletedTask;
         });
 
@@ -129,7 +129,7 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
             "UPDATE keys SET role = (SELECT role FROM keys WHERE id = '{1}'), mac = (SELECT mac FROM keys WHERE id = '{1}'), name = 'admin', name_folded = 'admin', "
             + "owner = NULL, owner_folded = NULL, changed_seq = 2 WHERE id = '{0}'");
 
-        await ExpectDoubtedAsync(Held, RowFindings.Forged);
+        await ExpectDoubtedAsync(Held, RowViolations.Forged);
     }
 
     [Test]
@@ -137,8 +137,8 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
     {
         await AttackAsync("UPDATE secrets SET key_id = '{1}', version = 2 WHERE key_id = '{0}'");
 
-        await ExpectDoubtedAsync(Other, RowFindings.Forged);
-        await ExpectDoubtedAsync(Held, RowFindings.Forged);
+        await ExpectDoubtedAsync(Other, RowViolations.Forged);
+        await ExpectDoubtedAsync(Held, RowViolations.Forged);
     }
 
     [Test]
@@ -147,7 +147,7 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
         await AttackAsync("DELETE FROM keys WHERE id = '{0}'");
 
         Assert.That(await Store.ReadAsync(Held.Id), Is.Null);
-        Assert.That(Store.Findings.Find(Held.Id), Is.EqualTo(RowFindings.Deleted));
+        Assert.That(Store.Findings.Find(Held.Id), Is.EqualTo(RowViolations.Deleted));
     }
 
     [Test]
@@ -158,7 +158,7 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
             "CREATE TABLE made AS SELECT * FROM keys WHERE id = '{1}'", $"UPDATE made SET id = '{made.Id}', created_seq = 77", "INSERT INTO keys SELECT * FROM made",
             $"INSERT INTO secrets (key_id, version, pepper_id, digest, created_at) SELECT '{made.Id}', 1, pepper_id, digest, created_at FROM secrets WHERE key_id = '{{0}}'");
 
-        await ExpectDoubtedAsync(made, RowFindings.Forged);
+        await ExpectDoubtedAsync(made, RowViolations.Forged);
     }
 
     [Test]
@@ -172,12 +172,12 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
         {
             // By a way of its own, as a mirror is written.
             var key = ((SqlLedgerChange)change).Database.Keys.Single(key => key.Id == Held.Id);
-            key.Withhold("by hand", []);
+            key.Quarantine("by hand", []);
             await Task.CompletedTask;
         });
 
         var read = (await Store.ReadAsync(Held.Id))!;
-        Assert.That((read.IsDoubted, read.Name, read.IsWithheld), Is.EqualTo((true, "billing", false)));
+        Assert.That((read.IsDoubted, read.Name, read.IsQuarantined), Is.EqualTo((true, "billing", false)));
         Assert.That((await Store.HeadAsync()).Seq, Is.EqualTo(2), "and nothing is recorded as if it had happened");
     }
 
@@ -185,7 +185,7 @@ public sealed class RowForgeryTests(StoreKind kind) : ForgedRows(kind)
     public async Task A_row_that_is_put_back_is_believed_again()
     {
         await AttackAsync("UPDATE keys SET role = 'admin' WHERE id = '{0}'");
-        await ExpectDoubtedAsync(Held, RowFindings.Forged);
+        await ExpectDoubtedAsync(Held, RowViolations.Forged);
         await AttackAsync("UPDATE keys SET role = 'viewer' WHERE id = '{0}'");
 
         await ExpectBelievedAsync(Held);

@@ -4,7 +4,10 @@ using Mira.Domain.Keys;
 
 namespace Mira.Infrastructure.Tests.Sql;
 
-/// <summary>Somebody writes keys around the ledger, in the moment between reading and writing. With Airtable no key is written in the transaction that reads it.</summary>
+/// <summary>
+/// Somebody writes keys around the ledger, in the moment between reading and writing. With Airtable no key is written
+/// in the transaction that reads it.
+/// </summary>
 [TestFixture(StoreKind.Sqlite)]
 [TestFixture(StoreKind.Postgres)]
 public sealed class SqlConflictTests(StoreKind kind) : IDisposable

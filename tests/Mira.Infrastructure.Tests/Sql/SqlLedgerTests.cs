@@ -11,7 +11,7 @@ namespace Mira.Infrastructure.Tests.Sql;
 [TestFixture(StoreKind.Airtable)]
 public sealed class SqlLedgerTests(StoreKind kind) : IDisposable
 {
-    private static readonly Repeat Repeat = new("mira_key_000000000001", "once", "ab");
+    private static readonly IdempotentRequest IdempotentRequest = new("mira_key_000000000001", "once", "ab");
 
     private Store _store = null!;
     private HeldKey _held = null!;
@@ -254,7 +254,7 @@ public sealed class SqlLedgerTests(StoreKind kind) : IDisposable
     private static Task Everything(ILedgerChange change)
     {
         change.Add(new HeldKey().Key);
-        change.Remember(Repeat, "{}");
+        change.Remember(IdempotentRequest, "{}");
         return Task.CompletedTask;
     }
 }

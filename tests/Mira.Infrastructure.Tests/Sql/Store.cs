@@ -37,15 +37,15 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
         _database = database;
         database.Configure(Watch, Saves);
         Sql = database.StoreOf(this, Clock);
-        Gathered = new GatheredEvents(Clock);
-        Findings = new RowFindings(Gathered);
-        Rows = new RowSeal(HeldKey.Peppers, Findings);
+        AggregatedEvents = new AggregatedEvents(Clock);
+        Findings = new RowViolations(AggregatedEvents);
+        Rows = new RowAuthenticator(HeldKey.Peppers, Findings);
         Keys = new SqlKeyStore(this, Rows, Findings);
         Reader = new SqlLedgerReader(this);
         Changes = new RecentChanges();
-        Directory = new KeyDirectory(Keys, Changes, new KeyDirectoryOptions { CacheSize = 100 });
-        Follower = new LedgerFollower(Reader, Changes, Directory, new LedgerFollowerOptions(), Clock);
-        Gate = new WriteGate(Clock);
+        Directory = new KeyCache(Keys, Changes, new KeyCacheOptions { CacheSize = 100 });
+        Follower = new LedgerPoller(Reader, Changes, Directory, new LedgerPollerOptions(), Clock);
+        Gate = new SingleWriter(Clock);
         Archive = new SqlLedgerArchive(this);
         Seal = SealOf(Follower);
         Ledger = _sqlLedger = new SqlLedger(this, Sql, Gate, Follower, Seal, Rows, Scope, NullLogger<SqlLedger>.Instance);
@@ -75,19 +75,19 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
 
     public RecentChanges Changes { get; }
 
-    public KeyDirectory Directory { get; }
+    public KeyCache Directory { get; }
 
-    public LedgerFollower Follower { get; }
+    public LedgerPoller Follower { get; }
 
-    public WriteGate Gate { get; }
+    public SingleWriter Gate { get; }
 
-    public HeadSeal Seal { get; }
+    public HeadSigner Seal { get; }
 
-    public GatheredEvents Gathered { get; }
-    public RowFindings Findings { get; }
-    public RowSeal Rows { get; }
+    public AggregatedEvents AggregatedEvents { get; }
+    public RowViolations Findings { get; }
+    public RowAuthenticator Rows { get; }
 
-    public ILedger Ledger { get; private set; }
+    public ILedger Ledger { get; set; }
 
     /// <summary>May other nodes write to it?</summary>
     public bool IsShared => _database is PostgresDatabase;
@@ -109,7 +109,7 @@ internal sealed class Store : IDbContextFactory<MiraDbContext>, IDisposable
     /// <summary>How it is connected to.</summary>
     public PostgresOptions Postgres => ((PostgresDatabase)_database).Options;
 
-    public static HeadSeal SealOf(LedgerFollower follower) => new(AuditKey, follower, NullLogger<HeadSeal>.Instance);
+    public static HeadSigner SealOf(LedgerPoller follower) => new(AuditKey, follower, NullLogger<HeadSigner>.Instance);
 
     public static async Task<Store> OpenAsync(StoreKind kind = StoreKind.Sqlite)
     {

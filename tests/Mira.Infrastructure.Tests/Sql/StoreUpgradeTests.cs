@@ -97,8 +97,8 @@ public sealed class StoreUpgradeTests(StoreKind kind) : IDisposable
     {
         await _store.Sql.OpenAsync(CancellationToken.None);
         await _store.Follower.StartAsync(CancellationToken.None);
-        await new RowOpening(
-            _store, _store.Rows, _store.Reader, _store.Archive, Store.AuditKey, _store.Follower, new RowOptions(), NullLogger<RowOpening>.Instance)
+        await new RowMacStartup(
+            _store, _store.Rows, _store.Reader, _store.Archive, Store.AuditKey, _store.Follower, new RowOptions(), NullLogger<RowMacStartup>.Instance)
             .OpenAsync(CancellationToken.None);
     }
 

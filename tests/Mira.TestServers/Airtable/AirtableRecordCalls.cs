@@ -45,7 +45,7 @@ internal sealed partial class AirtableRecordCalls(AirtableServerOptions options)
         string[] page = [.. list.Ids.Skip(list.At).Take(size)];
         var answer = new JsonObject
         {
-            ["records"] = new JsonArray([.. page.Select(sheet.Row).OfType<AirtableRow>().Select(row => Shown(row, fields))]),
+            ["records"] = new JsonArray([.. page.Select(sheet.Row).OfType<RecordState>().Select(row => Shown(row, fields))]),
         };
         if (list.At + size < list.Ids.Length)
         {
@@ -114,7 +114,7 @@ internal sealed partial class AirtableRecordCalls(AirtableServerOptions options)
         if (changes.DistinctBy(change => string.Join('\n', merge.Select(name => change.Fields[name]?.ToJsonString()))).Count() != changes.Length)
             throw AirtableRefusal.Invalid("Cannot upsert the same record multiple times in a single request.");
 
-        AirtableRow[] rows = [.. changes.Select(change => change.Id is null ? sheet.Add(change.Fields) : sheet.Change(change.Id, change.Fields, isWhole))];
+        RecordState[] rows = [.. changes.Select(change => change.Id is null ? sheet.Add(change.Fields) : sheet.Change(change.Id, change.Fields, isWhole))];
         var answer = Shown(rows);
         answer["createdRecords"] = new JsonArray([.. rows.Where((_, index) => changes[index].Id is null).Select(row => (JsonNode)row.Id)]);
         answer["updatedRecords"] = new JsonArray([.. rows.Where((_, index) => changes[index].Id is not null).Select(row => (JsonNode)row.Id)]);
@@ -177,9 +177,9 @@ internal sealed partial class AirtableRecordCalls(AirtableServerOptions options)
 
     private static bool Typecast(JsonObject? body) => body?["typecast"]?.GetValueKind() == JsonValueKind.True;
 
-    private static JsonObject Shown(IEnumerable<AirtableRow> rows) => new() { ["records"] = new JsonArray([.. rows.Select(row => Shown(row))]) };
+    private static JsonObject Shown(IEnumerable<RecordState> rows) => new() { ["records"] = new JsonArray([.. rows.Select(row => Shown(row))]) };
 
-    private static JsonObject Shown(AirtableRow row, params string[] fields) => new()
+    private static JsonObject Shown(RecordState row, params string[] fields) => new()
     {
         ["id"] = row.Id,
         ["createdTime"] = row.CreatedAt.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),

@@ -14,8 +14,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Mira.TestServers.Airtable;
 
 /// <summary>
-/// A stand-in for Airtable's Web API on a free loopback port: one base, whose limits, shapes and refusals are the real ones as documented. It records
-/// every call, lets people's hands into its tables, and fails as it is told.
+/// A stand-in for Airtable's Web API on a free loopback port: one base, whose limits, shapes and refusals are the real
+/// ones as documented. It records every call, lets people's hands into its tables, and fails as it is told.
 /// </summary>
 public sealed class AirtableServer : IAsyncDisposable
 {

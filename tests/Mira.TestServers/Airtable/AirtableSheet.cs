@@ -3,16 +3,17 @@ using System.Text.Json.Nodes;
 namespace Mira.TestServers.Airtable;
 
 /// <summary>A row as it was when it was looked at.</summary>
-public sealed record AirtableRow(string Id, DateTimeOffset CreatedAt, DateTimeOffset ModifiedAt, JsonObject Fields);
+public sealed record RecordState(string Id, DateTimeOffset CreatedAt, DateTimeOffset ModifiedAt, JsonObject Fields);
 
 /// <summary>
-/// A table of the stand-in, and the hands of the people who work in it: what they do is no call, is not limited, and moves the time of the last change.
+/// A table of the stand-in, and the hands of the people who work in it: what they do is no call, is not limited, and
+/// moves the time of the last change.
 /// </summary>
 public sealed class AirtableSheet
 {
     private readonly Lock _lock;
     private readonly TimeProvider _clock;
-    private readonly List<AirtableRow> _rows = [];
+    private readonly List<RecordState> _rows = [];
     private readonly List<AirtableFieldSetup> _fields;
 
     internal AirtableSheet(string name, IEnumerable<AirtableFieldSetup> fields, Lock shared, TimeProvider clock)
@@ -35,14 +36,14 @@ public sealed class AirtableSheet
     }
 
     /// <summary>All rows as they are now, in the table's order.</summary>
-    public IReadOnlyList<AirtableRow> Snapshot()
+    public IReadOnlyList<RecordState> Snapshot()
     {
         lock (_lock)
             return [.. _rows.Select(Copy)];
     }
 
     /// <summary>The one row whose cell holds this text; null without one.</summary>
-    public AirtableRow? Find(string field, string text) => Snapshot().SingleOrDefault(row => (string?)row.Fields[field] == text);
+    public RecordState? Find(string field, string text) => Snapshot().SingleOrDefault(row => (string?)row.Fields[field] == text);
 
     /// <summary>A person adds a row.</summary>
     public string Insert(JsonObject fields)
@@ -74,14 +75,14 @@ public sealed class AirtableSheet
     }
 
     /// <summary>A person takes a row back out of the trash: as it was, under the id that it had.</summary>
-    public void Restore(AirtableRow row)
+    public void Restore(RecordState row)
     {
         lock (_lock)
             _rows.Add(Copy(row));
     }
 
     /// <summary>A person deletes every row for which this holds.</summary>
-    public int Delete(Predicate<AirtableRow> match)
+    public int Delete(Predicate<RecordState> match)
     {
         lock (_lock)
             return _rows.RemoveAll(match);
@@ -110,25 +111,25 @@ public sealed class AirtableSheet
         }
     }
 
-    internal AirtableRow? Row(string id) => _rows.Find(row => row.Id == id);
+    internal RecordState? Row(string id) => _rows.Find(row => row.Id == id);
 
-    internal IEnumerable<AirtableRow> Rows => _rows;
+    internal IEnumerable<RecordState> Rows => _rows;
 
     internal bool Has(string field) => _fields.Any(setup => setup.Name == field);
 
     internal void Add(AirtableFieldSetup field) => _fields.Add(field);
 
-    internal AirtableRow Add(JsonObject taken)
+    internal RecordState Add(JsonObject taken)
     {
         var now = _clock.GetUtcNow();
         foreach (var (name, _) in taken.Where(cell => cell.Value is null).ToList())
             taken.Remove(name);
-        var row = new AirtableRow(AirtableIds.New("rec"), now, now, taken);
+        var row = new RecordState(AirtableIds.New("rec"), now, now, taken);
         _rows.Add(row);
         return row;
     }
 
-    internal AirtableRow Change(string id, JsonObject taken, bool isWhole)
+    internal RecordState Change(string id, JsonObject taken, bool isWhole)
     {
         var index = _rows.FindIndex(row => row.Id == id);
         var fields = isWhole ? [] : _rows[index].Fields;
@@ -166,5 +167,5 @@ public sealed class AirtableSheet
         ["views"] = new JsonArray(new JsonObject { ["id"] = AirtableIds.New("viw"), ["name"] = "Grid view", ["type"] = "grid" }),
     };
 
-    private static AirtableRow Copy(AirtableRow row) => row with { Fields = row.Fields.DeepClone().AsObject() };
+    private static RecordState Copy(RecordState row) => row with { Fields = row.Fields.DeepClone().AsObject() };
 }

@@ -19,7 +19,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Access;
 
-/// <summary>Every endpoint against every kind of caller. An endpoint that is not in the table fails the build.</summary>
+/// <summary>
+/// Every endpoint against every kind of caller. An endpoint that is not in the table fails the build.
+/// </summary>
 [Parallelizable(ParallelScope.Fixtures)]
 internal sealed class EndpointTests : SharedHost
 {
@@ -108,7 +110,7 @@ internal sealed class EndpointTests : SharedHost
     {
         var fallback = Host.Services.GetRequiredService<IOptions<AuthorizationOptions>>().Value.FallbackPolicy!;
         var token = Token.Generate(KeyId.Generate());
-        var key = ApiKey.Issue(
+        var key = ApiKey.Create(
             token.KeyId, Host.Services.GetRequiredService<PepperRing>().Seal(token), new KeyTerms { Name = "a", Role = Role.Admin, LifetimeDays = null }, "system", DateTimeOffset.UtcNow);
         var user = new ApiKeyPrincipal(new KeyEntry(key.Id, key, 1), key.Current);
         var mapped = new RouteEndpoint(_ => Task.CompletedTask, RoutePatternFactory.Parse("planted"), 0, EndpointMetadataCollection.Empty, "planted");
@@ -149,7 +151,7 @@ internal sealed class EndpointTests : SharedHost
     [Test]
     public async Task Free_permissions_open_nothing_of_the_services_own()
     {
-        var made = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", Permissions = ["keysmanage:x", "key:*", "audits:read", "documents:*"] });
+        var made = await Admin.CreateKeyAsync(new CreateKey { Name = "a", Role = "viewer", Permissions = ["keysmanage:x", "key:*", "audits:read", "documents:*"] });
         var http = Host.Http(made.ApiKey);
         foreach (var path in new[] { "/api/audit", "/api/keys/stats/cache" })
             Assert.That((await http.CallAsync("GET", path)).Verdict, Is.EqualTo("403 insufficient_permission"));

@@ -8,7 +8,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Access;
 
-/// <summary>A token is in the answer that hands it out and nowhere else: no log, no file, no trail, no other answer.</summary>
+/// <summary>
+/// A token is in the answer that hands it out and nowhere else: no log, no file, no trail, no other answer.
+/// </summary>
 [Parallelizable(ParallelScope.Fixtures)]
 internal sealed class LeakTests
 {
@@ -54,7 +56,8 @@ internal sealed class LeakTests
         detector.WatchToken(token);
         Assert.That(detector.Find("log", mira.Log).Concat(detector.Find(LeakDetector.Files(mira.Folder.Data))), Is.Empty);
 
-        // What the service must never do, done by hand: a log line with a token, and a record that holds its secret half.
+        // What the service must never do, done by hand: a log line with a token, and a record that holds its secret
+        // half.
         mira.Services.GetRequiredService<ILogger<LeakTests>>().Log(LogLevel.Warning, default, token, null, (refused, _) => $"refused {refused}");
         var named = await mira.Http(mira.Admin).CallAsync("POST", "/api/keys", $$"""{"name":"{{token.Substring(22, 43)}}","role":"viewer"}""");
 
@@ -66,7 +69,10 @@ internal sealed class LeakTests
         Assert.That(detector.Find("trail", trail.Text), Has.Count.EqualTo(1));
     }
 
-    /// <summary>Every kind of call, with good and bad tokens wherever somebody might put one. Answers that hand a token out are checked for handing out that one alone.</summary>
+    /// <summary>
+    /// Every kind of call, with good and bad tokens wherever somebody might put one. Answers that hand a token out are
+    /// checked for handing out that one alone.
+    /// </summary>
     private static async Task<List<Reply>> UseAsync(Func<string?, HttpClient> client, string adminToken, LeakDetector detector)
     {
         var answers = new List<Reply>();
@@ -148,7 +154,9 @@ internal sealed class LeakTests
             answers.Add(await http.CallAsync(method, path, body, headers: headers));
     }
 
-    /// <summary>Digests are no more for showing than tokens; with the answers of what shows keys, now that they are known.</summary>
+    /// <summary>
+    /// Digests are no more for showing than tokens; with the answers of what shows keys, now that they are known.
+    /// </summary>
     private static async Task<List<Reply>> DigestsAsync(MiraHost mira, LeakDetector detector)
     {
         await using var database = await mira.Services.GetRequiredService<IDbContextFactory<MiraDbContext>>().CreateDbContextAsync();

@@ -6,7 +6,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Audit;
 
-/// <summary>The chain as somebody outside checks it: from the answers alone, with nothing of the service's own code.</summary>
+/// <summary>
+/// The chain as somebody outside checks it: from the answers alone, with nothing of the service's own code.
+/// </summary>
 [Parallelizable(ParallelScope.Fixtures)]
 internal sealed class AuditChainTests
 {
@@ -67,7 +69,7 @@ internal sealed class AuditChainTests
     private static async Task ChangeAsync(MiraClient admin)
     {
         // What canonical JSON has rules for: quotes, escapes, line ends are refused elsewhere, names beyond ASCII.
-        var made = await admin.CreateKeyAsync(new IssueKey
+        var made = await admin.CreateKeyAsync(new CreateKey
         {
             Name = "Grüße \"\\/ 🔑 <&>",
             Role = "viewer",

@@ -98,7 +98,7 @@ internal sealed class AuditExportTests : SharedHost
         foreach (var name in formulas)
         {
             var made = await CreateAsync("admin", name: name);
-            await Host.Client(made.ApiKey).CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer" });
+            await Host.Client(made.ApiKey).CreateKeyAsync(new CreateKey { Name = "a", Role = "viewer" });
             await Host.Client(made.ApiKey).ListKeysAsync();
         }
 
@@ -140,7 +140,7 @@ internal sealed class AuditExportTests : SharedHost
         Assert.That(await reader.ReadToEndAsync(), Does.Contain("\"checkpoint\""));
     }
 
-    private async Task<(Flaw? Flaw, ChainProof Proof)> CheckAsync(Reply export)
+    private async Task<(ChainFault? ChainFault, ChainProof Proof)> CheckAsync(Reply export)
     {
         Assert.That(AuditPublicKey.TryParse((await AdminHttp.CallAsync("GET", "/api/audit/public-key")).Text, out var keys, out _));
         var proof = new ChainProof(keys);

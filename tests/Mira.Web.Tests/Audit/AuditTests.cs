@@ -83,7 +83,7 @@ internal sealed class AuditTests : SharedHost
     [Test]
     public async Task Changes_say_what_was_and_what_is()
     {
-        var id = (await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", Metadata = new Dictionary<string, string> { ["k"] = "1" } })).KeyId;
+        var id = (await Admin.CreateKeyAsync(new CreateKey { Name = "a", Role = "viewer", Metadata = new Dictionary<string, string> { ["k"] = "1" } })).KeyId;
         await Admin.UpdateKeyAsync(id, new UpdateKey
         {
             Name = "b",
@@ -130,7 +130,7 @@ internal sealed class AuditTests : SharedHost
     {
         var actor = await CreateAsync("admin");
         var client = Host.Client(actor.ApiKey);
-        var made = await client.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer" });
+        var made = await client.CreateKeyAsync(new CreateKey { Name = "a", Role = "viewer" });
         await client.RevokeKeyAsync(made.KeyId);
         await Admin.RevokeKeyAsync(actor.KeyId);
 

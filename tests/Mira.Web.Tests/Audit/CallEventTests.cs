@@ -89,7 +89,8 @@ internal sealed class CallEventTests
         await using var mira = MiraHost.Start(holdClock: true);
         for (var i = 0; i < 3; i++)
             await mira.Http(mira.Admin).CallAsync("GET", "/api/audit");
-        // Looking for the event is a read too, and a slow look makes an event of its own: the oldest one is about the three.
+        // Looking for the event is a read too, and a slow look makes an event of its own: the oldest one is about the
+        // three.
         var read = (await GatheredAsync(mira, "audit.read"))[^1];
         Assert.That((read.Actor.KeyId, read.Outcome, read.Reason), Is.EqualTo((MiraHost.IdOf(mira.Admin), "success", (string?)null)));
         Assert.That(read.Count, Is.GreaterThanOrEqualTo(3));

@@ -4,8 +4,8 @@ using Mira.Web.Tests.Reliability;
 namespace Mira.Web.Tests.Cluster;
 
 /// <summary>
-/// Callers at every node, each making one call after the other until they are stopped, and keeping what became of each. They pause a moment between
-/// calls: the machine serves too, and one that is busy with calling measures itself.
+/// Callers at every node, each making one call after the other until they are stopped, and keeping what became of each.
+/// They pause a moment between calls: the machine serves too, and one that is busy with calling measures itself.
 /// </summary>
 internal sealed class Load : IAsyncDisposable
 {

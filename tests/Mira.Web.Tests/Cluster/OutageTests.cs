@@ -6,12 +6,17 @@ using Mira.Web.Tests.Reliability;
 
 namespace Mira.Web.Tests.Cluster;
 
-/// <summary>What three nodes do while Redis, the announcements or PostgreSQL are away, and that all is well by itself afterwards.</summary>
+/// <summary>
+/// What three nodes do while Redis, the announcements or PostgreSQL are away, and that all is well by itself
+/// afterwards.
+/// </summary>
 internal sealed class OutageTests
 {
     private static readonly TimeSpan MaxStaleness = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long ago a node may have looked at the ledger when PostgreSQL went: its poll, on a busy machine.</summary>
+    /// <summary>
+    /// How long ago a node may have looked at the ledger when PostgreSQL went: its poll, on a busy machine.
+    /// </summary>
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(2);
 
     private static readonly byte[] Listen = Encoding.ASCII.GetBytes("LISTEN mira_ledger");

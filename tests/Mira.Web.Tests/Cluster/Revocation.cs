@@ -4,8 +4,8 @@ using Mira.Web.Tests.Reliability;
 namespace Mira.Web.Tests.Cluster;
 
 /// <summary>
-/// A key that is called at all nodes while one of them revokes it. The lag of a node is the time from the revocation's answer to the beginning of the
-/// last call after it that was let in there; zero when there was none.
+/// A key that is called at all nodes while one of them revokes it. The lag of a node is the time from the revocation's
+/// answer to the beginning of the last call after it that was let in there; zero when there was none.
 /// </summary>
 internal sealed class Revocation
 {

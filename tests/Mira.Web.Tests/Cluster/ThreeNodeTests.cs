@@ -12,7 +12,9 @@ namespace Mira.Web.Tests.Cluster;
 /// <summary>What three nodes hold together while nothing is broken but a clock, a pause or a late write.</summary>
 internal sealed class ThreeNodeTests
 {
-    /// <summary>What a revocation takes at most is 2 s, and a second of it is for a machine that is busy with other things.</summary>
+    /// <summary>
+    /// What a revocation takes at most is 2 s, and a second of it is for a machine that is busy with other things.
+    /// </summary>
     internal static readonly TimeSpan Bound = TimeSpan.FromSeconds(3);
 
     private const int CallsOfBurst = 3_000;
@@ -127,7 +129,8 @@ internal sealed class ThreeNodeTests
             var third = await _nodes.StartAnotherAsync(ClockOff(off));
             await MiraProcess.WaitForAsync(async () =>
                 (await _nodes.HealthAsync(third)).Json.GetProperty("details").GetProperty("clock_right").ToString() == "False");
-            // The library that moves the clock slows the node down, which may then take too long to hear Redis. That is counted, and done once more.
+            // The library that moves the clock slows the node down, which may then take too long to hear Redis. That is
+            // counted, and done once more.
             for (var attempt = 1; ; attempt++)
             {
                 await SpendAsync([0, 2, third], calls: 300, limit: 50);
@@ -146,7 +149,8 @@ internal sealed class ThreeNodeTests
     public async Task A_limit_is_exact_while_the_machine_has_far_too_much_to_do()
     {
         const int limit = 100;
-        // The proxy before the second node's Redis runs in this process, which is the busiest of all: such a Redis may be too slow indeed.
+        // The proxy before the second node's Redis runs in this process, which is the busiest of all: such a Redis may
+        // be too slow indeed.
         int[] nodes = [0, 2, await _nodes.StartAnotherAsync()];
         // The nodes are slow, not Redis: one that gets no processor for 150 ms does not answer, whatever the reason.
         _nodes.Redis.GoFirst();

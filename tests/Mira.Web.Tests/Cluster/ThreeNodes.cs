@@ -99,7 +99,7 @@ internal sealed class ThreeNodes : IAsyncDisposable
 
     /// <summary>A new viewer's token.</summary>
     public async Task<string> CreateAsync(int node, int? limit = null) =>
-        (await ManageAsync(node, client => client.CreateKeyAsync(new IssueKey { Name = "a key", Role = "viewer", RateLimitPerMinute = limit }))).ApiKey!;
+        (await ManageAsync(node, client => client.CreateKeyAsync(new CreateKey { Name = "a key", Role = "viewer", RateLimitPerMinute = limit }))).ApiKey!;
 
     public async Task<string> RotateAsync(int node, string token) =>
         (await ManageAsync(node, client => client.RotateKeyAsync(MiraHost.IdOf(token), body: new RotateKey { GraceMinutes = 0 }))).ApiKey!;

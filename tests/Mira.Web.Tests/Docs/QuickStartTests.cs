@@ -12,7 +12,7 @@ internal sealed class QuickStartTests
     {
         await using var mira = MiraHost.Start();
         var admin = mira.Client();
-        var made = await admin.CreateKeyAsync(new IssueKey { Name = "ci-pipeline", Role = "operator" });
+        var made = await admin.CreateKeyAsync(new CreateKey { Name = "ci-pipeline", Role = "operator" });
         Assert.That((await mira.Client(made.ApiKey).ValidateKeyAsync()).KeyId, Is.EqualTo(made.KeyId));
 
         var rotated = await admin.RotateKeyAsync(made.KeyId);

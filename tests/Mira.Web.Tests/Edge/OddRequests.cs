@@ -1,9 +1,13 @@
 namespace Mira.Web.Tests.Edge;
 
-/// <summary>Requests as real access logs hold them, and as RFC 9112 and the servers' own readers leave room for.</summary>
+/// <summary>
+/// Requests as real access logs hold them, and as RFC 9112 and the servers' own readers leave room for.
+/// </summary>
 internal static class OddRequests
 {
-    /// <summary>Legal ones, lines separated by a bar: with a good key each of them reaches the application through every proxy.</summary>
+    /// <summary>
+    /// Legal ones, lines separated by a bar: with a good key each of them reaches the application through every proxy.
+    /// </summary>
     public static readonly string[] Fair =
     [
         "GET / HTTP/1.1|Host: x",
@@ -59,7 +63,10 @@ internal static class OddRequests
         "GET /x HTTP/1.0|Host: x",
     ];
 
-    /// <summary>Those that a server may take or refuse: with a good key they reach the application as the key's, or are refused as malformed.</summary>
+    /// <summary>
+    /// Those that a server may take or refuse: with a good key they reach the application as the key's, or are refused
+    /// as malformed.
+    /// </summary>
     public static readonly string[] Doubtful =
     [
         "GET /../../api/auth/validate HTTP/1.1|Host: x",

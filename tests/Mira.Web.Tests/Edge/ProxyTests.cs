@@ -8,7 +8,9 @@ using NUnit.Framework.Constraints;
 
 namespace Mira.Web.Tests.Edge;
 
-/// <summary>Real proxies as the guide sets them up: whatever a caller sends, the application gets what its key deserves.</summary>
+/// <summary>
+/// Real proxies as the guide sets them up: whatever a caller sends, the application gets what its key deserves.
+/// </summary>
 [TestFixture("nginx")]
 [TestFixture("caddy")]
 [TestFixture("haproxy")]

@@ -3,8 +3,8 @@ using Mira.Web.Tests.Http;
 namespace Mira.Web.Tests.Edge;
 
 /// <summary>
-/// Several parts of the service answer before anybody is asked for a key. Each address is tried with every kind of call, with and without a key, with and
-/// without what makes a call a preflight, and the table says who answered.
+/// Several parts of the service answer before anybody is asked for a key. Each address is tried with every kind of
+/// call, with and without a key, with and without what makes a call a preflight, and the table says who answered.
 /// </summary>
 internal sealed class WhoAnswersTests : SharedHostTests
 {

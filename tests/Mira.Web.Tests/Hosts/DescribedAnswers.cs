@@ -7,8 +7,8 @@ using Json.Schema;
 namespace Mira.Web.Tests.Hosts;
 
 /// <summary>
-/// Holds answers to an OpenAPI document: their status, media type and problem code must be described, and their body must be as its schema says, without
-/// a property that is not described.
+/// Holds answers to an OpenAPI document: their status, media type and problem code must be described, and their body
+/// must be as its schema says, without a property that is not described.
 /// </summary>
 internal sealed partial class DescribedAnswers(JsonNode document)
 {
@@ -107,7 +107,8 @@ internal sealed partial class DescribedAnswers(JsonNode document)
     private static JsonObject JsonSchemas(JsonObject schemas) =>
         new(schemas.Select(schema => KeyValuePair.Create(schema.Key, (JsonNode?)ToJsonSchema(schema.Value!.AsObject()))));
 
-    // From the schemas of OpenAPI 3.0 to JSON Schema: null is a type of its own there. Objects are closed, so that what is answered is described.
+    // From the schemas of OpenAPI 3.0 to JSON Schema: null is a type of its own there. Objects are closed, so that what
+    // is answered is described.
     private static JsonObject ToJsonSchema(JsonObject schema)
     {
         if (schema["$ref"] is { } reference)

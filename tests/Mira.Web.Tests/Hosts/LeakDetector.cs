@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Mira.Web.Tests.Hosts;
 
-/// <summary>Looks for secrets where none may be: a whole token, or its 43 secret characters alone, in UTF-8 or UTF-16.</summary>
+/// <summary>
+/// Looks for secrets where none may be: a whole token, or its 43 secret characters alone, in UTF-8 or UTF-16.
+/// </summary>
 internal sealed class LeakDetector
 {
     private readonly Dictionary<string, byte[][]> _secrets = [];
@@ -22,7 +24,9 @@ internal sealed class LeakDetector
 
     public IReadOnlyList<string> Find(string place, string text) => Find([(place, Encoding.UTF8.GetBytes(text))]);
 
-    /// <summary>Every file of a data folder as it is now, also while it is open; the lock is held by its process, and empty.</summary>
+    /// <summary>
+    /// Every file of a data folder as it is now, also while it is open; the lock is held by its process, and empty.
+    /// </summary>
     public static IEnumerable<(string Place, byte[] Content)> Files(string folder)
     {
         foreach (var path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(path => Path.GetFileName(path) != "mira.lock"))

@@ -12,7 +12,10 @@ using Mira.Client;
 
 namespace Mira.Web.Tests.Hosts;
 
-/// <summary>The real host in this process, on a free loopback port, with a store of its own: real HTTP, and a clock and a log that a test can hold.</summary>
+/// <summary>
+/// The real host in this process, on a free loopback port, with a store of its own: real HTTP, and a clock and a log
+/// that a test can hold.
+/// </summary>
 internal sealed class MiraHost : IAsyncDisposable
 {
     private readonly TestFolder? _ownFolder;
@@ -66,7 +69,10 @@ internal sealed class MiraHost : IAsyncDisposable
         }
     }
 
-    /// <summary>A bare client; with a token it sends it as Bearer. Each answer has to be one that the OpenAPI document describes.</summary>
+    /// <summary>
+    /// A bare client; with a token it sends it as Bearer. Each answer has to be one that the OpenAPI document
+    /// describes.
+    /// </summary>
     public HttpClient Http(string? token = null)
     {
         var client = new HttpClient(new DescribedAnswersHandler()) { BaseAddress = Address };
@@ -80,9 +86,9 @@ internal sealed class MiraHost : IAsyncDisposable
     public MiraClient Client(string? token = null) => new(Http(token ?? Admin));
 
     /// <summary>A new key's token, made by the first admin.</summary>
-    public async Task<string> NewKeyAsync(string role, Action<IssueKey>? configure = null)
+    public async Task<string> NewKeyAsync(string role, Action<CreateKey>? configure = null)
     {
-        var body = new IssueKey { Name = $"a {role}", Role = role };
+        var body = new CreateKey { Name = $"a {role}", Role = role };
         configure?.Invoke(body);
         return (await Client().CreateKeyAsync(body)).ApiKey!;
     }

@@ -4,7 +4,10 @@ using System.Text;
 using Mira.TestServers;
 namespace Mira.Web.Tests.Hosts;
 
-/// <summary>The binary as a process of its own, as a user starts it: for what only a process shows, like its exit code and its death.</summary>
+/// <summary>
+/// The binary as a process of its own, as a user starts it: for what only a process shows, like its exit code and its
+/// death.
+/// </summary>
 internal sealed class MiraProcess : IAsyncDisposable
 {
     private static readonly string Binary = Path.Combine(AppContext.BaseDirectory, "Mira.Web.dll");

@@ -44,7 +44,9 @@ internal static class Calls
         return new Reply(response.StatusCode, await response.Content.ReadAsStringAsync(), answered);
     }
 
-    /// <summary>Sends header lines as they are, which HttpClient would join, and gives back the whole answer as text.</summary>
+    /// <summary>
+    /// Sends header lines as they are, which HttpClient would join, and gives back the whole answer as text.
+    /// </summary>
     public static async Task<string> SendLinesAsync(this Uri address, string method, string path, params string[] lines)
     {
         using var client = new TcpClient();

@@ -31,8 +31,8 @@ internal abstract class SharedHost(bool holdClock = true)
         await Host.DisposeAsync();
     }
 
-    protected Task<IssuedKey> CreateAsync(string role = "viewer", string? owner = null, int? days = null, string name = "a key") =>
-        Admin.CreateKeyAsync(new IssueKey { Name = name, Role = role, Owner = owner, ExpiryDays = days });
+    protected Task<CreatedKey> CreateAsync(string role = "viewer", string? owner = null, int? days = null, string name = "a key") =>
+        Admin.CreateKeyAsync(new CreateKey { Name = name, Role = role, Owner = owner, ExpiryDays = days });
 
     /// <summary>What a caller with this token is told.</summary>
     protected async Task<string> VerdictOnAsync(string? token) => (await Host.Http(token).ValidateAsync()).Verdict;

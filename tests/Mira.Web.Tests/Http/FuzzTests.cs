@@ -3,7 +3,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Http;
 
-/// <summary>Bytes that nobody meant to send: whatever comes, it is the sender's mistake and not the service's.</summary>
+/// <summary>
+/// Bytes that nobody meant to send: whatever comes, it is the sender's mistake and not the service's.
+/// </summary>
 internal sealed class FuzzTests : SharedHostTests
 {
     private const int Seed = 20_300_101;

@@ -7,7 +7,9 @@ using Mira.Web.Problems;
 
 namespace Mira.Web.Tests.Http;
 
-/// <summary>Reading a body at once lets nothing pass that looking it over first refuses, and says the same of what it refuses.</summary>
+/// <summary>
+/// Reading a body at once lets nothing pass that looking it over first refuses, and says the same of what it refuses.
+/// </summary>
 internal sealed class StrictJsonTests
 {
     private const int Seed = 20_300_102;

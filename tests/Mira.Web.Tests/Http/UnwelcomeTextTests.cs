@@ -2,7 +2,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Http;
 
-/// <summary>Text that a database may choke on: every store gives the same answer, and none takes it for a failure of its own.</summary>
+/// <summary>
+/// Text that a database may choke on: every store gives the same answer, and none takes it for a failure of its own.
+/// </summary>
 [TestFixture(false)]
 [TestFixture(true)]
 internal sealed class UnwelcomeTextTests(bool isPostgres)

@@ -4,7 +4,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Http;
 
-/// <summary>The body of the one call that is read without a controller is held to the same rules as every other.</summary>
+/// <summary>
+/// The body of the one call that is read without a controller is held to the same rules as every other.
+/// </summary>
 internal sealed class VerifyBodyTests : SharedHostTests
 {
     private const string Path = "/api/keys/verify";

@@ -12,7 +12,7 @@ internal sealed partial class CreateTests : SharedHost
     [Test]
     public async Task A_new_key_has_what_was_asked_for()
     {
-        var made = await Admin.CreateKeyAsync(new IssueKey
+        var made = await Admin.CreateKeyAsync(new CreateKey
         {
             Name = "ci-pipeline",
             Role = "operator",
@@ -95,11 +95,11 @@ internal sealed partial class CreateTests : SharedHost
     [Test]
     public async Task A_key_that_never_expires_says_so()
     {
-        var made = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", NeverExpires = true });
+        var made = await Admin.CreateKeyAsync(new CreateKey { Name = "a", Role = "viewer", NeverExpires = true });
         Assert.That(made.ExpiresAt, Is.Null);
         Assert.That((await Admin.GetKeyAsync(made.KeyId)).ExpiresAt, Is.Null);
 
-        var ending = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", NeverExpires = false, ExpiryDays = 3 });
+        var ending = await Admin.CreateKeyAsync(new CreateKey { Name = "a", Role = "viewer", NeverExpires = false, ExpiryDays = 3 });
         Assert.That(ending.ExpiresAt, Is.EqualTo(Now.AddDays(3)));
     }
 
@@ -111,7 +111,7 @@ internal sealed partial class CreateTests : SharedHost
     [Test]
     public async Task A_name_and_an_owner_are_kept_in_NFC()
     {
-        var made = await Admin.CreateKeyAsync(new IssueKey { Name = "Cafe\u0301", Role = "viewer", Owner = "Ame\u0301lie" });
+        var made = await Admin.CreateKeyAsync(new CreateKey { Name = "Cafe\u0301", Role = "viewer", Owner = "Ame\u0301lie" });
         Assert.That(made.Name, Is.EqualTo("Caf\u00e9"));
         Assert.That((await Admin.GetKeyAsync(made.KeyId)).Owner, Is.EqualTo("Am\u00e9lie"));
     }
@@ -126,7 +126,7 @@ internal sealed partial class CreateTests : SharedHost
     [Test]
     public async Task Addresses_are_kept_in_their_normal_form()
     {
-        var made = await Admin.CreateKeyAsync(new IssueKey
+        var made = await Admin.CreateKeyAsync(new CreateKey
         {
             Name = "a",
             Role = "viewer",
@@ -140,7 +140,7 @@ internal sealed partial class CreateTests : SharedHost
     [Test]
     public async Task A_key_works_only_from_its_addresses()
     {
-        var made = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", AllowedIps = ["192.0.2.0/24"] });
+        var made = await Admin.CreateKeyAsync(new CreateKey { Name = "a", Role = "viewer", AllowedIps = ["192.0.2.0/24"] });
         Assert.That(await VerdictOnAsync(made.ApiKey), Is.EqualTo("403 ip_not_allowed"));
     }
 

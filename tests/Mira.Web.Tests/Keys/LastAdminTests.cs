@@ -3,7 +3,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Keys;
 
-/// <summary>An admin key that works must remain. Each test begins and ends with exactly one, which need not be the first.</summary>
+/// <summary>
+/// An admin key that works must remain. Each test begins and ends with exactly one, which need not be the first.
+/// </summary>
 [Parallelizable(ParallelScope.Fixtures)]
 internal sealed class LastAdminTests : SharedHost
 {
@@ -31,11 +33,11 @@ internal sealed class LastAdminTests : SharedHost
     public async Task Admins_that_do_not_work_now_do_not_count()
     {
         var client = Host.Client(_only);
-        var expired = await client.CreateKeyAsync(new IssueKey { Name = "a", Role = "admin", ExpiryDays = 1 });
+        var expired = await client.CreateKeyAsync(new CreateKey { Name = "a", Role = "admin", ExpiryDays = 1 });
         Host.Clock!.Advance(TimeSpan.FromDays(1));
-        var disabled = await client.CreateKeyAsync(new IssueKey { Name = "a", Role = "admin" });
+        var disabled = await client.CreateKeyAsync(new CreateKey { Name = "a", Role = "admin" });
         await client.UpdateKeyAsync(disabled.KeyId, new UpdateKey { Disabled = true });
-        var revoked = await client.CreateKeyAsync(new IssueKey { Name = "a", Role = "admin" });
+        var revoked = await client.CreateKeyAsync(new CreateKey { Name = "a", Role = "admin" });
         await client.RevokeKeyAsync(revoked.KeyId);
 
         Assert.That(await client.RevokeKeyAsync(MiraHost.IdOf(_only)).RefusalAsync(), Is.EqualTo("409 last_admin"));
@@ -47,7 +49,7 @@ internal sealed class LastAdminTests : SharedHost
     [Test]
     public async Task A_rotating_admin_counts()
     {
-        var other = await Host.Client(_only).CreateKeyAsync(new IssueKey { Name = "a", Role = "admin" });
+        var other = await Host.Client(_only).CreateKeyAsync(new CreateKey { Name = "a", Role = "admin" });
         var rotated = await Host.Client(_only).RotateKeyAsync(other.KeyId);
         await Host.Client(rotated.ApiKey).RevokeKeyAsync(MiraHost.IdOf(_only));
         _only = rotated.ApiKey!;
@@ -59,7 +61,7 @@ internal sealed class LastAdminTests : SharedHost
         for (var round = 0; round < Rounds; round++)
         {
             var first = _only;
-            var second = (await Host.Client(first).CreateKeyAsync(new IssueKey { Name = "a", Role = "admin" })).ApiKey!;
+            var second = (await Host.Client(first).CreateKeyAsync(new CreateKey { Name = "a", Role = "admin" })).ApiKey!;
             var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             var race = Task.WhenAll(EndAsync(first, second, way, ready.Task), EndAsync(second, first, way, ready.Task));
             ready.SetResult();

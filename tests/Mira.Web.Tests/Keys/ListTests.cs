@@ -70,7 +70,7 @@ internal sealed class ListTests : SharedHost
         await ExpectAsync("disabled", disabled);
         await ExpectAsync("revoked", dead, revoked);
 
-        async Task ExpectAsync(string status, params IssuedKey[] keys)
+        async Task ExpectAsync(string status, params CreatedKey[] keys)
         {
             var found = (await Admin.ListKeysAsync(status: status, owner: owner)).Keys;
             Assert.That(found.Select(key => (key.KeyId, key.Status)), Is.EqualTo(keys.Select(key => (key.KeyId, status))));

@@ -168,7 +168,7 @@ internal sealed class RotateTests : SharedHost
     [Test]
     public async Task A_key_without_an_end_stays_without_one()
     {
-        var made = await Admin.CreateKeyAsync(new IssueKey { Name = "a", Role = "viewer", NeverExpires = true });
+        var made = await Admin.CreateKeyAsync(new CreateKey { Name = "a", Role = "viewer", NeverExpires = true });
         Assert.That((await Admin.RotateKeyAsync(made.KeyId)).ExpiresAt, Is.Null);
     }
 

@@ -187,7 +187,7 @@ internal sealed class UpdateTests : SharedHost
         Assert.That((await Admin.GetKeyAsync(made.KeyId)).Status, Is.EqualTo("revoked"));
     }
 
-    private async Task<KeyView> FullKeyAsync() => await Admin.GetKeyAsync((await Admin.CreateKeyAsync(new IssueKey
+    private async Task<KeyView> FullKeyAsync() => await Admin.GetKeyAsync((await Admin.CreateKeyAsync(new CreateKey
     {
         Name = "full",
         Role = "viewer",

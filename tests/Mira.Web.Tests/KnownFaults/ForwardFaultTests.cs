@@ -27,7 +27,9 @@ internal sealed class ForwardFaultTests : SharedHostTests
         }
     }
 
-    /// <summary>The fault: for a key without an owner, the application believed an owner that the caller had named.</summary>
+    /// <summary>
+    /// The fault: for a key without an owner, the application believed an owner that the caller had named.
+    /// </summary>
     [TestCase(null, "-")]
     [TestCase("-", "%2D")]
     [TestCase("--", "--")]

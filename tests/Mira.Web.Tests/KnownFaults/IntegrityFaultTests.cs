@@ -79,7 +79,9 @@ internal sealed class IntegrityFaultTests
         Assert.That((health.Field("status"), health.Text.Contains("\"chain_intact\":false", StringComparison.Ordinal)), Is.EqualTo(("degraded", true)));
     }
 
-    /// <summary>The fault: an old event that was edited while the service ran was found at the next start only.</summary>
+    /// <summary>
+    /// The fault: an old event that was edited while the service ran was found at the next start only.
+    /// </summary>
     [Test]
     public async Task An_old_event_that_is_edited_is_found_while_the_service_runs()
     {
@@ -108,7 +110,7 @@ internal sealed class IntegrityFaultTests
         var forger = AuditKey.Generate();
         Assert.That(AuditPublicKey.TryParse(await File.ReadAllTextAsync(Path.Combine(mira.Folder.Data, "audit-public.pem")), out var own, out _));
         var (seq, hash) = (Ask(mira.Folder, "SELECT seq FROM ledger_head"), Text(mira.Folder, "SELECT hash FROM ledger_head"));
-        var forged = LedgerEvent.Append(new LedgerPosition(seq, hash), DateTimeOffset.UtcNow, new KeyHandover(own[0], forger.Public).Draft());
+        var forged = LedgerEvent.Append(new LedgerPosition(seq, hash), DateTimeOffset.UtcNow, new AuditKeyRotation(own[0], forger.Public).Draft());
         var end = forger.Sign(forged.Position, DateTimeOffset.UtcNow);
         Edit(
             mira.Folder,

@@ -13,7 +13,10 @@ using Mira.Web.Tests.Limits;
 
 namespace Mira.Web.Tests.KnownFaults;
 
-/// <summary>One test for each fault that an earlier system was measured to have. The name says what holds now, the summary what the fault was.</summary>
+/// <summary>
+/// One test for each fault that an earlier system was measured to have. The name says what holds now, the summary what
+/// the fault was.
+/// </summary>
 [Parallelizable(ParallelScope.Fixtures)]
 internal sealed class KnownFaultsTests : SharedHost
 {
@@ -223,7 +226,7 @@ internal sealed class KnownFaultsTests : SharedHost
         using var http = mira.Http(folder.Admin);
         var admin = new Client.MiraClient(http);
 
-        var made = await admin.CreateKeyAsync(new Client.IssueKey { Name = "a", Role = "viewer" });
+        var made = await admin.CreateKeyAsync(new Client.CreateKey { Name = "a", Role = "viewer" });
         Assert.That(made.ExpiresAt - made.CreatedAt, Is.EqualTo(TimeSpan.FromDays(7)));
         var rotated = await admin.RotateKeyAsync(made.KeyId);
         Assert.That(rotated.PreviousValidUntil - (await admin.GetKeyAsync(made.KeyId)).RotatedAt, Is.EqualTo(TimeSpan.FromMinutes(5)));

@@ -43,7 +43,8 @@ internal sealed class PoolerFaultTests
         Assert.That((await admin.CallAsync("GET", "/health")).Field("status"), Is.EqualTo("healthy"));
     }
 
-    // The first change of its kind may take longer than a change may on a busy machine. It is refused then, and asked for again.
+    // The first change of its kind may take longer than a change may on a busy machine. It is refused then, and asked
+    // for again.
     private static async Task<Reply> AskedAgainAsync(Func<Task<Reply>> ask)
     {
         var answer = await ask();

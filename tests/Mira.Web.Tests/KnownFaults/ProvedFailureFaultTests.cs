@@ -2,7 +2,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.KnownFaults;
 
-/// <summary>Whoever holds the secret of a key that has ended can neither fill the ledger nor hide what happens to other keys.</summary>
+/// <summary>
+/// Whoever holds the secret of a key that has ended can neither fill the ledger nor hide what happens to other keys.
+/// </summary>
 internal sealed class ProvedFailureFaultTests
 {
     [Test]

@@ -7,7 +7,10 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.KnownFaults;
 
-/// <summary>A stop is over in time, whatever does not answer. What it takes is held to several times the promise, because the machine may be busy.</summary>
+/// <summary>
+/// A stop is over in time, whatever does not answer. What it takes is held to several times the promise, because the
+/// machine may be busy.
+/// </summary>
 internal sealed class StopFaultTests
 {
     /// <summary>Without a bound, each of these takes from ten seconds to for ever.</summary>

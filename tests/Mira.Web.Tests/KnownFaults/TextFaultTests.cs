@@ -4,7 +4,10 @@ using Mira.Web.Tests.Http;
 
 namespace Mira.Web.Tests.KnownFaults;
 
-/// <summary>Text that nobody should send, in every field that takes text: it is taken or refused, and never an error of the service's own.</summary>
+/// <summary>
+/// Text that nobody should send, in every field that takes text: it is taken or refused, and never an error of the
+/// service's own.
+/// </summary>
 [Parallelizable(ParallelScope.Fixtures)]
 internal sealed class TextFaultTests : SharedHost
 {

@@ -11,7 +11,9 @@ using Mira.Web.Tests.Http;
 
 namespace Mira.Web.Tests.Limits;
 
-/// <summary>More calls at once than a node takes: they are told so, those it took end, and afterwards nothing is left of it.</summary>
+/// <summary>
+/// More calls at once than a node takes: they are told so, those it took end, and afterwards nothing is left of it.
+/// </summary>
 internal sealed class LoadGuardTests : SharedHostTests
 {
     private const string Validate = "/api/auth/validate";
@@ -136,7 +138,10 @@ internal sealed class LoadGuardTests : SharedHostTests
     // Of a key that no other call has asked about, so that the store is read.
     private Task<WireAnswer> VerifyAsync() => PostAsync("/api/keys/verify", $$"""{"api_key":"{{Token.Generate(_door.NewId()).Reveal()}}"}""");
 
-    /// <summary>Holds reads of keys inside the service until it is opened, or lets them run into an error. Callers' own keys pass.</summary>
+    /// <summary>
+    /// Holds reads of keys inside the service until it is opened, or lets them run into an error. Callers' own keys
+    /// pass.
+    /// </summary>
     private sealed class Door : IKeyStore
     {
         private readonly ConcurrentDictionary<KeyId, bool> _asked = new();

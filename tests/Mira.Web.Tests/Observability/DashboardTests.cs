@@ -3,7 +3,10 @@ using Mira.TestServers;
 
 namespace Mira.Web.Tests.Observability;
 
-/// <summary>The dashboards as Grafana reads them, and each of their queries against a Prometheus that scraped a node under real traffic.</summary>
+/// <summary>
+/// The dashboards as Grafana reads them, and each of their queries against a Prometheus that scraped a node under real
+/// traffic.
+/// </summary>
 internal sealed class DashboardTests
 {
     private static readonly string[] Titles = ["API Key Management Overview", "Cache Performance", "Rate Limiting Analysis", "Security & Audit Events"];

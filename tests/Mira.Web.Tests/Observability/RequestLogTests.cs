@@ -8,7 +8,9 @@ namespace Mira.Web.Tests.Observability;
 /// <summary>A line for each request, when it was asked for.</summary>
 internal sealed class RequestLogTests
 {
-    /// <summary>What ends a line, begins an object, colours a terminal or turns the direction, as a path can hold it.</summary>
+    /// <summary>
+    /// What ends a line, begins an object, colours a terminal or turns the direction, as a path can hold it.
+    /// </summary>
     private static readonly string[] Hostile =
     [
         "%0a", "%0d%0a{\"level\":\"critical\"}", "%1b%5b31mred", "%c2%85next", "%e2%80%a8next", "%e2%80%a9next", "%e2%80%aeturned", "%22,%22level%22:%22critical", "%5c", "%00", "%7f", "%f3%a0%81%81",

@@ -2,7 +2,9 @@ using System.Text.RegularExpressions;
 
 namespace Mira.Web.Tests.Observability;
 
-/// <summary>The shipped configuration of Prometheus: taken by Prometheus itself, tried, explained, and of metrics that exist.</summary>
+/// <summary>
+/// The shipped configuration of Prometheus: taken by Prometheus itself, tried, explained, and of metrics that exist.
+/// </summary>
 internal sealed partial class RuleTests
 {
     private static readonly string[] RuleFiles = ["recording.rules.yml", "alerts.rules.yml"];

@@ -49,7 +49,10 @@ internal sealed class Traffic : IAsyncDisposable
         return client;
     }
 
-    /// <summary>Good keys and bad ones, ended ones, one used from elsewhere, one beyond its limit, unknown addresses, and changes of keys.</summary>
+    /// <summary>
+    /// Good keys and bad ones, ended ones, one used from elsewhere, one beyond its limit, unknown addresses, and
+    /// changes of keys.
+    /// </summary>
     public async Task CallAsync()
     {
         var anonymous = Http();
@@ -63,7 +66,7 @@ internal sealed class Traffic : IAsyncDisposable
         await Http(_good).CallAsync("GET", "/nowhere");
         await anonymous.CallAsync("GET", $"/api/auth/validate?api_key={_good}");
         var admin = new MiraClient(Http(_folder.Admin));
-        var made = await admin.CreateKeyAsync(new IssueKey { Name = "a key", Role = "viewer", ExpiryDays = 2 });
+        var made = await admin.CreateKeyAsync(new CreateKey { Name = "a key", Role = "viewer", ExpiryDays = 2 });
         await admin.RotateKeyAsync(made.KeyId);
         await admin.RevokeKeyAsync(made.KeyId);
         foreach (var client in _clients)
@@ -83,12 +86,12 @@ internal sealed class Traffic : IAsyncDisposable
     private async Task MakeKeysAsync()
     {
         var admin = new MiraClient(Http(_folder.Admin));
-        _good = await MakeAsync(new IssueKey { Name = "good", Role = "operator" });
-        _ended = await MakeAsync(new IssueKey { Name = "ended", Role = "viewer" });
-        _elsewhere = await MakeAsync(new IssueKey { Name = "elsewhere", Role = "viewer", AllowedIps = ["203.0.113.7"] });
-        _limited = await MakeAsync(new IssueKey { Name = "limited", Role = "viewer", RateLimitPerMinute = 1 });
+        _good = await MakeAsync(new CreateKey { Name = "good", Role = "operator" });
+        _ended = await MakeAsync(new CreateKey { Name = "ended", Role = "viewer" });
+        _elsewhere = await MakeAsync(new CreateKey { Name = "elsewhere", Role = "viewer", AllowedIps = ["203.0.113.7"] });
+        _limited = await MakeAsync(new CreateKey { Name = "limited", Role = "viewer", RateLimitPerMinute = 1 });
         await admin.RevokeKeyAsync(MiraHost.IdOf(_ended));
 
-        async Task<string> MakeAsync(IssueKey key) => (await admin.CreateKeyAsync(key)).ApiKey!;
+        async Task<string> MakeAsync(CreateKey key) => (await admin.CreateKeyAsync(key)).ApiKey!;
     }
 }

@@ -6,7 +6,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.OpenApi;
 
-/// <summary>Each example of the document is sent to a real host, and what comes back is what the document shows.</summary>
+/// <summary>
+/// Each example of the document is sent to a real host, and what comes back is what the document shows.
+/// </summary>
 internal sealed partial class OpenApiExampleTests
 {
     private const string KeyId = "mira_key_4fZq0TbLw9Xe";

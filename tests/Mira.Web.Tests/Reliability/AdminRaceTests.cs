@@ -3,7 +3,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Reliability;
 
-/// <summary>The last two admins end each other, or themselves, at the same moment, by every means there is: one is always left.</summary>
+/// <summary>
+/// The last two admins end each other, or themselves, at the same moment, by every means there is: one is always left.
+/// </summary>
 internal sealed class AdminRaceTests
 {
     private static readonly Func<HttpClient, string, Task<Answer>>[] Means =

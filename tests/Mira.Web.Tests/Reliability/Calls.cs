@@ -5,7 +5,10 @@ using System.Text.Json.Nodes;
 
 namespace Mira.Web.Tests.Reliability;
 
-/// <summary>One call and its whole answer. What is torn off before its last byte is no answer, but an <see cref="HttpRequestException"/>.</summary>
+/// <summary>
+/// One call and its whole answer. What is torn off before its last byte is no answer, but an
+/// <see cref="HttpRequestException"/>.
+/// </summary>
 internal static class Calls
 {
     public const string Validate = "/api/auth/validate";

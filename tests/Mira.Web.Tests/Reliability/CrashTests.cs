@@ -4,7 +4,10 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Reliability;
 
-/// <summary>The process is killed in the middle of writes, again and again on one folder: what was acknowledged is there, and nothing by halves.</summary>
+/// <summary>
+/// The process is killed in the middle of writes, again and again on one folder: what was acknowledged is there, and
+/// nothing by halves.
+/// </summary>
 internal sealed class CrashTests
 {
     private const int Holders = 6;

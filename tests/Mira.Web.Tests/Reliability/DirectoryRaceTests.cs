@@ -15,7 +15,7 @@ internal sealed class DirectoryRaceTests
     {
         var store = new CountingStore();
         var changes = new RecentChanges();
-        var directory = new KeyDirectory(store, changes, new KeyDirectoryOptions { CacheSize = 100, ColdReads = 1000 });
+        var directory = new KeyCache(store, changes, new KeyCacheOptions { CacheSize = 100, ColdReads = 1000 });
         var id = KeyId.Generate();
         var done = false;
         var shown = 0L;

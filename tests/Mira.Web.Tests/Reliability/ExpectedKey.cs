@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace Mira.Web.Tests.Reliability;
 
-/// <summary>A key as its holder knows it from the answers. A test compares it with what the service says later.</summary>
+/// <summary>
+/// A key as its holder knows it from the answers. A test compares it with what the service says later.
+/// </summary>
 internal sealed class ExpectedKey(string id, string name)
 {
     public const int MaximumLive = 3;

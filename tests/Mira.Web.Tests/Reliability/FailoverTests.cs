@@ -6,12 +6,14 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Reliability;
 
 /// <summary>
-/// The database fails over to a synchronous standby while keys are made: whatever was answered is there afterwards, and changes work again soon after the
-/// new primary takes them. <c>MIRA_ROUNDS</c> fails over several times.
+/// The database fails over to a synchronous standby while keys are made: whatever was answered is there afterwards, and
+/// changes work again soon after the new primary takes them. <c>MIRA_ROUNDS</c> fails over several times.
 /// </summary>
 internal sealed class FailoverTests
 {
-    /// <summary>From the promotion on. Three seconds are promised; the other three are for a machine that has other work.</summary>
+    /// <summary>
+    /// From the promotion on. Three seconds are promised; the other three are for a machine that has other work.
+    /// </summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(6);
 
     private const int Writers = 4;
@@ -60,7 +62,8 @@ internal sealed class FailoverTests
         await next.PromoteAsync();
         if (way == "proxy")
         {
-            // The old one comes back as a standby, and connections are made to it before the proxy leads to the new one.
+            // The old one comes back as a standby, and connections are made to it before the proxy leads to the new
+            // one.
             await old.FollowAsync(next);
             using var reader = mira.Http(mira.Admin);
             await reader.CallAsync("GET", "/api/keys?limit=1");

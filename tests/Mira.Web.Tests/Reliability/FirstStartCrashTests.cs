@@ -4,8 +4,8 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Reliability;
 
 /// <summary>
-/// The process is killed while it starts for the first time, between the pepper, the database, its tables, the file with the first admin's
-/// token and that key: the next start needs nobody's help.
+/// The process is killed while it starts for the first time, between the pepper, the database, its tables, the file
+/// with the first admin's token and that key: the next start needs nobody's help.
 /// </summary>
 internal sealed class FirstStartCrashTests
 {
@@ -40,7 +40,8 @@ internal sealed class FirstStartCrashTests
 
     private static async Task KillWhileStartingAsync(TestFolder folder, Random random)
     {
-        // On a folder that an earlier kill left half made the trace is there from the beginning, and the moment is any of the start.
+        // On a folder that an earlier kill left half made the trace is there from the beginning, and the moment is any
+        // of the start.
         var trace = folder.At(Traces[random.Next(Traces.Length)]);
         var wasThere = Path.Exists(trace);
         await using var mira = MiraProcess.Start(folder, Calls.NoLimits);

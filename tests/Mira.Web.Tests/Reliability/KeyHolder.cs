@@ -3,8 +3,9 @@ using System.Net;
 namespace Mira.Web.Tests.Reliability;
 
 /// <summary>
-/// Creates, rotates, changes and revokes keys of its own, one after another, and remembers what was acknowledged. A call that was torn off is
-/// unsettled: it may have happened or not, wholly, and <see cref="SettleAsync"/> finds out which.
+/// Creates, rotates, changes and revokes keys of its own, one after another, and remembers what was acknowledged. A
+/// call that was torn off is unsettled: it may have happened or not, wholly, and <see cref="SettleAsync"/> finds out
+/// which.
 /// </summary>
 internal sealed class KeyHolder(int number, int seed)
 {
@@ -67,7 +68,7 @@ internal sealed class KeyHolder(int number, int seed)
         if (attempt.CanRepeat)
         {
             var repeated = (await attempt.SendAsync(admin)).Demand(attempt.Success);
-            if (attempt.Repeat is not null && repeated.IsReplayed != happened)
+            if (attempt.IdempotentRequest is not null && repeated.IsReplayed != happened)
                 problems.Add($"half done: {attempt} had happened: {happened}, its repeat was a replay: {repeated.IsReplayed}");
             if (repeated.IsReplayed && repeated.Text("api_key") is not null)
                 problems.Add($"half done: the repeat of {attempt} shows a token again");
@@ -75,7 +76,7 @@ internal sealed class KeyHolder(int number, int seed)
 
             // A second repeat changes nothing either way; comparing the key counts its events.
             var again = (await attempt.SendAsync(admin)).Demand(attempt.Success);
-            if (attempt.Repeat is not null && !again.IsReplayed)
+            if (attempt.IdempotentRequest is not null && !again.IsReplayed)
                 problems.Add($"half done: {attempt} was done again");
         }
         else if (happened && attempt.Key is { } changed)
@@ -136,13 +137,13 @@ internal enum Change
 
 /// <summary>One request, which can be sent again exactly as it was.</summary>
 /// <param name="Key">Null when it makes one.</param>
-/// <param name="Repeat">Its idempotency key.</param>
-internal sealed record Attempt(Change Kind, ExpectedKey? Key, string Name, string? Repeat, int GraceMinutes)
+/// <param name="IdempotentRequest">Its idempotency key.</param>
+internal sealed record Attempt(Change Kind, ExpectedKey? Key, string Name, string? IdempotentRequest, int GraceMinutes)
 {
     public HttpStatusCode Success => Kind is Change.Create or Change.Rotate ? HttpStatusCode.Created : HttpStatusCode.OK;
 
     /// <summary>A repeat changes nothing when the first one has happened.</summary>
-    public bool CanRepeat => Repeat is not null || Kind is Change.Update or Change.Revoke;
+    public bool CanRepeat => IdempotentRequest is not null || Kind is Change.Update or Change.Revoke;
 
     public string EventType => Kind switch
     {
@@ -154,8 +155,8 @@ internal sealed record Attempt(Change Kind, ExpectedKey? Key, string Name, strin
 
     public Task<Answer> SendAsync(HttpClient admin) => Kind switch
     {
-        Change.Create => Calls.PostAsync(admin, "/api/keys", $$"""{"name":"{{Name}}","role":"viewer"}""", Repeat),
-        Change.Rotate => Calls.PostAsync(admin, $"{Key!.Path}/rotate", $$"""{"grace_minutes":{{GraceMinutes}}}""", Repeat),
+        Change.Create => Calls.PostAsync(admin, "/api/keys", $$"""{"name":"{{Name}}","role":"viewer"}""", IdempotentRequest),
+        Change.Rotate => Calls.PostAsync(admin, $"{Key!.Path}/rotate", $$"""{"grace_minutes":{{GraceMinutes}}}""", IdempotentRequest),
         Change.Update => Calls.PatchAsync(admin, Key!.Path, $$"""{"name":"{{Name}}"}"""),
         _ => Calls.DeleteAsync(admin, Key!.Path),
     };

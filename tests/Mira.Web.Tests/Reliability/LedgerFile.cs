@@ -7,8 +7,8 @@ using Mira.Web.Tests.Hosts;
 namespace Mira.Web.Tests.Reliability;
 
 /// <summary>
-/// The database of a service, read past it: that the ledger has no gap and its chain is whole, and that each key has as many events as changes.
-/// It knows the form of the ledger only from the contract.
+/// The database of a service, read past it: that the ledger has no gap and its chain is whole, and that each key has as
+/// many events as changes. It knows the form of the ledger only from the contract.
 /// </summary>
 internal sealed class LedgerFile(TestFolder folder)
 {

@@ -3,7 +3,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Reliability;
 
-/// <summary>Readers call while writers change: no call that begins after a change was answered is decided by what was before.</summary>
+/// <summary>
+/// Readers call while writers change: no call that begins after a change was answered is decided by what was before.
+/// </summary>
 internal sealed class RevocationRaceTests
 {
     private const int Readers = 8;
@@ -14,7 +16,9 @@ internal sealed class RevocationRaceTests
         /// <summary>The key is in memory and stays there.</summary>
         Warm,
 
-        /// <summary>The cache is smaller than what the readers ask for, so that the key is read from the store again and again.</summary>
+        /// <summary>
+        /// The cache is smaller than what the readers ask for, so that the key is read from the store again and again.
+        /// </summary>
         Small,
 
         /// <summary>The key changes all the time, so that it is dropped and read again all the time.</summary>

@@ -10,7 +10,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Reliability;
 
-/// <summary>Very many keys: the store is taken as whole, lists go by an index, and a call reads one key and not a table.</summary>
+/// <summary>
+/// Very many keys: the store is taken as whole, lists go by an index, and a call reads one key and not a table.
+/// </summary>
 internal sealed class ScaleTests
 {
     /// <summary>Plans do not depend on how many there are; in a soak it is the full number.</summary>

@@ -42,7 +42,7 @@ internal sealed class FailingWriterTests
         await MiraProcess.WaitForAsync(async () => (await CallAsync(mira, "GET", "/health")).Json.GetProperty("status").GetString() == "healthy");
         var rotated = await mira.Client().RotateKeyAsync(id);
         Assert.That(rotated.Version, Is.EqualTo(2));
-        await mira.Client().CreateKeyAsync(new IssueKey { Name = "after", Role = "viewer" });
+        await mira.Client().CreateKeyAsync(new CreateKey { Name = "after", Role = "viewer" });
     }
 
     [Test]

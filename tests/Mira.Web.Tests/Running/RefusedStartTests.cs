@@ -6,7 +6,9 @@ using Mira.Web.Tests.Hosts;
 
 namespace Mira.Web.Tests.Running;
 
-/// <summary>A start that cannot be right: it ends at once, with one line that names the setting and holds no secret.</summary>
+/// <summary>
+/// A start that cannot be right: it ends at once, with one line that names the setting and holds no secret.
+/// </summary>
 [Parallelizable(ParallelScope.Fixtures)]
 internal sealed class RefusedStartTests
 {

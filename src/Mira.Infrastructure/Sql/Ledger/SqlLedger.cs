@@ -11,11 +11,11 @@ using Mira.Domain.Ledger;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>
-/// Commits changes: one at a time, each key with its events and its remembered answer in one transaction, the events chained to the head that
-/// the transaction has locked.
+/// Commits changes: one at a time, each key with its events and its stored response in one transaction, the events
+/// chained to the head that the transaction has locked.
 /// </summary>
 public sealed partial class SqlLedger(
-    IDbContextFactory<MiraDbContext> contexts, SqlStore store, WriteGate gate, LedgerFollower follower, HeadSeal seal, RowSeal rows, AuditScope scope,
+    IDbContextFactory<MiraDbContext> contexts, SqlStore store, SingleWriter gate, LedgerPoller poller, HeadSigner seal, RowAuthenticator rows, AuditScope scope,
     ILogger<SqlLedger> log) : ILedger
 {
     private const int Attempts = 3;
@@ -31,7 +31,8 @@ public sealed partial class SqlLedger(
             }
             catch (DbUpdateConcurrencyException exception) when (attempt < Attempts)
             {
-                // The record changed under the lock, which only a writer that goes around the ledger can do: decide again from what is there.
+                // The record changed under the lock, which only a writer that goes around the ledger can do: decide
+                // again from what is there.
                 LogRetry(exception, attempt);
             }
             catch (DbUpdateConcurrencyException exception)
@@ -67,7 +68,8 @@ public sealed partial class SqlLedger(
         return attempt.Result!;
     }
 
-    // A change of a key that is governed in Airtable is an intent at first, which is no event and is found by its own operation.
+    // A change of a key whose source of truth is Airtable is an intent at first, which is no event and is found by its
+    // own operation.
     private async Task<bool> HasCommittedAsync<T>(Attempt<T> attempt) => attempt switch
     {
         { Events.Count: > 0 } => await store.HasCommittedAsync(attempt.Events[0].Position, attempt.Operation),
@@ -75,7 +77,9 @@ public sealed partial class SqlLedger(
         _ => false,
     };
 
-    /// <summary>One transaction. A failure of its commit is noted and not thrown: what was done may have happened all the same.</summary>
+    /// <summary>
+    /// One transaction. A failure of its commit is noted and not thrown: what was done may have happened all the same.
+    /// </summary>
     private async Task WriteAsync<T>(Attempt<T> attempt, Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
     {
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
@@ -138,16 +142,16 @@ public sealed partial class SqlLedger(
         }
     }
 
-    // Before the answer, so that no call after it is decided by what was there before. What others committed in between is read too, but the
-    // change has happened: nothing that fails from here on may take its answer back.
+    // Before the answer, so that no call after it is decided by what was there before. What others committed in between
+    // is read too, but the change has happened: nothing that fails from here on may take its answer back.
     private async Task ShowAsync(IReadOnlyList<LedgerEvent> events)
     {
         try
         {
             if (events.Count > 0)
                 seal.TakeOver();
-            if (!follower.TryApply(events))
-                await follower.CatchUpAsync();
+            if (!poller.TryApply(events))
+                await poller.CatchUpAsync();
         }
         catch (StoreUnavailableException exception)
         {
@@ -164,7 +168,7 @@ public sealed partial class SqlLedger(
     {
         try
         {
-            follower.Distrust(events.Count > 0 ? events[^1].Seq : 0);
+            poller.Distrust(events.Count > 0 ? events[^1].Seq : 0);
         }
         catch (Exception exception)
         {
@@ -181,7 +185,9 @@ public sealed partial class SqlLedger(
     [LoggerMessage(Level = LogLevel.Warning, Message = "A key changed under the ledger's lock; attempt {Attempt} is made again")]
     private partial void LogRetry(Exception exception, int attempt);
 
-    /// <summary>A change on its way. It is either committed or given up; once the commit was sent, only the database knows.</summary>
+    /// <summary>
+    /// A change on its way. It is either committed or given up; once the commit was sent, only the database knows.
+    /// </summary>
     private sealed class Attempt<T>
     {
         private int _isDecided;

@@ -26,7 +26,7 @@ public sealed class SqlLedgerArchive(IDbContextFactory<MiraDbContext> contexts) 
         cancellationToken);
 
     /// <inheritdoc/>
-    public async Task<LedgerStretch?> FindStretchAsync(DateTimeOffset? from, DateTimeOffset? to, CancellationToken cancellationToken)
+    public async Task<LedgerRange?> FindStretchAsync(DateTimeOffset? from, DateTimeOffset? to, CancellationToken cancellationToken)
     {
         var (first, last) = await contexts.ReadAsync(
             Failure,
@@ -36,11 +36,11 @@ public sealed class SqlLedgerArchive(IDbContextFactory<MiraDbContext> contexts) 
                 return (await events.MinAsync(entry => (long?)entry.Seq, cancellationToken), await events.MaxAsync(entry => (long?)entry.Seq, cancellationToken));
             },
             cancellationToken);
-        return first is null || last is null ? null : new LedgerStretch(first.Value, last.Value);
+        return first is null || last is null ? null : new LedgerRange(first.Value, last.Value);
     }
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<Checkpoint>> FindCheckpointsAsync(LedgerStretch stretch, string? signedBy, int limit, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Checkpoint>> FindCheckpointsAsync(LedgerRange stretch, string? signedBy, int limit, CancellationToken cancellationToken) =>
         contexts.ReadAsync<IReadOnlyList<Checkpoint>>(
             Failure,
             async database =>
@@ -60,15 +60,15 @@ public sealed class SqlLedgerArchive(IDbContextFactory<MiraDbContext> contexts) 
 
     /// <summary>The last change of audit keys; null when there was none.</summary>
     /// <exception cref="StoreUnavailableException">It cannot be read.</exception>
-    public Task<KeyHandover?> FindHandoverAsync(CancellationToken cancellationToken) =>
+    public Task<AuditKeyRotation?> FindHandoverAsync(CancellationToken cancellationToken) =>
         contexts.ReadAsync(Failure, database => FindHandoverAsync(database, cancellationToken), cancellationToken);
 
-    internal static async Task<KeyHandover?> FindHandoverAsync(MiraDbContext database, CancellationToken cancellationToken)
+    internal static async Task<AuditKeyRotation?> FindHandoverAsync(MiraDbContext database, CancellationToken cancellationToken)
     {
         var entry = await database.Events.AsNoTracking()
-            .Where(entry => entry.Type == EventType.SystemStarted && entry.Body.Contains(KeyHandover.Mark))
+            .Where(entry => entry.Type == EventType.SystemStarted && entry.Body.Contains(AuditKeyRotation.Mark))
             .OrderByDescending(entry => entry.Seq).FirstOrDefaultAsync(cancellationToken);
-        return entry is null ? null : KeyHandover.Read(entry);
+        return entry is null ? null : AuditKeyRotation.Read(entry);
     }
 
     /// <summary>Keeps a checkpoint, unless one of the same place is there.</summary>

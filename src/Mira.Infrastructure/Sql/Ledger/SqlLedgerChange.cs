@@ -9,13 +9,13 @@ namespace Mira.Infrastructure.Sql;
 
 /// <summary>What one change reads and does inside its transaction.</summary>
 internal sealed class SqlLedgerChange(
-    SqlStore store, MiraDbContext database, LedgerHead head, AuditKey auditKey, RowSeal rows, DateTimeOffset now, CancellationToken cancellationToken)
+    SqlStore store, MiraDbContext database, LedgerHead head, AuditKey auditKey, RowAuthenticator rows, DateTimeOffset now, CancellationToken cancellationToken)
     : ILedgerChange
 {
-    private readonly TouchedKeys _touched = new(database, rows, cancellationToken);
-    private readonly List<EventDraft> _findings = [];
+    private readonly ChangedKeys _touched = new(database, rows, cancellationToken);
+    private readonly List<PendingEvent> _findings = [];
     private readonly List<KeyEvent> _systemEvents = [];
-    private readonly List<EventDraft> _gathered = [];
+    private readonly List<PendingEvent> _gathered = [];
 
     public DateTimeOffset Now => now;
 
@@ -27,7 +27,8 @@ internal sealed class SqlLedgerChange(
 
     public async Task<ApiKey?> FindKeyAsync(KeyId id)
     {
-        // Usage is flushed without the ledger's lock, in the order of versions; taken in the same one before anything is written.
+        // Usage is flushed without the ledger's lock, in the order of versions; taken in the same one before anything
+        // is written.
         await store.HoldSecretsAsync(database, id.Value, cancellationToken);
         return await _touched.FindAsync(id);
     }
@@ -44,13 +45,16 @@ internal sealed class SqlLedgerChange(
 
     public void Record(KeyEvent systemEvent) => _systemEvents.Add(systemEvent);
 
-    public void Record(EventDraft gathered) => _gathered.Add(gathered);
+    public void Record(PendingEvent gathered) => _gathered.Add(gathered);
 
-    /// <summary>Records what was found of the head, before all that follows it; when another key takes over, it signs for what the one before it had signed as pruned.</summary>
-    public async Task RecordAsync(EventDraft finding)
+    /// <summary>
+    /// Records what was found of the head, before all that follows it; when another key takes over, it signs for what
+    /// the one before it had signed as pruned.
+    /// </summary>
+    public async Task RecordAsync(PendingEvent finding)
     {
         _findings.Add(finding);
-        if (finding.Reason == KeyHandover.Reason
+        if (finding.Reason == AuditKeyRotation.Reason
             && await database.Begins.SingleOrDefaultAsync(cancellationToken) is { } begin
             && auditKey.FindPublic(head.SignedBy)!.Verifies(begin.Statement, isCut: true))
         {
@@ -58,24 +62,24 @@ internal sealed class SqlLedgerChange(
         }
     }
 
-    public async Task<LedgerCut> CutAsync(DateTimeOffset before, int keep, int most)
+    public async Task<PruneResult> CutAsync(DateTimeOffset before, int keep, int most)
     {
         var begin = await database.Begins.SingleOrDefaultAsync(cancellationToken);
         var last = begin is null ? LedgerPosition.Start : new LedgerPosition(begin.Seq, begin.Hash);
         // Signed anew, a begin that somebody else made would be a true one.
         if (begin is not null && !auditKey.Public.Verifies(begin.Statement, isCut: true))
-            return new LedgerCut(0, last.Seq + 1);
+            return new PruneResult(0, last.Seq + 1);
 
         var end = Math.Min(head.Seq - keep, last.Seq + most);
         var (from, start) = (last.Seq, last.Seq);
         if (await FindForgedEndAsync(start) is { } forged)
-            return new LedgerCut(0, forged);
+            return new PruneResult(0, forged);
 
         await foreach (var entry in database.Events.AsNoTracking().Where(entry => entry.Seq > start && entry.Seq <= end).OrderBy(entry => entry.Seq).AsAsyncEnumerable())
         {
             // What does not hold together is kept as it is, to be looked at.
             if (!entry.Follows(last))
-                return new LedgerCut(0, last.Seq + 1);
+                return new PruneResult(0, last.Seq + 1);
             if (entry.At >= before)
                 break;
             last = entry.Position;
@@ -88,27 +92,27 @@ internal sealed class SqlLedgerChange(
         await database.Events.Where(entry => entry.Seq <= last.Seq).ExecuteDeleteAsync(cancellationToken);
         await database.Checkpoints.Where(checkpoint => checkpoint.Seq <= last.Seq).ExecuteDeleteAsync(cancellationToken);
         if (begin is null)
-            database.Begins.Add(begin = new LedgerBegin());
+            database.Begins.Add(begin = new PruningPoint());
         (begin.Seq, begin.Hash, begin.Epoch) = (last.Seq, last.Hash, epoch);
         begin.Sign(auditKey, now);
-        Record(new EventDraft(EventType.AuditPruned, Actor.System, null, null)
+        Record(new PendingEvent(EventType.AuditPruned, Actor.System, null, null)
         {
-            Changes = [new FieldChange("first_seq", from + 1, last.Seq + 1), .. rows.IsStrict ? [RowMark.Change] : Array.Empty<FieldChange>()],
+            Changes = [new FieldChange("first_seq", from + 1, last.Seq + 1), .. rows.IsStrict ? [RowMacEvent.Change] : Array.Empty<FieldChange>()],
         });
-        return new LedgerCut(last.Seq - from, null);
+        return new PruneResult(last.Seq - from, null);
     }
 
-    public async Task<RememberedAnswer?> FindAnswerAsync(Repeat repeat)
+    public async Task<StoredResponse?> FindAnswerAsync(IdempotentRequest repeat)
     {
-        var oldest = now - Repeat.KeptFor;
+        var oldest = now - IdempotentRequest.KeptFor;
         await database.Answers.Where(answer => answer.At <= oldest).ExecuteDeleteAsync(cancellationToken);
         return await database.Answers
             .Where(answer => answer.Caller == repeat.Caller && answer.Key == repeat.Key)
-            .Select(answer => new RememberedAnswer(answer.Fingerprint, answer.Answer))
+            .Select(answer => new StoredResponse(answer.Fingerprint, answer.Answer))
             .SingleOrDefaultAsync(cancellationToken);
     }
 
-    public void Remember(Repeat repeat, string answer) => database.Answers.Add(new StoredAnswer
+    public void Remember(IdempotentRequest repeat, string answer) => database.Answers.Add(new StoredResponseRow
     {
         Caller = repeat.Caller,
         Key = repeat.Key,
@@ -117,7 +121,10 @@ internal sealed class SqlLedgerChange(
         At = now,
     });
 
-    /// <summary>Appends the events of all keys touched, signs their rows and moves the head; what is then in the context is the whole change.</summary>
+    /// <summary>
+    /// Appends the events of all keys touched, signs their rows and moves the head; what is then in the context is the
+    /// whole change.
+    /// </summary>
     public async Task<IReadOnlyList<LedgerEvent>> CloseAsync(AuditScope scope)
     {
         await _touched.LeaveDoubtedAsync();
@@ -138,7 +145,7 @@ internal sealed class SqlLedgerChange(
         await _touched.SealAsync(events);
         return events;
 
-        void Append(EventDraft draft)
+        void Append(PendingEvent draft)
         {
             var appended = LedgerEvent.Append(head.Position, now, draft);
             (head.Seq, head.Hash) = (appended.Seq, appended.Hash);
@@ -146,13 +153,16 @@ internal sealed class SqlLedgerChange(
         }
     }
 
-    /// <summary>The first event, of all that is left, that tells of an end before it for which no checkpoint of this key vouches: a cut would be a true statement about what is false.</summary>
+    /// <summary>
+    /// The first event, of all that is left, that tells of an end before it for which no checkpoint of this key
+    /// vouches: a cut would be a true statement about what is false.
+    /// </summary>
     private async Task<long?> FindForgedEndAsync(long begin)
     {
         var telling = await database.Events.AsNoTracking()
-            .Where(entry => entry.Type == EventType.IntegrityViolation && entry.Seq > begin + 1 && entry.Body.Contains(ForgedEnd.Mark))
+            .Where(entry => entry.Type == EventType.IntegrityViolation && entry.Seq > begin + 1 && entry.Body.Contains(UnauthenticatedHead.Mark))
             .OrderBy(entry => entry.Seq).ToListAsync(cancellationToken);
-        foreach (var entry in telling.Where(ForgedEnd.IsToldBy))
+        foreach (var entry in telling.Where(UnauthenticatedHead.IsToldBy))
         {
             if (await database.Checkpoints.FindAsync([entry.Seq - 1], cancellationToken) is not { } kept || !auditKey.Public.Verifies(kept.Statement))
                 return entry.Seq;

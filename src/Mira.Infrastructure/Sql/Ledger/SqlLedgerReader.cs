@@ -6,8 +6,8 @@ using Mira.Domain.Tokens;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>
-/// Reads the ledger from the database. What nodes follow it by is asked together with whether the server is a standby, in one statement: such an answer
-/// is refused, so that nobody takes it for a look at the ledger.
+/// Reads the ledger from the database. What nodes follow it by is asked together with whether the server is a standby,
+/// in one statement: such an answer is refused, so that nobody takes it for a look at the ledger.
 /// </summary>
 public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) : ILedgerReader
 {
@@ -18,8 +18,8 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
     public Task<LedgerPosition> GetHeadAsync(CancellationToken cancellationToken) => ReadAsync(
         async database =>
         {
-            var row = await database.Heads.AsNoTracking().Select(head => new { Head = head, IsStandby = Standby.IsAnswering() }).SingleAsync(cancellationToken);
-            Standby.Refuse(database, row.IsStandby);
+            var row = await database.Heads.AsNoTracking().Select(head => new { Head = head, IsStandby = ReadOnlyServer.IsAnswering() }).SingleAsync(cancellationToken);
+            ReadOnlyServer.Refuse(database, row.IsStandby);
             return row.Head.Position;
         },
         cancellationToken);
@@ -52,8 +52,8 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
                     database,
                     async part =>
                     {
-                        var rows = await part.Select(entry => new { Entry = entry, IsStandby = Standby.IsAnswering() }).ToListAsync(cancellationToken);
-                        Standby.Refuse(database, rows.Exists(row => row.IsStandby));
+                        var rows = await part.Select(entry => new { Entry = entry, IsStandby = ReadOnlyServer.IsAnswering() }).ToListAsync(cancellationToken);
+                        ReadOnlyServer.Refuse(database, rows.Exists(row => row.IsStandby));
                         return [.. rows.Select(row => row.Entry)];
                     },
                     cancellationToken);
@@ -76,8 +76,8 @@ public sealed class SqlLedgerReader(IDbContextFactory<MiraDbContext> contexts) :
         var named = await database.Events
             .Where(entry => entry.Seq > after && entry.Seq <= to && entry.Subject != null
                 && (entry.Type.StartsWith(EventType.OfKeys) || (entry.Type == EventType.IntegrityViolation && entry.Body.Contains(LedgerEvent.OfItsOwn))))
-            .OrderBy(entry => entry.Seq).Select(entry => new { entry.Seq, entry.Subject, IsStandby = Standby.IsAnswering() }).ToListAsync(cancellationToken);
-        Standby.Refuse(database, named.Exists(entry => entry.IsStandby));
+            .OrderBy(entry => entry.Seq).Select(entry => new { entry.Seq, entry.Subject, IsStandby = ReadOnlyServer.IsAnswering() }).ToListAsync(cancellationToken);
+        ReadOnlyServer.Refuse(database, named.Exists(entry => entry.IsStandby));
         var changes = new List<(long, KeyId)>(named.Count);
         foreach (var entry in named)
         {

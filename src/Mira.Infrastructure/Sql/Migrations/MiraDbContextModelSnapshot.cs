@@ -59,7 +59,7 @@ namespace Mira.Infrastructure.Sql
                         .HasColumnType("INTEGER")
                         .HasColumnName("is_disabled");
 
-                    b.Property<bool>("IsWithheld")
+                    b.Property<bool>("IsQuarantined")
                         .HasColumnType("INTEGER")
                         .HasColumnName("is_withheld");
 
@@ -313,7 +313,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("airtable_intents", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableRow", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.RecordState", b =>
                 {
                     b.Property<string>("KeyId")
                         .HasColumnType("TEXT")
@@ -428,7 +428,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToSqlQuery("SELECT seq, subject FROM ledger WHERE ((type >= 'key.' AND type < 'key/') OR (type = 'integrity.violation' AND instr(body, '\"count\":null') > 0))");
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerBegin", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.PruningPoint", b =>
                 {
                     b.Property<int>("Id")
                         .HasColumnType("INTEGER")
@@ -509,7 +509,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("probe", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Sql.StoredAnswer", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.StoredResponseRow", b =>
                 {
                     b.Property<string>("Caller")
                         .HasColumnType("TEXT")

@@ -5,7 +5,10 @@ using Mira.Application.Background;
 
 namespace Mira.Infrastructure.Sql;
 
-/// <summary>Compares this node's clock with the database's, by which all nodes date their changes: by a wrong one keys would end too early or too late.</summary>
+/// <summary>
+/// Compares this node's clock with the database's, by which all nodes date their changes: by a wrong one keys would end
+/// too early or too late.
+/// </summary>
 public sealed partial class ClockCheck(
     IDbContextFactory<MiraDbContext> contexts, SqlStore store, TimeProvider clock, ILogger<ClockCheck> log, LoopBoard? board = null) : BackgroundLoops(clock, board)
 {
@@ -28,7 +31,8 @@ public sealed partial class ClockCheck(
         }
     }
 
-    // The answer was made at some moment between the two, so only what lies outside of both is a difference of the clocks.
+    // The answer was made at some moment between the two, so only what lies outside of both is a difference of the
+    // clocks.
     private async Task CompareAsync(CancellationToken cancellationToken)
     {
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);

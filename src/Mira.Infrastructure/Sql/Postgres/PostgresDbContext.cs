@@ -4,10 +4,14 @@ using Mira.Domain.Ledger;
 
 namespace Mira.Infrastructure.Sql;
 
-/// <summary>The same tables in PostgreSQL: text is compared by its bytes, and each event names the operation that wrote it.</summary>
+/// <summary>
+/// The same tables in PostgreSQL: text is compared by its bytes, and each event names the operation that wrote it.
+/// </summary>
 public sealed class PostgresDbContext(DbContextOptions<PostgresDbContext> options) : MiraDbContext(options)
 {
-    /// <summary>Beside the hashed body: by it a node finds out whether a commit went through whose answer was lost.</summary>
+    /// <summary>
+    /// Beside the hashed body: by it a node finds out whether a commit went through whose answer was lost.
+    /// </summary>
     public const string Operation = nameof(Operation);
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)

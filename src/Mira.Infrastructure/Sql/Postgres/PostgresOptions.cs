@@ -15,19 +15,21 @@ public sealed class PostgresOptions
     private const string Path = "Mira:Postgres";
 
     /// <summary>
-    /// The server itself gives up before the client does, so that an ordinary wait costs no connection. Whoever holds a lock and is gone or
-    /// frozen loses it.
+    /// The server itself gives up before the client does, so that an ordinary wait costs no connection. Whoever holds a
+    /// lock and is gone or frozen loses it.
     /// </summary>
     private const string ServerLimits = "-c lock_timeout=1500 -c statement_timeout=1800 -c idle_in_transaction_session_timeout=4000";
 
     /// <summary>
-    /// The same limits for one transaction. A connection pooler such as PgBouncer takes no startup options, and in transaction mode the settings of
-    /// a session belong to somebody else in the next one.
+    /// The same limits for one transaction. A connection pooler such as PgBouncer takes no startup options, and in
+    /// transaction mode the settings of a session belong to somebody else in the next one.
     /// </summary>
     internal const string TransactionLimits =
         "SET LOCAL lock_timeout = 1500; SET LOCAL statement_timeout = 1800; SET LOCAL idle_in_transaction_session_timeout = 4000; ";
 
-    /// <summary>When even that does not come through, nobody waits for the client's own attempts to be polite.</summary>
+    /// <summary>
+    /// When even that does not come through, nobody waits for the client's own attempts to be polite.
+    /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(2.2);
 
     private const int PatienceSeconds = 2;
@@ -39,8 +41,8 @@ public sealed class PostgresOptions
     private const int LooksForSharing = 5;
 
     /// <summary>
-    /// How long it is believed which of several hosts is the primary, in seconds. Npgsql's own ten would keep a standby that was promoted from being
-    /// used for as long.
+    /// How long it is believed which of several hosts is the primary, in seconds. Npgsql's own ten would keep a standby
+    /// that was promoted from being used for as long.
     /// </summary>
     private const int RoleSeconds = 1;
 
@@ -55,8 +57,8 @@ public sealed class PostgresOptions
     public bool HasPooler { get; private set; }
 
     /// <summary>
-    /// Does each connection keep a session of the server to itself? Not behind a pooler in transaction mode, where what is listened for would come to
-    /// whoever has the session then.
+    /// Does each connection keep a session of the server to itself? Not behind a pooler in transaction mode, where what
+    /// is listened for would come to whoever has the session then.
     /// </summary>
     public bool KeepsSessions { get; private set; } = true;
 
@@ -68,11 +70,12 @@ public sealed class PostgresOptions
         else
             builder.Options = $"{builder.Options} {ServerLimits}".Trim();
         builder.CommandTimeout = PatienceSeconds;
-        // With several hosts a timeout must count against its host (Npgsql does so with any wait but -1), or each call would begin with the dead one.
+        // With several hosts a timeout must count against its host (Npgsql does so with any wait but -1), or each call
+        // would begin with the dead one.
         builder.CancellationTimeout = IsSeveral ? 1 : -1;
     });
 
-    /// <summary>For a verb that only reads, and may take its time: nothing that a pooler refuses.</summary>
+    /// <summary>For a command that only reads, and may take its time: nothing that a pooler refuses.</summary>
     public string Reading => With(_ => { });
 
     /// <summary>For the start: a migration may take its time.</summary>
@@ -113,8 +116,8 @@ public sealed class PostgresOptions
     }
 
     /// <summary>
-    /// Finds out whether a pooler stands between: it refuses startup options, or names another process than the one that answers. What else the server
-    /// refuses is left for the start to meet.
+    /// Finds out whether a pooler stands between: it refuses startup options, or names another process than the one
+    /// that answers. What else the server refuses is left for the start to meet.
     /// </summary>
     /// <exception cref="SettingException">The server cannot be reached.</exception>
     public async Task FindPoolerAsync(CancellationToken cancellationToken)
@@ -147,7 +150,8 @@ public sealed class PostgresOptions
         KeepsSessions = !HasPooler || !await ShareASessionAsync(cancellationToken);
     }
 
-    // Two connections that are open at once are answered by one process only if the pooler gives it out anew for each transaction.
+    // Two connections that are open at once are answered by one process only if the pooler gives it out anew for each
+    // transaction.
     private async Task<bool> ShareASessionAsync(CancellationToken cancellationToken)
     {
         try
@@ -177,7 +181,8 @@ public sealed class PostgresOptions
         return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    // A pooler in session mode has one session of the server for each connection, 20 in all as it comes, and keeps others waiting while one is held idle.
+    // A pooler in session mode has one session of the server for each connection, 20 in all as it comes, and keeps
+    // others waiting while one is held idle.
     private void ShareWithOthers(NpgsqlConnectionStringBuilder builder)
     {
         builder.NoResetOnClose = true;
@@ -189,7 +194,8 @@ public sealed class PostgresOptions
 
     private static bool IsList(NpgsqlConnectionStringBuilder builder) => builder.Host!.Contains(',', StringComparison.Ordinal);
 
-    // A standby's data may be old without bound; a session that may go to one is refused before it is used. One host needs no choice.
+    // A standby's data may be old without bound; a session that may go to one is refused before it is used. One host
+    // needs no choice.
     private static void DemandPrimary(NpgsqlConnectionStringBuilder builder)
     {
         var isPrimary = (builder.TargetSessionAttributes ?? "").Replace("-", "", StringComparison.Ordinal).ToUpperInvariant() is "" or "PRIMARY" or "READWRITE";

@@ -37,10 +37,11 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
             .AddInterceptors(ReadOnlyServerWatch.Instance);
 
     /// <summary>
-    /// Makes or upgrades the database, one node after the other when several start at once. Tables that are those of this version are left alone, so
-    /// that a database which cannot be written stops no start.
+    /// Makes or upgrades the database, one node after the other when several start at once. Tables that are those of
+    /// this version are left alone, so that a database which cannot be written stops no start.
     /// </summary>
-    /// <exception cref="SettingException">It cannot be reached or used, is a standby, or holds text that is not UTF-8.</exception>
+    /// <exception cref="SettingException">It cannot be reached or used, is a standby, or holds text that is not
+    /// UTF-8.</exception>
     public override Task OpenAsync(CancellationToken cancellationToken) => UseAsync(async () =>
     {
         var builder = new DbContextOptionsBuilder<PostgresDbContext>();
@@ -51,7 +52,8 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
         if (await IsCurrentAsync(database, cancellationToken))
             return true;
 
-        // Held by a transaction of its own, because behind a pooler a session is another one for each transaction. The user may have limits of time.
+        // Held by a transaction of its own, because behind a pooler a session is another one for each transaction. The
+        // user may have limits of time.
         await using var turn = new PostgresDbContext(builder.Options);
         await using var transaction = await turn.Database.BeginTransactionAsync(cancellationToken);
         await turn.Database.ExecuteSqlAsync(
@@ -92,7 +94,8 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
         return DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
     }
 
-    // Locked in the order of the key before anything is written: an update alone would lock in any order, and two nodes could wait for each other.
+    // Locked in the order of the key before anything is written: an update alone would lock in any order, and two nodes
+    // could wait for each other.
     internal override Task TouchAsync(MiraDbContext database, IReadOnlyList<SecretUse> uses, CancellationToken cancellationToken)
     {
         string[] ids = [.. uses.Select(use => use.KeyId.Value)];
@@ -120,17 +123,18 @@ public sealed class PostgresStore(IDbContextFactory<MiraDbContext> contexts, Pos
             database.Entry(entry).Property(PostgresDbContext.Operation).CurrentValue = operation;
     }
 
-    // With a synchronous standby the commit waits for it. The limit of statements would end that wait, and the server would say that all is well
-    // about a commit which no standby has: it is lost with the primary.
+    // With a synchronous standby the commit waits for it. The limit of statements would end that wait, and the server
+    // would say that all is well about a commit which no standby has: it is lost with the primary.
     internal override Task AnnounceAsync(MiraDbContext database, long seq, CancellationToken cancellationToken) =>
         database.Database.ExecuteSqlAsync(
             $"SELECT set_config('statement_timeout', '0', true), pg_notify({Channel}, {seq.ToString(System.Globalization.CultureInfo.InvariantCulture)})",
             cancellationToken);
 
     /// <summary>
-    /// Asks over a new connection, under the head's lock: a commit that is still on its way holds that lock, so it is decided by then. The events
-    /// stay where they are whatever others commit after them. A client that gives up may have ended the commit's wait for a synchronous standby, so
-    /// what is found counts only once a commit after it has reached that standby too.
+    /// Asks over a new connection, under the head's lock: a commit that is still on its way holds that lock, so it is
+    /// decided by then. The events stay where they are whatever others commit after them. A client that gives up may
+    /// have ended the commit's wait for a synchronous standby, so what is found counts only once a commit after it has
+    /// reached that standby too.
     /// </summary>
     internal override Task<bool> HasCommittedAsync(LedgerPosition written, Guid operation) => HasCommittedAsync(
         (database, token) => database.Events.AnyAsync(

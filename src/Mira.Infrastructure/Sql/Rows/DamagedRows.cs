@@ -8,13 +8,14 @@ using Mira.Domain.Tokens;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>
-/// Reads rows of which some may hold what no value can be made of: text that is no role, JSON or address range, a number out of range. Whoever can write the
-/// database can do that to one row, and it must not hold up the others.
+/// Reads rows of which some may hold what no value can be made of: text that is no role, JSON or address range, a
+/// number out of range. Whoever can write the database can do that to one row, and it must not hold up the others.
 /// </summary>
 internal static class DamagedRows
 {
     /// <summary>
-    /// The keys with their proof, in their order. One that cannot be read stands in its place as a row that nobody believes.
+    /// The keys with their proof, in their order. One that cannot be read stands in its place as a row that nobody
+    /// believes.
     /// </summary>
     /// <param name="keys">Followed or not, as the rows are to be.</param>
     public static async Task<List<KeyRow>> ReadAsync(this IQueryable<ApiKey> keys, MiraDbContext database, CancellationToken cancellationToken)
@@ -42,7 +43,9 @@ internal static class DamagedRows
         return [.. places.Select(place => found.GetValueOrDefault(place.Seq) ?? Unreadable(place))];
     }
 
-    /// <summary>The events in their order. One that cannot be read is <see cref="LedgerEvent.Unreadable"/> in its place.</summary>
+    /// <summary>
+    /// The events in their order. One that cannot be read is <see cref="LedgerEvent.Unreadable"/> in its place.
+    /// </summary>
     /// <param name="read">Reads some of them.</param>
     public static async Task<List<LedgerEvent>> ReadAsync(
         this IQueryable<LedgerEvent> events, MiraDbContext database, Func<IQueryable<LedgerEvent>, Task<List<LedgerEvent>>> read, CancellationToken cancellationToken)
@@ -68,7 +71,9 @@ internal static class DamagedRows
         return [.. seqs.Select(seq => found.GetValueOrDefault(seq) ?? LedgerEvent.Unreadable(seq))];
     }
 
-    /// <summary>Reads all of them, and in halves what cannot be read, down to single ones; these are left out.</summary>
+    /// <summary>
+    /// Reads all of them, and in halves what cannot be read, down to single ones; these are left out.
+    /// </summary>
     public static async Task SplitAsync(long[] seqs, Func<long[], Task> read)
     {
         var waiting = new Stack<long[]>(seqs.Length > 0 ? [seqs] : []);

@@ -10,7 +10,9 @@ using Mira.Infrastructure.Files;
 
 namespace Mira.Infrastructure.Sql;
 
-/// <summary>The embedded store: one SQLite file, write-ahead log, each commit synced to the disk before it is answered.</summary>
+/// <summary>
+/// The embedded store: one SQLite file, write-ahead log, each commit synced to the disk before it is answered.
+/// </summary>
 public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataFolder folder, TimeProvider clock, SchemaOptions? schema = null)
     : SqlStore(contexts, schema)
 {
@@ -31,8 +33,9 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
     }
 
     /// <summary>
-    /// Makes or upgrades the database. The caller holds the data folder's lock. Where the disk has no room even for SQLite's files beside it, a database
-    /// that needs no upgrade is opened for reading, until <see cref="TakeUpWritingAsync"/>.
+    /// Makes or upgrades the database. The caller holds the data folder's lock. Where the disk has no room even for
+    /// SQLite's files beside it, a database that needs no upgrade is opened for reading, until
+    /// <see cref="TakeUpWritingAsync"/>.
     /// </summary>
     /// <exception cref="SettingException">It is damaged or cannot be written.</exception>
     public override async Task OpenAsync(CancellationToken cancellationToken)
@@ -76,7 +79,8 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
         await command.ExecuteNonQueryAsync(cancellationToken);
         folder.IsReadOnly = false;
         SqliteConnection.ClearAllPools();
-        // Another connection is open before this one ends: the last one to end would write the log back while some may still read the file as it was.
+        // Another connection is open before this one ends: the last one to end would write the log back while some may
+        // still read the file as it was.
         await using var database = await Contexts.CreateDbContextAsync(cancellationToken);
         await database.Database.OpenConnectionAsync(cancellationToken);
         await database.Heads.AnyAsync(cancellationToken);
@@ -183,7 +187,8 @@ public sealed class SqliteStore(IDbContextFactory<MiraDbContext> contexts, DataF
     /// <summary>Each commit reaches the disk. While only reading is possible, connections are made for that.</summary>
     private sealed class DurableConnection(DataFolder folder, string usual) : DbConnectionInterceptor
     {
-        // Immutable: SQLite makes no file beside the database and takes no lock. The data folder's own lock keeps other processes away.
+        // Immutable: SQLite makes no file beside the database and takes no lock. The data folder's own lock keeps other
+        // processes away.
         private readonly string _reading = new SqliteConnectionStringBuilder
         {
             DataSource = $"file:{string.Join('/', folder.Database.Split('/').Select(Uri.EscapeDataString))}?immutable=1",

@@ -6,14 +6,16 @@ using Mira.Domain.Tokens;
 namespace Mira.Infrastructure.Sql;
 
 /// <summary>
-/// A key as it is stored: with the columns that only the store knows, its MAC, and what the ledger says of it in the same statement. <see cref="RowSeal"/>
-/// says whether it is believed.
+/// A key as it is stored: with the columns that only the store knows, its MAC, and what the ledger says of it in the
+/// same statement. <see cref="RowAuthenticator"/> says whether it is believed.
 /// </summary>
 internal sealed class KeyRow
 {
     public required ApiKey Key { get; init; }
 
-    /// <summary>Can it not be read at all? Then it holds no more than its id, as far as that can be read, and its place.</summary>
+    /// <summary>
+    /// Can it not be read at all? Then it holds no more than its id, as far as that can be read, and its place.
+    /// </summary>
     public bool IsUnreadable { get; init; }
 
     /// <summary>Those that are stored, when they are not those that the key holds.</summary>
@@ -47,14 +49,19 @@ internal sealed class KeyRow
     /// <summary>The last event that was pruned; null when none was.</summary>
     public long? CutSeq { get; init; }
 
-    /// <summary>The event that a row which is believed is bound to: its own word, as long as it has none of its own what the ledger says.</summary>
+    /// <summary>
+    /// The event that a row which is believed is bound to: its own word, as long as it has none of its own what the
+    /// ledger says.
+    /// </summary>
     public long BoundSeq => NewestSeq ?? ChangedSeq;
 
     /// <summary>Does the ledger tell of it, or can it have?</summary>
     public bool IsToldOf => NewestSeq is not null || CutSeq is not null;
 }
 
-/// <summary>An event of the ledger that changed a key: those for which <see cref="Domain.Ledger.LedgerEvent.ChangesKey"/> holds.</summary>
+/// <summary>
+/// An event of the ledger that changed a key: those for which <see cref="Domain.Ledger.LedgerEvent.ChangesKey"/> holds.
+/// </summary>
 internal sealed class KeyChange
 {
     /// <summary>In the words of the index over them, so that the database takes it.</summary>
@@ -73,7 +80,9 @@ internal sealed class KeyChange
 
 internal static class KeyRows
 {
-    /// <summary>Keys with all that tells whether they are believed; in one statement, so that row and ledger are of one moment.</summary>
+    /// <summary>
+    /// Keys with all that tells whether they are believed; in one statement, so that row and ledger are of one moment.
+    /// </summary>
     public static IQueryable<KeyRow> WithProof(this IQueryable<ApiKey> keys, MiraDbContext database) =>
         keys.Include(key => key.Secrets.OrderBy(secret => secret.Version)).Select(Of(database));
 

@@ -68,7 +68,7 @@ namespace Mira.Infrastructure.Sql
                         .HasColumnType("boolean")
                         .HasColumnName("is_disabled");
 
-                    b.Property<bool>("IsWithheld")
+                    b.Property<bool>("IsQuarantined")
                         .HasColumnType("boolean")
                         .HasColumnName("is_withheld");
 
@@ -353,7 +353,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("airtable_intents", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Sql.AirtableRow", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.RecordState", b =>
                 {
                     b.Property<string>("KeyId")
                         .HasColumnType("text")
@@ -474,7 +474,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToSqlQuery("SELECT seq, subject FROM ledger WHERE ((type >= 'key.' AND type < 'key/') OR (type = 'integrity.violation' AND strpos(body, '\"count\":null') > 0))");
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Sql.LedgerBegin", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.PruningPoint", b =>
                 {
                     b.Property<int>("Id")
                         .HasColumnType("integer")
@@ -561,7 +561,7 @@ namespace Mira.Infrastructure.Sql
                     b.ToTable("probe", (string)null);
                 });
 
-            modelBuilder.Entity("Mira.Infrastructure.Sql.StoredAnswer", b =>
+            modelBuilder.Entity("Mira.Infrastructure.Sql.StoredResponseRow", b =>
                 {
                     b.Property<string>("Caller")
                         .HasColumnType("text")
