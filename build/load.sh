@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Loads a server and writes a page of results: build/load.sh [steady|spike|soak|many-keys|wrong-key-storm] [--url URL] [--key KEY].
+# Without a URL it starts a node of its own. build/load.sh --help lists the rest. Exit code 1 when a limit is missed.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+dotnet build tests/Mira.Load --configuration Release --nologo --verbosity quiet --consoleLoggerParameters:NoSummary
+[[ " $* " == *" --url "* || " $* " == *" --help "* ]] ||
+    dotnet build src/Mira.Web --configuration Release --nologo --verbosity quiet --consoleLoggerParameters:NoSummary
+exec dotnet tests/Mira.Load/bin/Release/net10.0/Mira.Load.dll "$@"
