@@ -33,13 +33,13 @@ public sealed class LoadTest(Options options, TimeProvider clock, Action<string>
     private async Task<Run> MeasureBareAsync(Scenario scenario, CancellationToken cancellationToken)
     {
         say("the bare endpoint, with the same load:");
-        var short_ = scenario with { Phases = Arrivals.Scale(scenario.Phases, Math.Min(scenario.Length.TotalSeconds, LongestBare.TotalSeconds), null), WrongShare = 0 };
+        var shortened = scenario with { Phases = Arrivals.Scale(scenario.Phases, Math.Min(scenario.Length.TotalSeconds, LongestBare.TotalSeconds), null), WrongShare = 0 };
         await using var server = await BareServer.StartAsync(cancellationToken);
         using var caller = new Caller(server.Address, null);
         await caller.PrepareAsync(0, false, cancellationToken);
-        var send = caller.Calling(new Uri("/", UriKind.Relative), short_);
+        var send = caller.Calling(new Uri("/", UriKind.Relative), shortened);
         await new Driver(send, clock).RunAsync(Arrivals.Of(Warming), new Run(Arrivals.LengthOf(Warming)), cancellationToken);
-        return (await MeasureAsync(send, short_, null, cancellationToken)).Run;
+        return (await MeasureAsync(send, shortened, null, cancellationToken)).Run;
     }
 
     private async Task<(Run Run, IReadOnlyList<ProcessSample> Samples)> MeasureAsync(
@@ -47,12 +47,14 @@ public sealed class LoadTest(Options options, TimeProvider clock, Action<string>
     {
         var run = new Run(scenario.Length);
         var samples = new List<ProcessSample>();
+        var shown = 0;
         var start = clock.GetTimestamp();
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var watching = WatchAsync();
         await new Driver(send, clock).RunAsync(Arrivals.Of(scenario.Phases), run, cancellationToken);
         await ended.CancelAsync();
         await watching;
+        ShowUntil(run.Windows.Count);
         return (run, samples);
 
         async Task WatchAsync()
@@ -65,7 +67,8 @@ public sealed class LoadTest(Options options, TimeProvider clock, Action<string>
                     var at = clock.GetElapsedTime(start);
                     if (process is not null && ProcessSample.Of(process, at) is { } sample)
                         samples.Add(sample);
-                    say(Progress(run, at));
+                    // One window late, when most of its responses are there.
+                    ShowUntil((int)(at / run.WindowLength) - 1);
                 }
             }
             catch (OperationCanceledException)
@@ -73,15 +76,22 @@ public sealed class LoadTest(Options options, TimeProvider clock, Action<string>
                 // The run ended.
             }
         }
+
+        void ShowUntil(int window)
+        {
+            for (; shown < Math.Min(window, run.Windows.Count); shown++)
+                say(Progress(run, shown));
+        }
     }
 
-    /// <summary>One line about the last stretch that is over.</summary>
-    private static string Progress(Run run, TimeSpan at)
+    /// <summary>One line about a window that is over.</summary>
+    private static string Progress(Run run, int index)
     {
-        var window = run.Windows[Math.Clamp((int)(at / run.WindowLength) - 1, 0, run.Windows.Count - 1)];
+        var window = run.Windows[index];
+        var at = Math.Min((index + 1) * run.WindowLength.TotalSeconds, run.Length.TotalSeconds);
         return string.Create(
             System.Globalization.CultureInfo.InvariantCulture,
-            $"{at.TotalSeconds,6:0} s  {window.Ended / run.WindowLength.TotalSeconds,6:0}/s  p50 {Text.Milliseconds(window.Latencies.Percentile(50)),9}  p99 {Text.Milliseconds(window.Latencies.Percentile(99)),9}  {run.Failed} failed  {run.InFlight} on their way");
+            $"{at,6:0} s  {window.Ended / run.WindowLength.TotalSeconds,6:0}/s  p50 {Text.Milliseconds(window.Latencies.Percentile(50)),9}  p99 {Text.Milliseconds(window.Latencies.Percentile(99)),9}  {run.Failed} failed  {run.InFlight} on their way");
     }
 }
 

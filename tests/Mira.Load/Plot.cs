@@ -18,7 +18,7 @@ public sealed record Plot(string Title, IReadOnlyList<Line> Lines, IReadOnlyList
     private const int Width = 860;
     private const int Height = 300;
     private const int Left = 76;
-    private const int Right = 12;
+    private const int Right = 36;
     private const int Top = 14;
     private const int Bottom = 34;
 

@@ -43,7 +43,7 @@ public static class ResultsPage
         page.Append("<h2>Requests a second</h2>\n").Append(Rates(run).ToSvg());
         if (results.Samples.Count > 1)
             page.Append("<h2>Memory of the server</h2>\n").Append(Memory(results.Samples, run.Length).ToSvg());
-        page.Append("<h2>How it was measured</h2>\n<p>Requests are due at fixed times, whatever the responses do, and a latency counts from the time at which its request was due. ")
+        page.Append("<h2>How it was measured</h2>\n<p>Requests are due at fixed times, whatever the responses do, and a latency counts from the time at which its request was due. Only requests that were served have a latency here. ")
             .Append(CultureInfo.InvariantCulture, $"The driver itself sent half of the requests at most {Text.Milliseconds(run.Lag.Percentile(50))} late, and 99 % at most {Text.Milliseconds(run.Lag.Percentile(99))}; that is part of the latencies. ")
             .Append("The driver and a node that it started share the machine.</p>\n</body>\n</html>\n");
         return page.ToString();

@@ -20,7 +20,7 @@ public sealed class Window
     private int _refused;
     private int _failed;
 
-    /// <summary>Latencies of requests that were served or refused.</summary>
+    /// <summary>Latencies of requests that were served.</summary>
     public Latencies Latencies { get; } = new();
 
     public int Served => _served;
@@ -37,16 +37,15 @@ public sealed class Window
         {
             case Outcome.Served:
                 Interlocked.Increment(ref _served);
+                Latencies.Record(latency);
                 break;
             case Outcome.Refused:
                 Interlocked.Increment(ref _refused);
                 break;
             case Outcome.Failed:
                 Interlocked.Increment(ref _failed);
-                return;
+                break;
         }
-
-        Latencies.Record(latency);
     }
 }
 
@@ -72,7 +71,7 @@ public sealed class Run
 
     public IReadOnlyList<Window> Windows { get; }
 
-    /// <summary>Latencies of the whole run.</summary>
+    /// <summary>Latencies of all requests that were served. Those that were refused would hide what a holder of a good key sees.</summary>
     public Latencies Latencies { get; } = new();
 
     /// <summary>How late the driver itself sent requests. It is part of each latency.</summary>
@@ -112,7 +111,7 @@ public sealed class Run
     {
         Interlocked.Decrement(ref _inFlight);
         Windows[Math.Min((int)(due / WindowLength.TotalMilliseconds), Windows.Count - 1)].Count(outcome, latency);
-        if (outcome is not Outcome.Failed)
+        if (outcome is Outcome.Served)
             Latencies.Record(latency);
     }
 

@@ -66,13 +66,13 @@ internal sealed class MeasuringTests
     }
 
     [Test]
-    public async Task A_failure_is_counted_in_words_and_is_no_latency()
+    public async Task A_refusal_and_a_failure_are_counted_and_are_no_latencies()
     {
         var run = new Run(TimeSpan.FromSeconds(2.2));
         await new Mira.Load.Driver(Answer, TimeProvider.System).RunAsync(Arrivals.Of([Phase.Steady(2.2, 100)]), run, CancellationToken.None);
         Assert.That(run.Windows, Has.Count.EqualTo(3));
         Assert.That((run.Served, run.Refused, run.Failed), Is.EqualTo((73, 74, 73)));
-        Assert.That(run.Latencies.Count, Is.EqualTo(147));
+        Assert.That(run.Latencies.Count, Is.EqualTo(73));
         Assert.That(run.Failures, Is.EqualTo(new[] { "planted" }));
 
         static Task<Outcome> Answer(int number, Run run, CancellationToken cancellationToken) => (number % 3) switch
