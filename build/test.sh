@@ -27,7 +27,6 @@ needs=(
     caddy:caddy
     haproxy:haproxy
     npm:npm             # the validators of the OpenAPI document, and the linter of the workflows
-    kubectl:kubernetes-client # renders the manifests
     curl:curl           # the smoke test of a deployment
 )
 results=artifacts/test-results
@@ -209,7 +208,7 @@ total_passed=0 total_failed=0 total_skipped=0
 beside=() alone=()
 for project in "${projects[@]}"; do
     name=$(basename "$project" .csproj)
-    if [[ $name == @(Mira.Infrastructure.Tests|Mira.Web.Tests) ]]; then
+    if [[ $name == @(Mira.Infrastructure.Tests|Mira.Operations.Tests|Mira.Web.Tests) ]]; then
         alone+=("$project")
     else
         beside+=("$project")

@@ -39,9 +39,23 @@ internal sealed class Overlay
         if (Rendered.TryGetValue(name, out var known))
             return known;
 
+        await DemandKubectlAsync();
         var (exitCode, output) = await Shell.RunAsync(RepositoryFiles.Root, "kubectl", "kustomize", $"build/k8s/overlays/{name}");
         Assert.That(exitCode, Is.Zero, output);
         return Rendered[name] = new Overlay(name, output);
+    }
+
+    /// <summary>Leaves the test out where kubectl is missing, since Debian's own is too old. In CI that is a failure.</summary>
+    public static async Task DemandKubectlAsync()
+    {
+        var (exitCode, _) = await Shell.RunAsync(RepositoryFiles.Root, "sh", "-c", "command -v kubectl");
+        if (exitCode == 0)
+            return;
+
+        const string Missing = "kubectl 1.27 or newer is missing: the manifests were not rendered";
+        if (Environment.GetEnvironmentVariable("CI") is { Length: > 0 })
+            Assert.Fail(Missing);
+        Assert.Ignore(Missing);
     }
 
     /// <summary>Reads each object strictly: an unknown field, a wrong type or a name given twice is an error.</summary>

@@ -11,6 +11,7 @@ internal sealed class SecretTests
     [Test]
     public async Task The_pasted_commands_make_the_secrets_that_a_node_and_a_backup_need()
     {
+        await Overlay.DemandKubectlAsync();
         using var folder = new TestFolder();
         var secrets = Overlay.Load(await PasteAsync(folder)).OfType<V1Secret>().ToDictionary(secret => secret.Metadata.Name);
         foreach (var expected in Overlay.ExampleSecrets)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Mira.Operations.Tests.Manifests;
 
 namespace Mira.Operations.Tests.Pipelines;
 
@@ -56,12 +57,24 @@ internal sealed class DeployTests
     [TestCase("registry.example.com:5000/team/mira@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")]
     public async Task An_image_takes_the_place_of_that_of_the_overlay(string image)
     {
+        await Overlay.DemandKubectlAsync();
         foreach (var overlay in (string[])["single", "production"])
         {
             var (exitCode, output) = await Shell.RunAsync(RepositoryFiles.Root, Script("deploy"), overlay, "--image", image, "--dry-run");
             Assert.That(exitCode, Is.Zero, output);
             Assert.That(output, Does.Contain($"image: {image}\n").And.Not.Contain("ghcr.io/"));
         }
+    }
+
+    [Test]
+    public async Task What_is_released_is_what_the_overlays_deploy()
+    {
+        var deployed = (await Overlay.OfAsync("production")).Node.Image.Split(':')[0];
+        Assert.That(RepositoryFiles.Read("build", "release.sh"), Does.Contain($"image=${{MIRA_IMAGE:-{deployed}}}\n"));
+        Assert.That(RepositoryFiles.Read("build", "deploy.sh"), Does.Contain($"name={deployed}\n"));
+        var registry = deployed.Split('/')[0];
+        Assert.That(RepositoryFiles.Read(".github", "workflows", "release.yml"), Does.Contain($"MIRA_IMAGE: {registry}/${{{{ github.repository }}}}\n"));
+        Assert.That(RepositoryFiles.Read(".github", "workflows", "deploy.yml"), Does.Contain($"IMAGE: {registry}/${{{{ github.repository }}}}:${{{{ inputs.version }}}}\n"));
     }
 
     [Test]

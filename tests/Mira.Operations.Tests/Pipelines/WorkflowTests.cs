@@ -63,6 +63,12 @@ internal sealed partial class WorkflowTests
         Planted("      - run: echo ${{ github.event.pull_request.title }}\n"));
 
     [Test]
+    public void A_secret_is_given_to_the_step_that_needs_it() => Holds(
+        workflow => Secret().Matches(workflow.Text).Where(match => match.Groups[1].Length < "          ".Length).Select(match => match.Value.Trim()),
+        new Workflow("planted.yml", Head.Replace("  a:\n", "  a:\n    env:\n      A: ${{ secrets.A }}\n", StringComparison.Ordinal) + "    steps: []\n"),
+        new Workflow("planted.yml", "env:\n  A: ${{ github.token }}\n" + Head + "    steps: []\n"));
+
+    [Test]
     public void No_workflow_gives_secrets_to_what_a_stranger_sent() => Holds(
         workflow => workflow.Events.Intersect(["pull_request_target", "workflow_run", "issue_comment"])
             .Concat(workflow.Events.Contains("pull_request") && workflow.Text.Contains("secrets.", StringComparison.Ordinal) ? ["a secret beside pull_request"] : []),
@@ -122,6 +128,9 @@ internal sealed partial class WorkflowTests
 
     [GeneratedRegex(@"^\s*(?:- )?uses: *(.+?) *$", RegexOptions.Multiline)]
     private static partial Regex Uses();
+
+    [GeneratedRegex(@"^( *).*\$\{\{ *(?:secrets\.|github\.token)", RegexOptions.Multiline)]
+    private static partial Regex Secret();
 
     [GeneratedRegex(@"^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")]
     private static partial Regex Pinned();
