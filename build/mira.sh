@@ -22,7 +22,8 @@ usage: build/mira.sh COMMAND
   bench [ARGS]    measures a call under load; ARGS are those of build/bench.sh
   help            prints this
 
-Longer ones are scripts of their own: build/soak.sh, build/drill.sh, build/measure-start.sh, build/measure-many.sh.
+Longer ones are scripts of their own: build/load.sh, build/soak.sh, build/drill.sh, build/measure-start.sh, build/measure-many.sh.
+build/release.sh builds a release, and build/deploy.sh deploys one to Kubernetes: docs/releases.md.
 tests/README.md says which test project answers which question.
 TEXT
 }

@@ -26,7 +26,8 @@ needs=(
     nginx:nginx-light   # proxies in front of forward authentication
     caddy:caddy
     haproxy:haproxy
-    npm:npm             # the validators of the OpenAPI document
+    npm:npm             # the validators of the OpenAPI document, and the linter of the workflows
+    curl:curl           # the smoke test of a deployment
 )
 results=artifacts/test-results
 minimum_coverage=95
@@ -151,6 +152,10 @@ dotnet format Mira.sln --verify-no-changes --no-restore >artifacts/format.log 2>
 echo "Checking the OpenAPI document"
 build/openapi/check.sh >artifacts/openapi.log 2>&1 || { cat artifacts/openapi.log; problems+=("build/openapi/check.sh"); }
 
+echo "Looking for known vulnerabilities"
+build/scan.sh >artifacts/scan.log 2>&1 || problems+=("build/scan.sh")
+cat artifacts/scan.log
+
 mapfile -t projects < <(test_projects)
 ((${#projects[@]} > 0)) || fail "Mira.sln has no test project"
 
@@ -203,7 +208,7 @@ total_passed=0 total_failed=0 total_skipped=0
 beside=() alone=()
 for project in "${projects[@]}"; do
     name=$(basename "$project" .csproj)
-    if [[ $name == @(Mira.Infrastructure.Tests|Mira.Web.Tests) ]]; then
+    if [[ $name == @(Mira.Infrastructure.Tests|Mira.Operations.Tests|Mira.Web.Tests) ]]; then
         alone+=("$project")
     else
         beside+=("$project")

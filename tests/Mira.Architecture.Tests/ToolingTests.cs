@@ -44,9 +44,11 @@ internal sealed partial class ToolingTests
     {
         var updates = Children(Yaml(RepositoryFiles.Read(".github", "dependabot.yml")), "updates").Cast<YamlMappingNode>()
             .Select(update => (Of: Text(update, "package-ecosystem"), In: Text(update, "directory").Trim('/'))).ToList();
-        Assert.That(updates.Select(update => update.Of), Is.EquivalentTo(new[] { "nuget", "npm", "github-actions", "devcontainers" }));
+        Assert.That(updates.Select(update => update.Of).Distinct(), Is.EquivalentTo(new[] { "nuget", "npm", "github-actions", "devcontainers" }));
         Assert.That(updates.Select(update => RepositoryFiles.At(update.In)), Is.All.Matches<string>(Path.Exists));
-        Assert.That(File.Exists(RepositoryFiles.At(updates.Single(update => update.Of == "npm").In, "package.json")));
+        Assert.That(
+            updates.Where(update => update.Of == "npm").Select(update => $"{update.In}/package.json"),
+            Is.EquivalentTo(Repository.Files.Select(file => file.Path).Where(path => path.EndsWith("/package.json", StringComparison.Ordinal))));
     }
 
     [Test]
