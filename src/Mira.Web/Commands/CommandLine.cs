@@ -20,7 +20,7 @@ public static class CommandLine
         Func<string, string, bool, CancellationToken, Task<int>> CopyStore, Func<AuditSource, CancellationToken, Task<AuditFinding>> CheckAudit);
 
     /// <summary>The first words of all commands.</summary>
-    private static readonly string[] CommandNames = ["migrate", "admin", "pepper", "audit", "airtable", "store", "help"];
+    private static readonly string[] CommandNames = ["migrate", "admin", "pepper", "audit", "airtable", "store", "health", "help"];
 
     /// <summary>
     /// What is checked, by which keys, and against what was published before; null for what the settings say.
@@ -167,7 +167,22 @@ public static class CommandLine
             new Command("airtable", "Airtable as the store") { createTable },
             new Command("audit", "The audit trail") { VerifyCommand(actions) },
             new Command("store", "Stores") { copy },
+            HealthCommand(),
         };
+    }
+
+    private static Command HealthCommand()
+    {
+        var url = new Option<string?>("--url") { Description = "The address of the node, instead of the one in ASPNETCORE_URLS" };
+        var health = new Command("health", "Asks a running node whether it is ready") { url };
+        health.SetAction(async (line, cancellationToken) =>
+        {
+            if (await HealthCheck.AskAsync(line.GetValue(url), cancellationToken) is { } reason)
+                return await FailAsync(reason);
+            Console.Out.WriteLine("ready");
+            return 0;
+        });
+        return health;
     }
 
     private static Command VerifyCommand(Actions actions)

@@ -8,12 +8,13 @@ internal static class Repository
 {
     private static readonly string Root = RepositoryFiles.Root;
 
-    private static readonly string[] IgnoredFolders =
-        [".git", .. File.ReadLines(Path.Combine(Root, ".gitignore")).Where(line => line.EndsWith('/')).Select(line => line.TrimEnd('/'))];
+    /// <summary>Names of files and folders, wherever they are; patterns among them fit nothing.</summary>
+    private static readonly string[] Ignored =
+        [".git", .. File.ReadLines(Path.Combine(Root, ".gitignore")).Select(line => line.TrimEnd('/')).Select(line => line[(line.LastIndexOf('/') + 1)..])];
 
     /// <summary>The names at the top level.</summary>
     public static IReadOnlyList<string> TopLevel { get; } =
-        [.. new DirectoryInfo(Root).EnumerateFileSystemInfos().Select(entry => entry.Name).Where(name => !IgnoredFolders.Contains(name))];
+        [.. new DirectoryInfo(Root).EnumerateFileSystemInfos().Select(entry => entry.Name).Where(name => !Ignored.Contains(name))];
 
     /// <summary>Every text file.</summary>
     public static IReadOnlyList<SourceFile> Files { get; } = [.. FilesIn(new DirectoryInfo(Root)).Select(Read).OfType<SourceFile>()];
@@ -26,8 +27,8 @@ internal static class Repository
     public static IReadOnlyList<SourceFile> BuildFiles { get; } =
         [.. Files.Where(file => file.Path.EndsWith(".csproj", StringComparison.Ordinal) || file.Path.EndsWith(".props", StringComparison.Ordinal) || file.Path.EndsWith(".targets", StringComparison.Ordinal))];
 
-    private static IEnumerable<FileInfo> FilesIn(DirectoryInfo folder) => folder.EnumerateFiles().Concat(
-        folder.EnumerateDirectories().Where(inner => !IgnoredFolders.Contains(inner.Name)).SelectMany(FilesIn));
+    private static IEnumerable<FileInfo> FilesIn(DirectoryInfo folder) => folder.EnumerateFiles().Where(file => !Ignored.Contains(file.Name)).Concat(
+        folder.EnumerateDirectories().Where(inner => !Ignored.Contains(inner.Name)).SelectMany(FilesIn));
 
     private static SourceFile? Read(FileInfo file)
     {

@@ -68,7 +68,7 @@ internal sealed class CommandTests
         using var folder = new TestFolder();
         var (exitCode, output, error) = await MiraProcess.RunAsync(folder, ["--help"]);
         Assert.That((exitCode, error), Is.EqualTo((0, "")));
-        foreach (var verb in (string[])["migrate", "admin create", "pepper status", "audit verify", "airtable create-table", "store copy"])
+        foreach (var verb in (string[])["migrate", "admin create", "pepper status", "audit verify", "airtable create-table", "store copy", "health"])
             Assert.That(output, Does.Contain($"\n  {verb} "));
         Assert.That(Regex.Count(output, "^  (MIRA|REDIS|ASPNETCORE)_[A-Z_]+ ", RegexOptions.Multiline), Is.EqualTo(10));
         Assert.That(output, Does.Contain("http://localhost:5000").And.Contain("~/.local/share").And.Contain("sqlite"));
@@ -102,6 +102,24 @@ internal sealed class CommandTests
         mira.Signal("TERM");
         var made = await making;
         Assert.That(made.ExitCode, Is.Zero, made.Error);
+    }
+
+    [Test]
+    public async Task A_node_is_asked_whether_it_is_ready()
+    {
+        using var folder = new TestFolder();
+        await using var mira = MiraProcess.Start(folder);
+        await mira.WaitUntilReadyAsync();
+        var address = mira.Address.ToString().TrimEnd('/');
+        foreach (var asked in (string[])[address, $"{address}/", address.Replace("127.0.0.1", "+", StringComparison.Ordinal)])
+            Assert.That(await MiraProcess.RunAsync(folder, ["health", "--url", asked]), Is.EqualTo((0, "ready\n", "")), asked);
+        Assert.That(await MiraProcess.RunAsync(folder, ["health"], ("ASPNETCORE_URLS", address)), Is.EqualTo((0, "ready\n", "")));
+
+        ExpectRefusal(await MiraProcess.RunAsync(folder, ["health", "--url", $"{address}/elsewhere"]), $"{address}/elsewhere/health/ready answers 401");
+        mira.Signal("KILL");
+        await mira.Process.WaitForExitAsync();
+        ExpectRefusal(await MiraProcess.RunAsync(folder, ["health", "--url", address]), $"{address}/health/ready does not answer");
+        ExpectRefusal(await MiraProcess.RunAsync(folder, ["health", "--url", "no address"]), "--url");
     }
 
     [Test]
