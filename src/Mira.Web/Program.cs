@@ -118,7 +118,7 @@ static async Task MigrateAsync(CancellationToken cancellationToken)
     var configuration = CreateBuilder([]).Configuration;
     var settings = new SettingReader(path => configuration[path]);
     var timeout = GracefulShutdownOptions.Read(settings).Duration + GracefulShutdownOptions.Rest;
-    CommandLine.PrintMigrations(await StoreUpgrade.RunAsync(settings, AppContext.BaseDirectory, timeout, TimeProvider.System, cancellationToken));
+    MigrateCommand.Print(await StoreUpgrade.RunAsync(settings, AppContext.BaseDirectory, timeout, TimeProvider.System, cancellationToken));
 }
 
 static async Task CreateAdminAsync(string name, string? file, CancellationToken cancellationToken)
@@ -126,7 +126,7 @@ static async Task CreateAdminAsync(string name, string? file, CancellationToken 
     await using var app = await BuildAsync([]);
     await app.Services.GetRequiredService<NodeStart>().OpenAsync(cancellationToken);
     await using var airtable = app.Services.GetService<WriterLease>() is { } lease ? new LeaseKeepAlive(lease, TimeProvider.System) : null;
-    await CommandLine.CreateAdminAsync(app.Services, name, file, cancellationToken);
+    await AdminCommand.RunAsync(app.Services, name, file, cancellationToken);
 }
 
 static async Task PepperStatusAsync(CancellationToken cancellationToken)
@@ -142,7 +142,7 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
     var database = app.Services.GetRequiredService<SqlStore>();
     await database.IsThereAsync(cancellationToken);
     var counts = await database.CountNeedsAsync(store.Peppers.Current.Id, TimeProvider.System.GetUtcNow(), cancellationToken);
-    CommandLine.PrintPeppers(store.Peppers, counts);
+    PepperCommand.Print(store.Peppers, counts);
 }
 
 static async Task<int> CopyStoreAsync(string from, string to, bool isDryRun, CancellationToken cancellationToken)
@@ -151,7 +151,7 @@ static async Task<int> CopyStoreAsync(string from, string to, bool isDryRun, Can
     var settings = new SettingReader(path => configuration[path]);
     var timeout = GracefulShutdownOptions.Read(settings).Duration + GracefulShutdownOptions.Rest;
     await using var copy = new StoreCopy(settings, AppContext.BaseDirectory, timeout, TimeProvider.System, isDryRun);
-    return await CommandLine.PrintCopiesAsync(copy.RunAsync(from, to, cancellationToken));
+    return await StoreCommand.PrintAsync(copy.RunAsync(from, to, cancellationToken));
 }
 
 static async Task CreateTableAsync(CancellationToken cancellationToken)
@@ -162,11 +162,11 @@ static async Task CreateTableAsync(CancellationToken cancellationToken)
     builder.Services.AddAirtableClient(AirtableOptions.Read(new SettingReader(path => builder.Configuration[path])));
     await using var app = builder.Build();
     var client = app.Services.GetRequiredService<AirtableClient>();
-    CommandLine.PrintDone(await TableCheck.CreateTableAsync(client, cancellationToken));
+    AirtableCommand.Print(await TableCheck.CreateTableAsync(client, cancellationToken));
     await TableCheck.DemandAsync(client, cancellationToken);
 }
 
-static async Task<CommandLine.AuditFinding> CheckAuditAsync(CommandLine.AuditSource source, CancellationToken cancellationToken)
+static async Task<AuditFinding> CheckAuditAsync(AuditSource source, CancellationToken cancellationToken)
 {
     var configuration = CreateBuilder([]).Configuration;
     var settings = new SettingReader(path => configuration[path]);
@@ -175,8 +175,8 @@ static async Task<CommandLine.AuditFinding> CheckAuditAsync(CommandLine.AuditSou
         ? await view.CheckFileAsync(file, cancellationToken)
         : await view.CheckStoreAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
     if (source.File is not null || flaw is not null)
-        return new CommandLine.AuditFinding(flaw, proof);
+        return new AuditFinding(flaw, proof);
 
     var rows = await OfflineLedger.CheckRowsAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
-    return new CommandLine.AuditFinding(flaw, proof, rows.Text, rows.IsRight);
+    return new AuditFinding(flaw, proof, rows.Text, rows.IsRight);
 }

@@ -52,7 +52,7 @@ internal sealed class MiraProcess : IAsyncDisposable
         return Begin(new ProcessStartInfo("dotnet", [Binary]), address, folder, settings, isRead: false);
     }
 
-    /// <summary>Runs a verb, or a start that is expected to be refused, to its end.</summary>
+    /// <summary>Runs a command, or a start that is expected to be refused, to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Error)> RunAsync(
         TestFolder folder, string[] arguments, params (string Name, string Value)[] settings)
     {
