@@ -64,6 +64,13 @@ internal sealed partial class FileTests
         Innocents);
 
     [Test]
+    public void No_change_of_the_ledger_is_cast_to_that_of_a_store() => Rule.Holds(
+        file => file.Report(file.Code, new(@"\(SqlLedgerChange\)|\b(?:as|is)\s+SqlLedgerChange\b"), "a cast"),
+        Repository.CodeIn("src"),
+        planted: [Source("var change = (SqlLedgerChange)open;"), Source("if (open is SqlLedgerChange change)"), Source("open as SqlLedgerChange")],
+        Innocents);
+
+    [Test]
     public void No_thread_sleeps() => Rule.Holds(
         file => file.Report(file.Code, new(@"\bThread\s*\.\s*Sleep\b"), "a sleep"),
         Repository.Code,

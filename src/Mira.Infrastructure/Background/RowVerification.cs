@@ -165,10 +165,10 @@ public sealed partial class RowVerification(
             return;
 
         await using var scope = scopes.CreateAsyncScope();
-        await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
+        await scope.ServiceProvider.GetRequiredService<SqlLedger>().TransactAsync(
             async open =>
             {
-                if (!await RowMacEvent.IsThereAsync(((SqlLedgerChange)open).Database, cancellationToken))
+                if (!await RowMacEvent.IsThereAsync(open.Database, cancellationToken))
                     open.Record(new PendingEvent(EventType.SystemStarted, Actor.System, null, null) { Reason = RowMacEvent.Reason, Changes = [RowMacEvent.Change] });
                 return true;
             },

@@ -99,7 +99,7 @@ internal sealed class OpenedStore : IAsyncDisposable
     public async Task<T> ChangeAsync<T>(Func<SqlLedgerChange, Task<T>> change, CancellationToken cancellationToken)
     {
         await using var scope = _parts.CreateAsyncScope();
-        return await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(open => change((SqlLedgerChange)open), cancellationToken);
+        return await scope.ServiceProvider.GetRequiredService<SqlLedger>().TransactAsync(change, cancellationToken);
     }
 
     public async ValueTask DisposeAsync()

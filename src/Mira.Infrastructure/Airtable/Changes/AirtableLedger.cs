@@ -54,10 +54,10 @@ public sealed partial class AirtableLedger(
             var refusal = await RefusalAsync(cancellationToken);
             try
             {
-                return await ledger.ChangeAsync(
+                return await ledger.TransactAsync(
                     async open =>
                     {
-                        var deciding = new IntentChange((SqlLedgerChange)open);
+                        var deciding = new IntentChange(open);
                         var decided = await change(deciding);
                         var intents = deciding.Close(scope, lease.Node, IntentLife);
                         // What changes no key needs nobody who calls Airtable.
@@ -97,10 +97,9 @@ public sealed partial class AirtableLedger(
     {
         try
         {
-            await ledger.ChangeAsync(
-                async open =>
+            await ledger.TransactAsync(
+                async change =>
                 {
-                    var change = (SqlLedgerChange)open;
                     var intents = await change.Database.AirtableIntents.Where(intent => intent.Operation == operation).ToListAsync();
                     if (intents.Count == 0 || intents.Any(intent => intent.State == IntentState.Unknown))
                         throw new StoreUnavailableException("The change took too long and was settled by another node.");

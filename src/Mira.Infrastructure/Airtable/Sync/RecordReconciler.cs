@@ -163,10 +163,9 @@ public sealed partial class RecordReconciler(
     private async Task ApplyTogetherAsync(List<(AirtableRecord Record, KeyId Id)> changes, RepairRequest asked, List<string> moving)
     {
         await using var scope = scopes.CreateAsyncScope();
-        moving.AddRange(await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
-            async open =>
+        moving.AddRange(await scope.ServiceProvider.GetRequiredService<SqlLedger>().TransactAsync(
+            async change =>
             {
-                var change = (SqlLedgerChange)open;
                 var known = await LoadAsync(change.Database.Keys, change.Database, changes, asked, CancellationToken.None);
                 var skipped = new List<string>();
                 // In the order in which they were made, for that is how they are listed.

@@ -187,10 +187,9 @@ public sealed partial class RecordRepairs(
 
         var isCompleted = held is not null || intents.TrueForAll(intent => intent.Kind == IntentKind.End);
         await using var scope = scopes.CreateAsyncScope();
-        await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
-            async open =>
+        await scope.ServiceProvider.GetRequiredService<SqlLedger>().TransactAsync(
+            async change =>
             {
-                var change = (SqlLedgerChange)open;
                 var left = await change.Database.AirtableIntents.Where(intent => intent.Operation == operation).ToListAsync(CancellationToken.None);
                 if (isCompleted)
                     await IntentSettlement.CompleteAsync(change, left, held);

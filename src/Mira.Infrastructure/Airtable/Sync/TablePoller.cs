@@ -174,10 +174,9 @@ public sealed partial class TablePoller(
     private async Task LoseAsync(KeyId id, string recordId)
     {
         await using var scope = scopes.CreateAsyncScope();
-        await scope.ServiceProvider.GetRequiredService<SqlLedger>().ChangeAsync(
-            async open =>
+        await scope.ServiceProvider.GetRequiredService<SqlLedger>().TransactAsync(
+            async change =>
             {
-                var change = (SqlLedgerChange)open;
                 var row = await change.Database.AirtableRows.FindAsync(id);
                 if (row?.RecordId != recordId || await change.Database.AirtableIntents.AnyAsync(intent => intent.KeyId == id)
                     || await change.FindKeyAsync(id) is not { RevokedAt: null } key)

@@ -21,7 +21,12 @@ public sealed partial class SqlLedger(
     private const int Attempts = 3;
 
     /// <inheritdoc/>
-    public async Task<T> ChangeAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
+    public Task<T> ChangeAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken) =>
+        TransactAsync(change, cancellationToken);
+
+    /// <summary>A change that may also use the tables of the transaction.</summary>
+    /// <exception cref="LedgerUnavailableException">It cannot be written.</exception>
+    internal async Task<T> TransactAsync<T>(Func<SqlLedgerChange, Task<T>> change, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -42,7 +47,7 @@ public sealed partial class SqlLedger(
         }
     }
 
-    private async Task<T> CommitAsync<T>(Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
+    private async Task<T> CommitAsync<T>(Func<SqlLedgerChange, Task<T>> change, CancellationToken cancellationToken)
     {
         var attempt = new Attempt<T>();
         try
@@ -80,7 +85,7 @@ public sealed partial class SqlLedger(
     /// <summary>
     /// One transaction. A failure of its commit is noted and not thrown: what was done may have happened all the same.
     /// </summary>
-    private async Task WriteAsync<T>(Attempt<T> attempt, Func<ILedgerChange, Task<T>> change, CancellationToken cancellationToken)
+    private async Task WriteAsync<T>(Attempt<T> attempt, Func<SqlLedgerChange, Task<T>> change, CancellationToken cancellationToken)
     {
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
         var (transaction, head) = await BeginAsync(database, cancellationToken);
