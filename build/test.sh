@@ -27,6 +27,9 @@ needs=(
     caddy:caddy
     haproxy:haproxy
     npm:npm             # the validators of the OpenAPI document
+    dockerd:docker.io   # the engine, where none runs
+    docker-compose:docker-compose
+    debootstrap:debootstrap # the base of images where no registry is reached
 )
 results=artifacts/test-results
 minimum_coverage=95
@@ -139,6 +142,10 @@ rm -rf "$results"
 mkdir -p "$results"
 install_needs
 
+# Images take minutes. They are ready when the projects before theirs have ended.
+tests/Mira.Containers.Tests/engine.sh >artifacts/containers.log 2>&1 &
+images=$!
+
 echo "Building"
 dotnet build Mira.sln --configuration Release --nologo --verbosity quiet --consoleLoggerParameters:NoSummary >artifacts/build.log 2>&1 ||
     { cat artifacts/build.log; fail "the build failed"; }
@@ -203,7 +210,7 @@ total_passed=0 total_failed=0 total_skipped=0
 beside=() alone=()
 for project in "${projects[@]}"; do
     name=$(basename "$project" .csproj)
-    if [[ $name == @(Mira.Infrastructure.Tests|Mira.Web.Tests) ]]; then
+    if [[ $name == @(Mira.Infrastructure.Tests|Mira.Web.Tests|Mira.Containers.Tests) ]]; then
         alone+=("$project")
     else
         beside+=("$project")
@@ -213,9 +220,12 @@ for project in "${beside[@]}"; do
     run_project "$project" "$(basename "$project" .csproj)"
 done &
 for project in "${alone[@]}"; do
+    # A failure is found and told by the tests themselves, which ask for the same.
+    [[ $project == *Mira.Containers.Tests* ]] && { wait "$images" || cat artifacts/containers.log; }
     run_project "$project" "$(basename "$project" .csproj)"
 done
 wait
+tests/Mira.Containers.Tests/engine.sh stop
 for project in "${projects[@]}"; do
     report_project "$(basename "$project" .csproj)"
 done
