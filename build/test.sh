@@ -28,6 +28,9 @@ needs=(
     haproxy:haproxy
     npm:npm             # the validators of the OpenAPI document, and the linter of the workflows
     curl:curl           # the smoke test of a deployment
+    dockerd:docker.io   # the engine, where none runs
+    docker-compose:docker-compose
+    debootstrap:debootstrap # the base of images where no registry is reached
 )
 results=artifacts/test-results
 minimum_coverage=95
@@ -140,6 +143,10 @@ rm -rf "$results"
 mkdir -p "$results"
 install_needs
 
+# Images take minutes. They are made beside the build, and are ready before the first test.
+tests/Mira.Containers.Tests/engine.sh >artifacts/containers.log 2>&1 &
+images=$!
+
 echo "Building"
 dotnet build Mira.sln --configuration Release --nologo --verbosity quiet --consoleLoggerParameters:NoSummary >artifacts/build.log 2>&1 ||
     { cat artifacts/build.log; fail "the build failed"; }
@@ -155,6 +162,9 @@ build/openapi/check.sh >artifacts/openapi.log 2>&1 || { cat artifacts/openapi.lo
 echo "Looking for known vulnerabilities"
 build/scan.sh >artifacts/scan.log 2>&1 || problems+=("build/scan.sh")
 cat artifacts/scan.log
+
+# The tests of the containers report a failure themselves, because they ask for the same.
+wait "$images" || cat artifacts/containers.log
 
 mapfile -t projects < <(test_projects)
 ((${#projects[@]} > 0)) || fail "Mira.sln has no test project"
@@ -208,7 +218,7 @@ total_passed=0 total_failed=0 total_skipped=0
 beside=() alone=()
 for project in "${projects[@]}"; do
     name=$(basename "$project" .csproj)
-    if [[ $name == @(Mira.Infrastructure.Tests|Mira.Operations.Tests|Mira.Web.Tests) ]]; then
+    if [[ $name == @(Mira.Infrastructure.Tests|Mira.Operations.Tests|Mira.Web.Tests|Mira.Containers.Tests) ]]; then
         alone+=("$project")
     else
         beside+=("$project")
@@ -221,6 +231,7 @@ for project in "${alone[@]}"; do
     run_project "$project" "$(basename "$project" .csproj)"
 done
 wait
+tests/Mira.Containers.Tests/engine.sh stop
 for project in "${projects[@]}"; do
     report_project "$(basename "$project" .csproj)"
 done
