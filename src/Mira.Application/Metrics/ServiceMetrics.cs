@@ -37,7 +37,7 @@ public sealed class ServiceMetrics : IDisposable
         _meter.CreateObservableCounter(
             "api_key_validations", () => Codes.Select(code => Of(_validations[(int)code].Value, ("result", code.Name()))), null, "Decisions about presented keys");
         _meter.CreateObservableCounter(
-            "failed_authentications", () => _refusals.Select(pair => Of(pair.Value.Value, ("reason", pair.Key))), null, "Callers that were not let in, by what they were told");
+            "failed_authentications", () => _refusals.Select(pair => Of(pair.Value.Value, ("reason", pair.Key))), null, "Callers that were refused, by what they were told");
     }
 
     /// <summary>Takes in all who have figures of their own.</summary>

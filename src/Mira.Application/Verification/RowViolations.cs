@@ -54,7 +54,7 @@ public sealed class RowViolations(AggregatedEvents gathered, int most = RowViola
 
     public void Register(Instruments instruments)
     {
-        instruments.Gauge("key_rows_doubted", "Keys whose stored records are not what Mira wrote, and are not let in", () => Count);
+        instruments.Gauge("key_rows_doubted", "Keys whose stored records are not what Mira wrote, and are refused", () => Count);
         instruments.Counter("key_rows_found_wrong", "Stored records of keys found wrong, since the start", () => Interlocked.Read(ref _total));
     }
 }

@@ -52,9 +52,9 @@ public sealed partial class AggregatedEventFlush(
 
     [LoggerMessage(
         Level = LogLevel.Error,
-        Message = "A gathered event ({Type}, {Reason}) that stood for {Count} calls cannot be written and is given up, the others are recorded; {Refused} were given up since the start")]
+        Message = "An aggregated event ({Type}, {Reason}) that stood for {Count} calls cannot be written and is given up, the others are recorded; {Refused} were given up since the start")]
     private partial void LogRefused(Exception cause, string type, string? reason, long count, long refused);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} gathered events are not recorded yet: {Cause}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} aggregated events are not recorded yet: {Cause}")]
     private partial void LogDelayed(int count, string? cause);
 }

@@ -177,7 +177,7 @@ public sealed partial class RowVerification(
         LogSealed();
     }
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "The record of {KeyId} is not the one that Mira wrote ({Finding}); the key is not let in")]
+    [LoggerMessage(Level = LogLevel.Critical, Message = "The record of {KeyId} is not the one that Mira wrote ({Finding}); the key is refused")]
     private partial void LogFound(KeyId keyId, string finding);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The records of all keys are signed")]

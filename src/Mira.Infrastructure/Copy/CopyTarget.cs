@@ -120,7 +120,7 @@ internal sealed class CopyTarget(OpenedStore store, string reason, AirtableSide?
         Step.Same when Before?.Contains(id) == false => new CopiedKey(id, done),
         Step.Same or Step.Link => new CopiedKey(id, CopyResult.Same),
         Step.Differs => new CopiedKey(id, CopyResult.Differs),
-        Step.Unsettled => new CopiedKey(id, CopyResult.Failed, "a change of it is not settled yet"),
+        Step.Unsettled => new CopiedKey(id, CopyResult.Failed, "a change of it is not resolved yet"),
         Step.Taken => new CopiedKey(id, CopyResult.Failed, "the table holds a record of it that Mira has not written as it is"),
         Step.Add or Step.Show => new CopiedKey(id, done),
     };

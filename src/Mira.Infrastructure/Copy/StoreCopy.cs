@@ -25,7 +25,7 @@ public sealed class StoreCopy(SettingReader settings, string contentRoot, TimeSp
     /// <summary>Committed as one; also what is written to Airtable in one go.</summary>
     private const int ChunkSize = 50;
 
-    private const string WithheldProblem = "it is not let in, because its record in Airtable is not as Mira left it";
+    private const string WithheldProblem = "it is refused, because its record in Airtable is not as Mira left it";
 
     private readonly Stack<IAsyncDisposable> _open = new();
 

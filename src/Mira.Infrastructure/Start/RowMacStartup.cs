@@ -48,6 +48,6 @@ public sealed partial class RowMacStartup(
     [LoggerMessage(Level = LogLevel.Information, Message = "The records of keys are from a version that did not sign them; they are signed beside the calls")]
     private partial void LogTaking();
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "Records of keys have no MAC, and the ledger is not whole, so their keys are not let in. If this is the first start of this version and you know why the ledger is not whole, start once with {Setting}=true")]
+    [LoggerMessage(Level = LogLevel.Critical, Message = "Records of keys have no MAC, and the ledger is not whole, so their keys are refused. If this is the first start of this version and you know why the ledger is not whole, start once with {Setting}=true")]
     private partial void LogRefusing(string setting);
 }

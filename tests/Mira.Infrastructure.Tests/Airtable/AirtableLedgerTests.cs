@@ -183,7 +183,7 @@ public sealed class AirtableLedgerTests
         Assert.That(() => _governed.RenameAsync(_held, "renamed"), Throws.TypeOf<StoreUnavailableException>());
         _governed.Server.Faults.Clear();
 
-        Assert.That(() => _governed.RenameAsync(_held, "again"), Throws.TypeOf<StoreUnavailableException>().With.Message.Contains("settled"));
+        Assert.That(() => _governed.RenameAsync(_held, "again"), Throws.TypeOf<StoreUnavailableException>().With.Message.Contains("resolved"));
         await _governed.ReachAsync();
         await _governed.AddAsync();
         await RecoverAsync();

@@ -190,7 +190,7 @@ internal sealed class StoreCopyTests : IAsyncDisposable
 
         var from = await CopyAsync("airtable", $"sqlite:{Elsewhere}", Airtable());
         Expect(from, 1, "2 copied, 1 failed");
-        Assert.That(from.Output, Does.Contain($"{edited} failed: it is not let in"));
+        Assert.That(from.Output, Does.Contain($"{edited} failed: it is refused"));
         await using var target = MiraHost.Start(folder: _folder, settings: [Pepper, ("MIRA_DATA_DIR", Elsewhere)]);
         Assert.That((await target.Client().ListKeysAsync()).Keys.Select(key => (key.KeyId, key.Status)), Is.EqualTo(new[] { (ended, "revoked"), (MiraHost.IdOf(target.Admin), "active") }));
     }

@@ -102,7 +102,7 @@ public sealed partial class AirtableLedger(
                 {
                     var intents = await change.Database.AirtableIntents.Where(intent => intent.Operation == operation).ToListAsync();
                     if (intents.Count == 0 || intents.Any(intent => intent.State == IntentState.Unknown))
-                        throw new StoreUnavailableException("The change took too long and was settled by another node.");
+                        throw new StoreUnavailableException("The change took too long and was resolved by another node.");
 
                     await IntentSettlement.CompleteAsync(change, intents, written);
                     return true;
@@ -138,6 +138,6 @@ public sealed partial class AirtableLedger(
     [LoggerMessage(Level = LogLevel.Warning, Message = "A change did not get through. {Problem} ({Fate})")]
     private partial void LogFailed(string problem, DeliveryState fate);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "How a change ended could not be noted; it is settled when its time is over: {Cause}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "How a change ended could not be noted; it is resolved when its time is over: {Cause}")]
     private partial void LogUnwritten(string? cause);
 }

@@ -108,4 +108,4 @@ internal sealed class IntentChange(SqlLedgerChange change) : ILedgerChange
 }
 
 /// <summary>The key, or the answer to a repeat, hangs on a change whose outcome is unknown.</summary>
-internal sealed class UnresolvedChangeException() : Exception("The last change of this key is not settled yet.");
+internal sealed class UnresolvedChangeException() : Exception("The last change of this key is not resolved yet.");

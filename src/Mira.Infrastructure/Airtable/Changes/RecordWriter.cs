@@ -181,10 +181,10 @@ public sealed class RecordWriter
 
     // The next review revokes the key. The record is then written again, with it whatever part of this change it holds.
     private static AirtableException RevokedByHand(AirtableRecord record) =>
-        new("the key was revoked there by hand a moment ago", DeliveryState.NotSent) { RevokedRecord = record };
+        new("the key was revoked there manually a moment ago", DeliveryState.NotSent) { RevokedRecord = record };
 
     private static AirtableException DeletedByHand() =>
-        new("the record of the key was deleted there by hand; restore it, or revoke the key", DeliveryState.NotSent);
+        new("the record of the key was deleted there manually; restore it, or revoke the key", DeliveryState.NotSent);
 
     private void DemandLease()
     {

@@ -261,13 +261,13 @@ public sealed partial class RecordReconciler(
     [LoggerMessage(Level = LogLevel.Warning, Message = "The record {RecordId} in Airtable is no key's and counts for nothing ({Reason})")]
     private partial void LogStranger(string recordId, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The record of {KeyId} was changed in Airtable by hand; the key is not let in until it is changed through Mira")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The record of {KeyId} was changed in Airtable manually; the key is refused until it is changed through Mira")]
     private partial void LogEdited(KeyId keyId);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{KeyId} was revoked in Airtable")]
     private partial void LogRevoked(KeyId keyId);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The record of {KeyId} is as it was; the key is let in again")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "The record of {KeyId} is as it was; the key is allowed again")]
     private partial void LogRestored(KeyId keyId);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The record {RecordId} in Airtable cannot be read as a key")]

@@ -229,9 +229,9 @@ public sealed partial class RecordRepairs(
     [LoggerMessage(Level = LogLevel.Error, Message = "The record of {KeyId} is refused. {Problem}")]
     private partial void LogUnwritable(KeyId keyId, string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A change of {KeyId} whose fate was not known is {Outcome}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A change of {KeyId} whose outcome was unknown is {Outcome}")]
     private partial void LogSettled(KeyId keyId, string outcome);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A change of {KeyId} cannot be settled yet. {Problem}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A change of {KeyId} cannot be resolved yet. {Problem}")]
     private partial void LogUnsettled(KeyId keyId, string problem);
 }

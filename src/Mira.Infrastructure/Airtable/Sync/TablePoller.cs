@@ -219,7 +219,7 @@ public sealed partial class TablePoller(
     private Task<int> NoteAsync(Action<Microsoft.EntityFrameworkCore.Query.UpdateSettersBuilder<AirtableState>> set, CancellationToken cancellationToken) =>
         book.WriteAsync((database, _) => database.AirtableStates.ExecuteUpdateAsync(set, cancellationToken), cancellationToken);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The record of {KeyId} is missing in Airtable; the key is not let in, and revoked if the next sweep does not find it")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The record of {KeyId} is missing in Airtable; the key is refused, and revoked if the next full read does not find it")]
     private partial void LogMissing(KeyId keyId);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Whether the record of {KeyId} is there is not known: {Problem}")]
