@@ -9,7 +9,8 @@ public sealed record Phase(TimeSpan Length, double From, double To)
 }
 
 /// <summary>
-/// When each request is due. Callers do not wait for each other, so a slow response delays no later request: this is an open loop.
+/// When each request is due. Callers do not wait for each other, so a slow response delays no later request: this is an
+/// open loop.
 /// </summary>
 public static class Arrivals
 {
@@ -41,5 +42,6 @@ public static class Arrivals
         return [.. phases.Select(phase => new Phase(phase.Length * length, phase.From * height, phase.To * height))];
     }
 
-    public static TimeSpan LengthOf(IEnumerable<Phase> phases) => phases.Aggregate(TimeSpan.Zero, (sum, phase) => sum + phase.Length);
+    public static TimeSpan LengthOf(IEnumerable<Phase> phases) =>
+        phases.Aggregate(TimeSpan.Zero, (sum, phase) => sum + phase.Length);
 }

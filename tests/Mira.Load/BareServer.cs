@@ -7,7 +7,10 @@ using Mira.TestServers;
 
 namespace Mira.Load;
 
-/// <summary>An endpoint that does nothing, in a process of its own: what the machine, the network stack and the driver take by themselves.</summary>
+/// <summary>
+/// An endpoint that does nothing, in a process of its own: what the machine, the network stack and the driver take by
+/// themselves.
+/// </summary>
 public sealed class BareServer : IAsyncDisposable
 {
     public const string Command = "serve-bare";
@@ -25,7 +28,8 @@ public sealed class BareServer : IAsyncDisposable
     public static async Task<BareServer> StartAsync(CancellationToken cancellationToken)
     {
         var address = new Uri($"http://127.0.0.1:{FreePort.Find()}");
-        var start = new ProcessStartInfo("dotnet", [typeof(BareServer).Assembly.Location, Command, address.ToString()]) { RedirectStandardOutput = true };
+        string[] command = [typeof(BareServer).Assembly.Location, Command, address.ToString()];
+        var start = new ProcessStartInfo("dotnet", command) { RedirectStandardOutput = true };
         var server = new BareServer(Process.Start(start)!, address);
         // One line says that it listens.
         await server._process.StandardOutput.ReadLineAsync(cancellationToken);

@@ -16,19 +16,28 @@ public sealed class Caller : IDisposable
     private string[] _good = [];
     private string[] _wrong = [];
 
-    /// <param name="key">A key that may create keys, or any key that works; null for a server that asks for none.</param>
+    /// <param name="key">A key that may create keys, or any key that works; null where none is needed.</param>
     public Caller(Uri address, string? key)
     {
         _key = key;
         // Redirects, cookies and a proxy would measure something else.
-        var handler = new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, MaxConnectionsPerServer = 512 };
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            MaxConnectionsPerServer = 512,
+        };
         _http = new HttpClient(handler) { BaseAddress = address, Timeout = TimeSpan.FromSeconds(60) };
     }
 
     /// <summary>How many keys call in turn.</summary>
     public int Keys => _good.Length;
 
-    /// <summary>Makes the keys of a scenario, and some that are revoked again. A key that may not create any calls itself instead.</summary>
+    /// <summary>
+    /// Makes the keys of a scenario, and some that are revoked again. A key that may not create any calls itself
+    /// instead.
+    /// </summary>
     public async Task PrepareAsync(int keys, bool withWrong, CancellationToken cancellationToken)
     {
         if (_key is null)
@@ -38,7 +47,8 @@ public sealed class Caller : IDisposable
         }
 
         var wanted = keys + (withWrong ? WrongKeys : 0);
-        await Parallel.ForAsync(0, wanted, new ParallelOptions { MaxDegreeOfParallelism = CreatedAtOnce, CancellationToken = cancellationToken }, async (_, token) => await CreateAsync(token));
+        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = CreatedAtOnce, CancellationToken = cancellationToken };
+        await Parallel.ForAsync(0, wanted, atOnce, async (_, token) => await CreateAsync(token));
         if (_created.Count == 0)
         {
             _good = [_key];
@@ -91,23 +101,30 @@ public sealed class Caller : IDisposable
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/api/keys", UriKind.Relative))
         {
-            Content = JsonContent.Create(new { name = "load test", role = "viewer", expiry_days = 1, rate_limit_per_minute = 10_000_000 }),
+            Content = JsonContent.Create(
+                new { name = "load test", role = "viewer", expiry_days = 1, rate_limit_per_minute = 10_000_000 }),
         };
         request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {_key}");
         using var response = await _http.SendAsync(request, cancellationToken);
         // Whoever may not create keys, or has reached a limit, goes on with what is there.
-        if (response.StatusCode != HttpStatusCode.Created || await response.Content.ReadFromJsonAsync<Created>(cancellationToken) is not { } created)
+        if (response.StatusCode != HttpStatusCode.Created
+            || await response.Content.ReadFromJsonAsync<Created>(cancellationToken) is not { } created)
+        {
             return;
+        }
+
         lock (_created)
             _created.Add(created);
     }
 
     private async Task RevokeAsync(Created key, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Delete, new Uri($"/api/keys/{key.KeyId}", UriKind.Relative));
+        using var request = new HttpRequestMessage(
+            HttpMethod.Delete, new Uri($"/api/keys/{key.KeyId}", UriKind.Relative));
         request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {_key}");
         using var response = await _http.SendAsync(request, cancellationToken);
     }
 
-    private sealed record Created([property: JsonPropertyName("key_id")] string KeyId, [property: JsonPropertyName("api_key")] string ApiKey);
+    private sealed record Created(
+        [property: JsonPropertyName("key_id")] string KeyId, [property: JsonPropertyName("api_key")] string ApiKey);
 }

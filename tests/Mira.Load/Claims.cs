@@ -31,7 +31,8 @@ public sealed record Verdict(string What, string Measured, string Limit, bool Is
         if (scenario.IsSoak)
         {
             var (first, last) = (run.Part(0, 1 / 6.0).Percentile(99), run.Part(5 / 6.0, 1).Percentile(99));
-            verdicts.Add(Below("99th percentile of the last sixth, beside that of the first", last, first * SoakGrowth));
+            verdicts.Add(Below("99th percentile of the last sixth, beside that of the first", last,
+                first * SoakGrowth));
             // The first third is left out: a node grows for some minutes after its start.
             if (memory.Count >= 6)
                 verdicts.AddRange(Flat(memory));
@@ -54,7 +55,8 @@ public sealed record Verdict(string What, string Measured, string Limit, bool Is
         Verdict Growth(string what, Func<ProcessSample, double> of)
         {
             var (before, after) = (middle.Average(of), last.Average(of));
-            return new Verdict($"{what}: last third beside the second", $"{after:0}", $"≤ {before * MemoryGrowth:0}", after <= before * MemoryGrowth);
+            return new Verdict($"{what}: last third beside the second", $"{after:0}", $"≤ {before * MemoryGrowth:0}",
+                after <= before * MemoryGrowth);
         }
     }
 }
@@ -66,7 +68,8 @@ public static class Text
 
     public static string Count(double count) => count.ToString("#,0", Culture).Replace(',', ' ');
 
-    public static string Milliseconds(double value) => value.ToString(value < 1 ? "0.000" : value < 100 ? "0.00" : "0", Culture) + " ms";
+    public static string Milliseconds(double value) =>
+        value.ToString(value < 1 ? "0.000" : value < 100 ? "0.00" : "0", Culture) + " ms";
 
     public static string Plain(double value) => value.ToString("0.##", Culture);
 }

@@ -4,12 +4,15 @@ namespace Mira.Load;
 public delegate Task<Outcome> Send(int number, Run run, CancellationToken cancellationToken);
 
 /// <summary>
-/// Sends each request when it is due, and measures from that moment until its response is there. So a server that stalls shows in the latency of
+/// Sends each request when it is due, and measures from that moment until its response is there. So a server that
+/// stalls shows in the latency of
 /// every request that was due meanwhile, not only in that of the few that were on their way (coordinated omission).
 /// </summary>
 public sealed class Driver(Send send, TimeProvider clock)
 {
-    /// <summary>More requests than this are never on their way at once. The wait for a place counts as latency.</summary>
+    /// <summary>
+    /// More requests than this are never on their way at once. The wait for a place counts as latency.
+    /// </summary>
     public const int MostInFlight = 10_000;
 
     public async Task RunAsync(IEnumerable<int> arrivals, Run run, CancellationToken cancellationToken)
@@ -18,7 +21,9 @@ public sealed class Driver(Send send, TimeProvider clock)
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var start = clock.GetTimestamp();
         // A thread of its own: timers and the thread pool would send late while they are busy with responses.
-        new Thread(() => SendAll(arrivals, run, start, room, ended, cancellationToken)) { IsBackground = true, Name = "arrivals" }.Start();
+        var sender = new Thread(() => SendAll(arrivals, run, start, room, ended, cancellationToken));
+        (sender.IsBackground, sender.Name) = (true, "arrivals");
+        sender.Start();
         await ended.Task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         // Every response is waited for, also when the run was stopped.
         for (var place = 0; place < MostInFlight; place++)
@@ -28,7 +33,8 @@ public sealed class Driver(Send send, TimeProvider clock)
     }
 
     private void SendAll(
-        IEnumerable<int> arrivals, Run run, long start, SemaphoreSlim room, TaskCompletionSource ended, CancellationToken cancellationToken)
+        IEnumerable<int> arrivals, Run run, long start, SemaphoreSlim room, TaskCompletionSource ended,
+        CancellationToken cancellationToken)
     {
         try
         {
@@ -52,14 +58,16 @@ public sealed class Driver(Send send, TimeProvider clock)
         }
     }
 
-    private async Task SendAsync(int number, int due, Run run, long start, SemaphoreSlim room, CancellationToken cancellationToken)
+    private async Task SendAsync(
+        int number, int due, Run run, long start, SemaphoreSlim room, CancellationToken cancellationToken)
     {
         var outcome = Outcome.Failed;
         try
         {
             outcome = await send(number, run, cancellationToken);
         }
-        catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException or IOException)
+        catch (Exception exception) when (
+            exception is HttpRequestException or OperationCanceledException or IOException)
         {
             run.Note(exception.Message);
         }

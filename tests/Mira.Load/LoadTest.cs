@@ -1,6 +1,8 @@
 namespace Mira.Load;
 
-/// <summary>A whole load test: prepares keys, warms up, measures the bare endpoint and the server, and judges.</summary>
+/// <summary>
+/// A whole load test: prepares keys, warms up, measures the bare endpoint and the server, and judges.
+/// </summary>
 public sealed class LoadTest(Options options, TimeProvider clock, Action<string> say)
 {
     private static readonly Phase[] Warming = [Phase.Steady(3, 200)];
@@ -19,26 +21,31 @@ public sealed class LoadTest(Options options, TimeProvider clock, Action<string>
         var address = options.Url ?? node!.Address;
         using var caller = new Caller(address, node?.Admin ?? options.Key);
         await caller.PrepareAsync(scenario.Keys, scenario.WrongShare > 0, cancellationToken);
-        say($"{address} with {caller.Keys} keys, {Text.Count(Arrivals.Of(scenario.Phases).Count())} requests in {scenario.Length.TotalSeconds:0} s");
+        var planned = Text.Count(Arrivals.Of(scenario.Phases).Count());
+        say($"{address} with {caller.Keys} keys, {planned} requests in {scenario.Length.TotalSeconds:0} s");
 
         var send = caller.Calling(new Uri(options.Path, UriKind.Relative), scenario);
-        await new Driver(send, clock).RunAsync(Arrivals.Of(Warming), new Run(Arrivals.LengthOf(Warming)), cancellationToken);
+        await new Driver(send, clock)
+            .RunAsync(Arrivals.Of(Warming), new Run(Arrivals.LengthOf(Warming)), cancellationToken);
 
         var (run, samples) = await MeasureAsync(send, scenario, node?.Process, cancellationToken);
         if (node is null)
             await caller.EndAsync(cancellationToken);
-        return new Results(scenario, address, clock.GetUtcNow(), caller.Keys, run, bare, samples, Verdict.Of(scenario, run, samples));
+        return new Results(scenario, address, clock.GetUtcNow(), caller.Keys, run, bare, samples,
+            Verdict.Of(scenario, run, samples));
     }
 
     private async Task<Run> MeasureBareAsync(Scenario scenario, CancellationToken cancellationToken)
     {
         say("the bare endpoint, with the same load:");
-        var shortened = scenario with { Phases = Arrivals.Scale(scenario.Phases, Math.Min(scenario.Length.TotalSeconds, LongestBare.TotalSeconds), null), WrongShare = 0 };
+        var seconds = Math.Min(scenario.Length.TotalSeconds, LongestBare.TotalSeconds);
+        var shortened = scenario with { Phases = Arrivals.Scale(scenario.Phases, seconds, null), WrongShare = 0 };
         await using var server = await BareServer.StartAsync(cancellationToken);
         using var caller = new Caller(server.Address, null);
         await caller.PrepareAsync(0, false, cancellationToken);
         var send = caller.Calling(new Uri("/", UriKind.Relative), shortened);
-        await new Driver(send, clock).RunAsync(Arrivals.Of(Warming), new Run(Arrivals.LengthOf(Warming)), cancellationToken);
+        await new Driver(send, clock)
+            .RunAsync(Arrivals.Of(Warming), new Run(Arrivals.LengthOf(Warming)), cancellationToken);
         return (await MeasureAsync(send, shortened, null, cancellationToken)).Run;
     }
 
@@ -89,9 +96,12 @@ public sealed class LoadTest(Options options, TimeProvider clock, Action<string>
     {
         var window = run.Windows[index];
         var at = Math.Min((index + 1) * run.WindowLength.TotalSeconds, run.Length.TotalSeconds);
+        var (rate, median, slow) =
+            (window.Ended / run.WindowLength.TotalSeconds, window.Latencies.Percentile(50), window.Latencies.Percentile(99));
         return string.Create(
             System.Globalization.CultureInfo.InvariantCulture,
-            $"{at,6:0} s  {window.Ended / run.WindowLength.TotalSeconds,6:0}/s  p50 {Text.Milliseconds(window.Latencies.Percentile(50)),9}  p99 {Text.Milliseconds(window.Latencies.Percentile(99)),9}  {run.Failed} failed  {run.InFlight} on their way");
+            $"{at,6:0} s  {rate,6:0}/s  p50 {Text.Milliseconds(median),9}  p99 {Text.Milliseconds(slow),9}  ") +
+            $"{run.Failed} failed  {run.InFlight} on their way";
     }
 }
 
@@ -99,7 +109,8 @@ public sealed class LoadTest(Options options, TimeProvider clock, Action<string>
 /// <param name="Bare">The bare endpoint under the same load; null when it was left out.</param>
 /// <param name="Samples">Of the server's process; empty when it runs elsewhere.</param>
 public sealed record Results(
-    Scenario Scenario, Uri Address, DateTimeOffset At, int Keys, Run Run, Run? Bare, IReadOnlyList<ProcessSample> Samples, IReadOnlyList<Verdict> Verdicts)
+    Scenario Scenario, Uri Address, DateTimeOffset At, int Keys, Run Run, Run? Bare,
+    IReadOnlyList<ProcessSample> Samples, IReadOnlyList<Verdict> Verdicts)
 {
     public bool IsPassed => Verdicts.All(verdict => verdict.IsKept);
 }

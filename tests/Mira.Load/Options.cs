@@ -3,7 +3,8 @@ using System.Globalization;
 namespace Mira.Load;
 
 /// <summary>What the command line asks for.</summary>
-public sealed record Options(Scenario Scenario, Uri? Url, string? Key, string Path, string Binary, string Folder, bool HasBare)
+public sealed record Options(
+    Scenario Scenario, Uri? Url, string? Key, string Path, string Binary, string Folder, bool HasBare)
 {
     public const string Help =
         """
@@ -25,7 +26,8 @@ public sealed record Options(Scenario Scenario, Uri? Url, string? Key, string Pa
     public static Options Read(string[] arguments, string? key)
     {
         var scenario = Scenario.All[0];
-        var (path, binary, folder, hasBare) = ("/api/auth/validate", "src/Mira.Web/bin/Release/net10.0/Mira.Web.dll", "artifacts/load", true);
+        var (path, binary, folder, hasBare) = ("/api/auth/validate", "src/Mira.Web/bin/Release/net10.0/Mira.Web.dll",
+            "artifacts/load", true);
         Uri? url = null;
         double? seconds = null, rate = null;
         var rest = new Queue<string>(arguments);
@@ -43,7 +45,8 @@ public sealed record Options(Scenario Scenario, Uri? Url, string? Key, string Pa
             switch (option)
             {
                 case "--url":
-                    url = Uri.TryCreate(value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? address : throw new FormatException($"{value} is no http address");
+                    url = Uri.TryCreate(value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
+                        ? address : throw new FormatException($"{value} is no http address");
                     break;
                 case "--key":
                     key = value;
@@ -68,11 +71,13 @@ public sealed record Options(Scenario Scenario, Uri? Url, string? Key, string Pa
             }
         }
 
-        return new Options(scenario with { Phases = Arrivals.Scale(scenario.Phases, seconds, rate) }, url, key, path, binary, folder, hasBare);
+        return new Options(scenario with { Phases = Arrivals.Scale(scenario.Phases, seconds, rate) }, url, key, path,
+            binary, folder, hasBare);
     }
 
     private static double Number(string option, string value) =>
-        double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number > 0 && double.IsFinite(number)
+        double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number > 0
+            && double.IsFinite(number)
             ? number
             : throw new FormatException($"{option} needs a number above 0");
 }

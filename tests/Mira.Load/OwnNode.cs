@@ -45,7 +45,11 @@ public sealed class OwnNode : IAsyncDisposable
     {
         var folder = Directory.CreateTempSubdirectory("mira-node-").FullName;
         var address = new Uri($"http://127.0.0.1:{FreePort.Find()}");
-        var start = new ProcessStartInfo("dotnet", [binary]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet", [binary])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         start.Environment["ASPNETCORE_URLS"] = address.ToString();
         start.Environment["MIRA_DATA_DIR"] = Path.Combine(folder, "data");
         start.Environment["MIRA_BOOTSTRAP_KEY_FILE"] = Path.Combine(folder, "first-admin");

@@ -13,7 +13,8 @@ public sealed record Tick(double At, string Name);
 /// <summary>A plot as SVG, which stands in the page itself.</summary>
 /// <param name="Title">What is shown, also for those who hear the page.</param>
 /// <param name="IsLogarithmic">True when each step of the y axis is ten times the one before.</param>
-public sealed record Plot(string Title, IReadOnlyList<Line> Lines, IReadOnlyList<Tick> XTicks, IReadOnlyList<Tick> YTicks, bool IsLogarithmic)
+public sealed record Plot(
+    string Title, IReadOnlyList<Line> Lines, IReadOnlyList<Tick> XTicks, IReadOnlyList<Tick> YTicks, bool IsLogarithmic)
 {
     private const int Width = 860;
     private const int Height = 300;
@@ -31,19 +32,28 @@ public sealed record Plot(string Title, IReadOnlyList<Line> Lines, IReadOnlyList
     public string ToSvg()
     {
         var svg = new StringBuilder();
-        svg.Append(CultureInfo.InvariantCulture, $"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{Escape(Title)}\">\n");
+        svg.Append(CultureInfo.InvariantCulture,
+            $"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{Escape(Title)}\">\n");
         foreach (var tick in YTicks)
         {
-            svg.Append(CultureInfo.InvariantCulture, $"<line class=\"grid\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(tick.At):0.#}\" y2=\"{Y(tick.At):0.#}\"/>");
-            svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left - 8}\" y=\"{Y(tick.At) + 4:0.#}\" text-anchor=\"end\">{Escape(tick.Name)}</text>\n");
+            svg.Append(CultureInfo.InvariantCulture,
+                $"<line class=\"grid\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(tick.At):0.#}\" y2=\"{Y(tick.At):0.#}\"/>");
+            svg.Append(CultureInfo.InvariantCulture,
+                $"<text x=\"{Left - 8}\" y=\"{Y(tick.At) + 4:0.#}\" text-anchor=\"end\">{Escape(tick.Name)}</text>\n");
         }
 
         foreach (var tick in XTicks)
-            svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{X(tick.At):0.#}\" y=\"{Height - 12}\" text-anchor=\"middle\">{Escape(tick.Name)}</text>\n");
+        {
+            svg.Append(CultureInfo.InvariantCulture,
+                $"<text x=\"{X(tick.At):0.#}\" y=\"{Height - 12}\" text-anchor=\"middle\">{Escape(tick.Name)}</text>\n");
+        }
+
         foreach (var line in Lines.Where(line => line.Points.Count > 0))
         {
-            var points = string.Join(' ', line.Points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):0.#},{Y(point.Y):0.#}")));
-            svg.Append(CultureInfo.InvariantCulture, $"<polyline class=\"{line.Style}\" points=\"{points}\"><title>{Escape(line.Name)}</title></polyline>\n");
+            var points = string.Join(' ', line.Points.Select(point =>
+                string.Create(CultureInfo.InvariantCulture, $"{X(point.X):0.#},{Y(point.Y):0.#}")));
+            svg.Append(CultureInfo.InvariantCulture,
+                $"<polyline class=\"{line.Style}\" points=\"{points}\"><title>{Escape(line.Name)}</title></polyline>\n");
         }
 
         svg.Append("</svg>\n<p class=\"legend\">");
@@ -58,15 +68,18 @@ public sealed record Plot(string Title, IReadOnlyList<Line> Lines, IReadOnlyList
         var positive = values.Where(value => value > 0).DefaultIfEmpty(1).ToList();
         var (low, high) = ((int)Math.Floor(Math.Log10(positive.Min())), (int)Math.Ceiling(Math.Log10(positive.Max())));
         high = Math.Max(high, low + 1);
-        return [.. Enumerable.Range(low, high - low + 1).Select(power => new Tick(Math.Pow(10, power), $"{Text.Plain(Math.Pow(10, power))} ms"))];
+        return [.. Enumerable.Range(low, high - low + 1)
+            .Select(power => new Tick(Math.Pow(10, power), $"{Text.Plain(Math.Pow(10, power))} ms"))];
     }
 
     /// <summary>Five even marks from zero to a round number that encloses the value.</summary>
     public static IReadOnlyList<Tick> Even(double maximum, string unit)
     {
         var magnitude = Math.Pow(10, Math.Floor(Math.Log10(Math.Max(maximum, 1e-3))));
-        var top = ((double[])[1, 2, 2.5, 5, 10]).Select(step => step * magnitude).First(step => step >= maximum * (1 - 1e-9));
-        return [.. Enumerable.Range(0, 5).Select(step => new Tick(top * step / 4, $"{Text.Plain(top * step / 4)}{unit}"))];
+        var top = ((double[])[1, 2, 2.5, 5, 10]).Select(step => step * magnitude)
+            .First(step => step >= maximum * (1 - 1e-9));
+        return [.. Enumerable.Range(0, 5)
+            .Select(step => new Tick(top * step / 4, $"{Text.Plain(top * step / 4)}{unit}"))];
     }
 
     private double X(double value) => Left + ((Width - Left - Right) * value / MaximumX);
@@ -74,7 +87,7 @@ public sealed record Plot(string Title, IReadOnlyList<Line> Lines, IReadOnlyList
     private double Y(double value)
     {
         var share = IsLogarithmic
-            ? (Math.Log10(Math.Max(value, MinimumY)) - Math.Log10(MinimumY)) / (Math.Log10(MaximumY) - Math.Log10(MinimumY))
+            ? Math.Log10(Math.Max(value, MinimumY) / MinimumY) / Math.Log10(MaximumY / MinimumY)
             : (value - MinimumY) / (MaximumY - MinimumY);
         return Height - Bottom - ((Height - Top - Bottom) * share);
     }

@@ -10,10 +10,12 @@ public sealed record ProcessSample(TimeSpan At, long Memory, int Files, int Thre
         try
         {
             process.Refresh();
-            var files = Directory.Exists($"/proc/{process.Id}/fd") ? Directory.GetFileSystemEntries($"/proc/{process.Id}/fd").Length : process.HandleCount;
+            var files = Directory.Exists($"/proc/{process.Id}/fd")
+                ? Directory.GetFileSystemEntries($"/proc/{process.Id}/fd").Length : process.HandleCount;
             return new ProcessSample(at, process.WorkingSet64, files, process.Threads.Count);
         }
-        catch (Exception exception) when (exception is InvalidOperationException or IOException or System.ComponentModel.Win32Exception)
+        catch (Exception exception) when (
+            exception is InvalidOperationException or IOException or System.ComponentModel.Win32Exception)
         {
             // The process ended.
             return null;

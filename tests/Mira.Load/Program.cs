@@ -36,7 +36,8 @@ try
     Console.WriteLine(page);
     return results.IsPassed ? 0 : 1;
 }
-catch (Exception exception) when (exception is FormatException or InvalidOperationException or HttpRequestException or OperationCanceledException)
+catch (Exception exception) when (
+    exception is FormatException or InvalidOperationException or HttpRequestException or OperationCanceledException)
 {
     await Console.Error.WriteLineAsync($"load: {exception.Message}");
     return 2;

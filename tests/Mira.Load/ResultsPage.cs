@@ -33,9 +33,17 @@ public static class ResultsPage
     {
         var (run, scenario) = (results.Run, results.Scenario);
         var page = new StringBuilder();
-        page.Append(CultureInfo.InvariantCulture, $"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>Load test: {scenario.Name}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n");
-        page.Append(CultureInfo.InvariantCulture, $"<h1>Load test: {scenario.Name}</h1>\n<p class=\"dim\">{Escape(scenario.Summary)}<br>{Escape(results.Address.ToString())}, {results.At:yyyy-MM-dd HH:mm} UTC, {Environment.ProcessorCount} processors here, {results.Keys} keys</p>\n");
-        page.Append(CultureInfo.InvariantCulture, $"<p class=\"{(results.IsPassed ? "kept" : "missed")}\">{(results.IsPassed ? "All limits were kept." : "Not all limits were kept.")}</p>\n");
+        page.Append(CultureInfo.InvariantCulture,
+            $"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
+            $"<meta name=\"viewport\" content=\"width=device-width\">\n<title>Load test: {scenario.Name}</title>\n" +
+            $"<style>\n{Style}\n</style>\n</head>\n<body>\n");
+        page.Append(CultureInfo.InvariantCulture,
+            $"<h1>Load test: {scenario.Name}</h1>\n" +
+            $"<p class=\"dim\">{Escape(scenario.Summary)}<br>{Escape(results.Address.ToString())}, " +
+            $"{results.At:yyyy-MM-dd HH:mm} UTC, {Environment.ProcessorCount} processors here, {results.Keys} keys</p>\n");
+        page.Append(CultureInfo.InvariantCulture,
+            $"<p class=\"{(results.IsPassed ? "kept" : "missed")}\">" +
+            $"{(results.IsPassed ? "All limits were kept." : "Not all limits were kept.")}</p>\n");
         AppendFigures(page, run, results.Bare);
         AppendVerdicts(page, results);
         page.Append("<h2>Latency over time</h2>\n").Append(OverTime(run).ToSvg());
@@ -44,7 +52,9 @@ public static class ResultsPage
         if (results.Samples.Count > 1)
             page.Append("<h2>Memory of the server</h2>\n").Append(Memory(results.Samples, run.Length).ToSvg());
         page.Append("<h2>How it was measured</h2>\n<p>Requests are due at fixed times, whatever the responses do, and a latency counts from the time at which its request was due. Only requests that were served have a latency here. ")
-            .Append(CultureInfo.InvariantCulture, $"The driver itself sent half of the requests at most {Text.Milliseconds(run.Lag.Percentile(50))} late, and 99 % at most {Text.Milliseconds(run.Lag.Percentile(99))}; that is part of the latencies. ")
+            .Append(CultureInfo.InvariantCulture,
+                $"The driver itself sent half of the requests at most {Text.Milliseconds(run.Lag.Percentile(50))} late, " +
+                $"and 99 % at most {Text.Milliseconds(run.Lag.Percentile(99))}; that is part of the latencies. ")
             .Append("The driver and a node that it started share the machine.</p>\n</body>\n</html>\n");
         return page.ToString();
     }
@@ -52,7 +62,8 @@ public static class ResultsPage
     private static void AppendFigures(StringBuilder page, Run run, Run? bare)
     {
         page.Append("<h2>Figures</h2>\n<table>\n<tr><th></th><th>measured</th><th>claimed for an instance</th><th>bare endpoint</th></tr>\n");
-        foreach (var (percent, claim) in ((double, double?)[])[(50, Claims.P50), (95, Claims.P95), (99, Claims.P99), (99.9, null), (100, null)])
+        (double Percent, double? Claim)[] shares = [(50, Claims.P50), (95, Claims.P95), (99, Claims.P99), (99.9, null), (100, null)];
+        foreach (var (percent, claim) in shares)
         {
             Row(
                 percent < 100 ? $"{Text.Plain(percent)} % of the requests took at most" : "the slowest took",
@@ -61,13 +72,16 @@ public static class ResultsPage
                 bare is null ? "–" : Text.Milliseconds(bare.Latencies.Percentile(percent)));
         }
 
-        Row("responses a second", Text.Count(run.Rate), Text.Count(Claims.Rate), bare is null ? "–" : Text.Count(bare.Rate));
-        Row("requests served", Text.Count(run.Served), "–", bare is null ? "–" : Text.Count(bare.Served));
-        Row("requests refused, as they should be", Text.Count(run.Refused), "–", bare is null ? "–" : Text.Count(bare.Refused));
-        Row("requests failed", Text.Count(run.Failed), "–", bare is null ? "–" : Text.Count(bare.Failed));
+        Row("responses a second", Text.Count(run.Rate), Text.Count(Claims.Rate), Bare(of => of.Rate));
+        Row("requests served", Text.Count(run.Served), "–", Bare(of => of.Served));
+        Row("requests refused, as they should be", Text.Count(run.Refused), "–", Bare(of => of.Refused));
+        Row("requests failed", Text.Count(run.Failed), "–", Bare(of => of.Failed));
         page.Append("</table>\n");
 
-        void Row(params string[] cells) => page.Append("<tr>").AppendJoin("", cells.Select(cell => $"<td>{Escape(cell)}</td>")).Append("</tr>\n");
+        string Bare(Func<Run, double> figure) => bare is null ? "–" : Text.Count(figure(bare));
+
+        void Row(params string[] cells) =>
+            page.Append("<tr>").AppendJoin("", cells.Select(cell => $"<td>{Escape(cell)}</td>")).Append("</tr>\n");
     }
 
     private static void AppendVerdicts(StringBuilder page, Results results)
@@ -76,19 +90,27 @@ public static class ResultsPage
         foreach (var verdict in results.Verdicts)
         {
             var (style, word) = verdict.IsKept ? ("kept", "kept") : ("missed", "missed");
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Escape(verdict.What)}</td><td>{Escape(verdict.Measured)}</td><td>{Escape(verdict.Limit)}</td><td class=\"{style}\">{word}</td></tr>\n");
+            page.Append(CultureInfo.InvariantCulture,
+                $"<tr><td>{Escape(verdict.What)}</td><td>{Escape(verdict.Measured)}</td>" +
+                $"<td>{Escape(verdict.Limit)}</td><td class=\"{style}\">{word}</td></tr>\n");
         }
 
         page.Append("</table>\n");
         if (results.Run.Failures.Count > 0)
-            page.Append(CultureInfo.InvariantCulture, $"<p class=\"missed\">Failures: {Escape(string.Join("; ", results.Run.Failures))}</p>\n");
+        {
+            page.Append(CultureInfo.InvariantCulture,
+                $"<p class=\"missed\">Failures: {Escape(string.Join("; ", results.Run.Failures))}</p>\n");
+        }
     }
 
     private static Plot OverTime(Run run)
     {
         var lines = ((double Percent, string Style)[])[(50, "one"), (95, "two"), (99, "three")];
-        var plotted = lines.Select(line => new Line($"{Text.Plain(line.Percent)} %", line.Style, Of(run, window => window.Latencies.Percentile(line.Percent), isPositive: true))).ToList();
-        return new Plot("Latency over time", plotted, Seconds(run.Length), Plot.PowersOfTen(plotted.SelectMany(line => line.Points).Select(point => point.Y)), IsLogarithmic: true);
+        var plotted = lines.Select(
+            line => new Line($"{Text.Plain(line.Percent)} %", line.Style,
+            Of(run, window => window.Latencies.Percentile(line.Percent), isPositive: true))).ToList();
+        return new Plot("Latency over time", plotted, Seconds(run.Length),
+            Plot.PowersOfTen(plotted.SelectMany(line => line.Points).Select(point => point.Y)), IsLogarithmic: true);
     }
 
     private static Plot Distribution(Run run, Run? bare)
@@ -99,11 +121,13 @@ public static class ResultsPage
         if (bare is not null)
             lines.Add(new Line("bare endpoint", "four", Points(bare)));
         Tick[] ticks = [new(0, "0 %"), new(1, "90 %"), new(2, "99 %"), new(3, "99.9 %"), new(Steps, "99.99 %")];
-        return new Plot("Distribution of latency", lines, ticks, Plot.PowersOfTen(lines.SelectMany(line => line.Points).Select(point => point.Y)), IsLogarithmic: true);
+        return new Plot("Distribution of latency", lines, ticks,
+            Plot.PowersOfTen(lines.SelectMany(line => line.Points).Select(point => point.Y)), IsLogarithmic: true);
 
         static List<(double X, double Y)> Points(Run run) => run.Latencies.Count == 0
             ? []
-            : [.. Enumerable.Range(0, (Steps * 25) + 1).Select(step => (step / 25.0, run.Latencies.Percentile(100 * (1 - Math.Pow(10, -step / 25.0)))))];
+            : [.. Enumerable.Range(0, (Steps * 25) + 1)
+                .Select(step => (step / 25.0, run.Latencies.Percentile(100 * (1 - Math.Pow(10, -step / 25.0)))))];
     }
 
     private static Plot Rates(Run run)
@@ -115,13 +139,17 @@ public static class ResultsPage
             new("refused, as they should be", "four", Of(run, window => window.Refused / seconds)),
             new("failed", "two", Of(run, window => window.Failed / seconds)),
         ];
-        return new Plot("Requests a second", lines, Seconds(run.Length), Plot.Even(lines.SelectMany(line => line.Points).Max(point => point.Y), ""), IsLogarithmic: false);
+        return new Plot("Requests a second", lines, Seconds(run.Length),
+            Plot.Even(lines.SelectMany(line => line.Points).Max(point => point.Y), ""), IsLogarithmic: false);
     }
 
     private static Plot Memory(IReadOnlyList<ProcessSample> samples, TimeSpan length)
     {
-        Line[] lines = [new("resident memory", "one", [.. samples.Where(sample => sample.At <= length).Select(sample => (sample.At.TotalSeconds, sample.Memory / 1e6))])];
-        return new Plot("Memory of the server", lines, Seconds(length), Plot.Even(samples.Max(sample => sample.Memory / 1e6), " MB"), IsLogarithmic: false);
+        Line[] lines = [new("resident memory", "one",
+            [.. samples.Where(sample => sample.At <= length)
+            .Select(sample => (sample.At.TotalSeconds, sample.Memory / 1e6))])];
+        return new Plot("Memory of the server", lines, Seconds(length),
+            Plot.Even(samples.Max(sample => sample.Memory / 1e6), " MB"), IsLogarithmic: false);
     }
 
     private static List<(double X, double Y)> Of(Run run, Func<Window, double> value, bool isPositive = false) =>
@@ -131,7 +159,8 @@ public static class ResultsPage
     ];
 
     private static List<Tick> Seconds(TimeSpan length) =>
-        [.. Enumerable.Range(0, 6).Select(step => length.TotalSeconds * step / 5).Select(second => new Tick(second, $"{Text.Plain(second)} s"))];
+        [.. Enumerable.Range(0, 6).Select(step => length.TotalSeconds * step / 5)
+            .Select(second => new Tick(second, $"{Text.Plain(second)} s"))];
 
     private static string Escape(string text) => WebUtility.HtmlEncode(text);
 }

@@ -62,7 +62,8 @@ public sealed class Run
         Length = length;
         var seconds = Math.Max(1, Math.Ceiling(length.TotalSeconds / MostWindows));
         WindowLength = TimeSpan.FromSeconds(seconds);
-        Windows = [.. Enumerable.Range(0, (int)Math.Max(1, Math.Ceiling(length.TotalSeconds / seconds))).Select(_ => new Window())];
+        Windows = [.. Enumerable.Range(0, (int)Math.Max(1, Math.Ceiling(length.TotalSeconds / seconds)))
+            .Select(_ => new Window())];
     }
 
     public TimeSpan Length { get; }
@@ -71,7 +72,9 @@ public sealed class Run
 
     public IReadOnlyList<Window> Windows { get; }
 
-    /// <summary>Latencies of all requests that were served. Those that were refused would hide what a holder of a good key sees.</summary>
+    /// <summary>
+    /// Latencies of all requests that were served. Those that were refused would hide what a holder of a good key sees.
+    /// </summary>
     public Latencies Latencies { get; } = new();
 
     /// <summary>How late the driver itself sent requests. It is part of each latency.</summary>

@@ -7,7 +7,8 @@ internal static class Nodes
 {
     public static string Binary { get; } = Path.Combine(AppContext.BaseDirectory, "Mira.Web.dll");
 
-    public static Task<OwnNode> StartAsync(params (string Name, string Value)[] settings) => OwnNode.StartAsync(Binary, settings);
+    public static Task<OwnNode> StartAsync(params (string Name, string Value)[] settings) =>
+        OwnNode.StartAsync(Binary, settings);
 
     public static void Signal(OwnNode node, string name)
     {

@@ -23,7 +23,8 @@ internal sealed class ArrivalTests
     {
         var due = Arrivals.Of([new Phase(TimeSpan.FromSeconds(2), 0, 1000)]).ToList();
         Assert.That(due, Has.Count.EqualTo(1000));
-        Assert.That(due.Count(at => at < 1000), Is.EqualTo(250).Within(1), "a quarter of them is due in the first half");
+        Assert.That(due.Count(at => at < 1000), Is.EqualTo(250).Within(1),
+            "a quarter of them is due in the first half");
     }
 
     [Test]
@@ -41,14 +42,16 @@ internal sealed class ArrivalTests
         {
             var scaled = Arrivals.Scale(scenario.Phases, 3, 50);
             Assert.That(Arrivals.LengthOf(scaled).TotalSeconds, Is.EqualTo(3).Within(0.001), scenario.Name);
-            Assert.That(scaled.Max(phase => Math.Max(phase.From, phase.To)), Is.EqualTo(50).Within(0.001), scenario.Name);
+            Assert.That(scaled.Max(phase => Math.Max(phase.From, phase.To)), Is.EqualTo(50).Within(0.001),
+                scenario.Name);
             Assert.That(Arrivals.Scale(scenario.Phases, null, null), Is.EqualTo(scenario.Phases), scenario.Name);
         }
     }
 
     [Test]
     public void The_five_scenarios_are_there() =>
-        Assert.That(Scenario.All.Select(scenario => scenario.Name), Is.EqualTo(new[] { "steady", "spike", "soak", "many-keys", "wrong-key-storm" }));
+        Assert.That(Scenario.All.Select(scenario => scenario.Name),
+            Is.EqualTo(new[] { "steady", "spike", "soak", "many-keys", "wrong-key-storm" }));
 
     [Test]
     public void Four_of_five_requests_of_a_storm_are_wrong()

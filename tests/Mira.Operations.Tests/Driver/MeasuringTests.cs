@@ -19,7 +19,8 @@ internal sealed class MeasuringTests
         foreach (var percent in Percents)
         {
             var exact = values[Math.Clamp((int)Math.Ceiling(percent / 100 * values.Count) - 1, 0, values.Count - 1)];
-            Assert.That(latencies.Percentile(percent), Is.EqualTo(exact).Within(0.2).Percent.Or.EqualTo(exact).Within(0.002), $"{percent} %");
+            Assert.That(latencies.Percentile(percent),
+                Is.EqualTo(exact).Within(0.2).Percent.Or.EqualTo(exact).Within(0.002), $"{percent} %");
         }
     }
 
@@ -51,10 +52,12 @@ internal sealed class MeasuringTests
                 await timer.WaitForNextTickAsync();
             over.SetResult();
         });
-        await new Mira.Load.Driver(Answer, TimeProvider.System).RunAsync(Arrivals.Of([Phase.Steady(1, 200)]), run, CancellationToken.None);
+        await new Mira.Load.Driver(Answer, TimeProvider.System)
+            .RunAsync(Arrivals.Of([Phase.Steady(1, 200)]), run, CancellationToken.None);
         await server;
         Assert.That((run.Served, run.Failed, run.InFlight), Is.EqualTo((200, 0, 0)));
-        // 100 requests were due while it stalled, after 0, 5, 10 … ms: a quarter of all 200 waited for more than 250 ms.
+        // 100 requests were due while it stalled, after 0, 5, 10 … ms: a quarter of all 200 waited for
+        // more than 250 ms.
         Assert.That(run.Latencies.Percentile(75), Is.GreaterThan(230));
         Assert.That(run.Latencies.Percentile(100), Is.GreaterThan(480));
 
@@ -69,7 +72,8 @@ internal sealed class MeasuringTests
     public async Task A_refusal_and_a_failure_are_counted_and_are_no_latencies()
     {
         var run = new Run(TimeSpan.FromSeconds(2.2));
-        await new Mira.Load.Driver(Answer, TimeProvider.System).RunAsync(Arrivals.Of([Phase.Steady(2.2, 100)]), run, CancellationToken.None);
+        await new Mira.Load.Driver(Answer, TimeProvider.System)
+            .RunAsync(Arrivals.Of([Phase.Steady(2.2, 100)]), run, CancellationToken.None);
         Assert.That(run.Windows, Has.Count.EqualTo(3));
         Assert.That((run.Served, run.Refused, run.Failed), Is.EqualTo((73, 74, 73)));
         Assert.That(run.Latencies.Count, Is.EqualTo(73));
@@ -94,22 +98,37 @@ internal sealed class MeasuringTests
             run.End(due, Outcome.Served, TimeSpan.FromMilliseconds(due < 5000 ? 10 : 14));
         }
 
-        ProcessSample[] growing = [.. Enumerable.Range(0, 9).Select(at => new ProcessSample(TimeSpan.FromSeconds(at), 100_000_000 + (at * 20_000_000), 100, 30))];
-        var missed = Verdict.Of(scenario, run, growing).Where(verdict => !verdict.IsKept).Select(verdict => verdict.What).ToList();
-        Assert.That(missed, Is.EqualTo(new[] { "99th percentile of the last sixth, beside that of the first", "memory, MB: last third beside the second" }));
+        ProcessSample[] growing = [.. Enumerable.Range(0, 9)
+            .Select(at => new ProcessSample(TimeSpan.FromSeconds(at), 100_000_000 + (at * 20_000_000), 100, 30))];
+        var missed = Verdict.Of(scenario, run, growing).Where(verdict => !verdict.IsKept)
+            .Select(verdict => verdict.What).ToList();
+        string[] expected =
+        [
+            "99th percentile of the last sixth, beside that of the first", "memory, MB: last third beside the second",
+        ];
+        Assert.That(missed, Is.EqualTo(expected));
         run.Begin();
         run.End(0, Outcome.Failed, TimeSpan.Zero);
-        Assert.That(Verdict.Of(scenario, run, []).Count(verdict => !verdict.IsKept), Is.EqualTo(2), "the failure, and the latency as before");
+        Assert.That(Verdict.Of(scenario, run, []).Count(verdict => !verdict.IsKept), Is.EqualTo(2),
+            "the failure, and the latency as before");
     }
 
     [Test]
     public void A_command_line_is_read_strictly()
     {
-        var options = Options.Read(["spike", "--url", "https://mira.example.com", "--seconds", "6", "--rate", "10", "--no-bare"], "key");
-        Assert.That((options.Scenario.Name, options.Url!.Host, options.Key, options.HasBare), Is.EqualTo(("spike", "mira.example.com", "key", false)));
+        var options = Options.Read(
+            ["spike", "--url", "https://mira.example.com", "--seconds", "6", "--rate", "10", "--no-bare"], "key");
+        Assert.That((options.Scenario.Name, options.Url!.Host, options.Key, options.HasBare),
+            Is.EqualTo(("spike", "mira.example.com", "key", false)));
         Assert.That(options.Scenario.Length.TotalSeconds, Is.EqualTo(6).Within(0.001));
         Assert.That(Options.Read([], null).Scenario.Name, Is.EqualTo("steady"));
-        foreach (var line in (string[][])[["planted"], ["--planted", "1"], ["--url", "ftp://a"], ["--url"], ["--rate", "-1"], ["--seconds", "NaN"]])
+        string[][] wrong =
+        [
+            ["planted"], ["--planted", "1"], ["--url", "ftp://a"], ["--url"], ["--rate", "-1"], ["--seconds", "NaN"],
+        ];
+        foreach (var line in wrong)
+        {
             Assert.That(() => Options.Read(line, null), Throws.TypeOf<FormatException>(), string.Join(' ', line));
+        }
     }
 }

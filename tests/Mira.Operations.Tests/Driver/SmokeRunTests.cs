@@ -11,10 +11,12 @@ internal sealed class SmokeRunTests
     public async Task Three_seconds_against_a_node_of_its_own_end_in_a_page()
     {
         using var folder = new TestFolder();
-        var (exitCode, output) = await RunAsync(folder, "wrong-key-storm", "--seconds", "3", "--rate", "100", "--binary", Nodes.Binary);
+        var (exitCode, output) = await RunAsync(
+            folder, "wrong-key-storm", "--seconds", "3", "--rate", "100", "--binary", Nodes.Binary);
         // A machine that is busy may miss the limits of latency, which is 1, and no run is cut short, which is 2.
         Assert.That(exitCode, Is.LessThan(2), output);
-        Assert.That(output, Does.Contain("kept    failed requests: 0 (0)").And.Contain("kept    responses of the planned requests: 300 (300)"));
+        Assert.That(output, Does.Contain("kept    failed requests: 0 (0)")
+            .And.Contain("kept    responses of the planned requests: 300 (300)"));
         Assert.That(exitCode == 0, Is.EqualTo(!output.Contains("MISSED", StringComparison.Ordinal)), output);
         Assert.That(output, Does.Match(@"\n +2 s +\d+/s  p50 "), "progress while it runs");
         var page = await File.ReadAllTextAsync(folder.At("wrong-key-storm.html"));
@@ -27,9 +29,11 @@ internal sealed class SmokeRunTests
         await using var node = await Nodes.StartAsync();
         using var folder = new TestFolder();
         var (exitCode, output) = await RunAsync(
-            folder, "steady", "--seconds", "1", "--rate", "50", "--no-bare", "--url", node.Address.ToString(), "--key", node.Admin);
+            folder, "steady", "--seconds", "1", "--rate", "50", "--no-bare", "--url", node.Address.ToString(), "--key",
+                node.Admin);
         Assert.That(exitCode, Is.LessThan(2), output);
-        Assert.That(output, Does.Contain("with 100 keys, 50 requests").And.Contain("responses of the planned requests: 50 (50)"));
+        Assert.That(output, Does.Contain("with 100 keys, 50 requests")
+            .And.Contain("responses of the planned requests: 50 (50)"));
         using var http = new HttpClient { BaseAddress = node.Address };
         http.DefaultRequestHeaders.Authorization = new("Bearer", node.Admin);
         var active = await http.GetStringAsync(new Uri("/api/keys?status=active&limit=200", UriKind.Relative));
@@ -42,7 +46,9 @@ internal sealed class SmokeRunTests
         using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         await using var bare = await BareServer.StartAsync(timeout.Token);
         using var folder = new TestFolder();
-        var (exitCode, output) = await RunAsync(folder, "steady", "--seconds", "1", "--rate", "50", "--no-bare", "--url", bare.Address.ToString(), "--path", "/");
+        var (exitCode, output) = await RunAsync(
+            folder, "steady", "--seconds", "1", "--rate", "50", "--no-bare", "--url", bare.Address.ToString(), "--path",
+            "/");
         Assert.That(exitCode, Is.LessThan(2), output);
         Assert.That(output, Does.Contain("kept    failed requests: 0 (0)"));
     }
@@ -53,11 +59,14 @@ internal sealed class SmokeRunTests
         using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         await using var bare = await BareServer.StartAsync(timeout.Token);
         using var folder = new TestFolder();
-        var (missed, output) = await RunAsync(folder, "steady", "--seconds", "1", "--rate", "20", "--no-bare", "--url", bare.Address.ToString(), "--path", "/gone");
+        var (missed, output) = await RunAsync(
+            folder, "steady", "--seconds", "1", "--rate", "20", "--no-bare", "--url", bare.Address.ToString(), "--path",
+            "/gone");
         Assert.That(missed, Is.EqualTo(1), output);
         Assert.That(output, Does.Contain("MISSED  failed requests: 20 (0)").And.Contain("status 404"));
         Assert.That((await RunAsync(folder, "planted")).ExitCode, Is.EqualTo(2));
-        Assert.That((await RunAsync(folder, "--help")).Output, Does.Contain("wrong-key-storm").And.Contain("--url URL"));
+        Assert.That((await RunAsync(folder, "--help")).Output,
+            Does.Contain("wrong-key-storm").And.Contain("--url URL"));
     }
 
     private static Task<(int ExitCode, string Output)> RunAsync(TestFolder folder, params string[] arguments) =>

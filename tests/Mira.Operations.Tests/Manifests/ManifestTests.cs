@@ -20,10 +20,12 @@ internal sealed partial class ManifestTests(string name)
     {
         Assert.That(_overlay.Objects, Has.Count.GreaterThanOrEqualTo(9));
         foreach (var (right, planted) in ((string, string)[])
-            [("failureThreshold: 3", "failureTreshold: 3"), ("runAsNonRoot: true", "runAsNonRoot: perhaps"), ("memory: 512Mi", "memory: much"), ("port: http", "port: http\n  port: http")])
+            [("failureThreshold: 3", "failureTreshold: 3"), ("runAsNonRoot: true", "runAsNonRoot: perhaps"),
+                ("memory: 512Mi", "memory: much"), ("port: http", "port: http\n  port: http")])
         {
             Assert.That(_overlay.Text, Does.Contain(right));
-            Assert.That(() => Overlay.Load(_overlay.Text.Replace(right, planted, StringComparison.Ordinal)), Throws.InstanceOf<YamlException>(), planted);
+            Assert.That(() => Overlay.Load(_overlay.Text.Replace(right, planted, StringComparison.Ordinal)),
+                Throws.InstanceOf<YamlException>(), planted);
         }
     }
 
@@ -31,7 +33,8 @@ internal sealed partial class ManifestTests(string name)
     public void Every_object_is_in_the_namespace_that_the_overlay_creates()
     {
         var created = _overlay.One<V1Namespace>().Metadata.Name;
-        var others = _overlay.Objects.OfType<k8s.IKubernetesObject<V1ObjectMeta>>().Where(item => item is not V1Namespace).ToList();
+        var others = _overlay.Objects.OfType<k8s.IKubernetesObject<V1ObjectMeta>>()
+            .Where(item => item is not V1Namespace).ToList();
         Assert.That(others.Select(item => item.Metadata.NamespaceProperty), Is.All.EqualTo(created));
     }
 
@@ -56,7 +59,8 @@ internal sealed partial class ManifestTests(string name)
             pod => pod.Containers[0].SecurityContext.AllowPrivilegeEscalation = true,
             pod => pod.Containers[0].SecurityContext.ReadOnlyRootFilesystem = null,
             pod => pod.Containers[0].SecurityContext.Capabilities.Drop = ["NET_RAW"],
-            pod => pod.Volumes.Add(new V1Volume { Name = "host", HostPath = new V1HostPathVolumeSource { Path = "/" } }),
+            pod => pod.Volumes.Add(
+                new V1Volume { Name = "host", HostPath = new V1HostPathVolumeSource { Path = "/" } }),
         ])
         {
             var pod = Overlay.Load(_overlay.Text).OfType<V1Deployment>().Single().Spec.Template.Spec;
@@ -85,7 +89,8 @@ internal sealed partial class ManifestTests(string name)
         var (request, limit) = (Quantity(_overlay.Node.Resources.Requests), Quantity(_overlay.Node.Resources.Limits));
         Assert.That(request, Is.GreaterThan(atRest), "of a node without load");
         Assert.That(limit, Is.GreaterThan(atRest + keys), "with as many keys as the cache holds");
-        Assert.That(_overlay.Node.Resources.Limits.Keys, Is.EquivalentTo(new[] { "memory" }), "a limit of the processor throttles");
+        Assert.That(_overlay.Node.Resources.Limits.Keys, Is.EquivalentTo(new[] { "memory" }),
+            "a limit of the processor throttles");
     }
 
     [Test]
@@ -95,9 +100,12 @@ internal sealed partial class ManifestTests(string name)
         Assert.That(policy.PolicyTypes, Is.EquivalentTo(new[] { "Ingress", "Egress" }));
         Assert.That(policy.PodSelector.MatchLabels, Is.SubsetOf(_overlay.Deployment.Spec.Template.Metadata.Labels));
         var rule = policy.Ingress.Single();
-        Assert.That(rule.FromProperty.Select(peer => (peer.NamespaceSelector?.MatchLabels.Values.Single(), peer.PodSelector, peer.IpBlock)),
-            Is.EquivalentTo(new (string?, V1LabelSelector?, V1IPBlock?)[] { ("ingress-nginx", null, null), ("monitoring", null, null) }));
-        Assert.That(rule.Ports.Select(port => port.Port.Value), Is.EqualTo(new[] { _overlay.Node.Ports.Single().Name }));
+        var peers = rule.FromProperty;
+        Assert.That(peers.Select(peer => peer.NamespaceSelector?.MatchLabels.Values.Single()),
+            Is.EquivalentTo(new[] { "ingress-nginx", "monitoring" }));
+        Assert.That(peers.Where(peer => peer.PodSelector is not null || peer.IpBlock is not null), Is.Empty);
+        Assert.That(rule.Ports.Select(port => port.Port.Value),
+            Is.EqualTo(new[] { _overlay.Node.Ports.Single().Name }));
     }
 
     [Test]
@@ -114,9 +122,11 @@ internal sealed partial class ManifestTests(string name)
     {
         var service = _overlay.One<V1Service>().Spec;
         Assert.That(service.Selector, Is.SubsetOf(_overlay.Deployment.Spec.Template.Metadata.Labels));
-        Assert.That(service.Selector.Except(_overlay.Backup.Spec.JobTemplate.Spec.Template.Metadata.Labels), Is.Not.Empty, "a backup serves nobody");
+        Assert.That(service.Selector.Except(_overlay.Backup.Spec.JobTemplate.Spec.Template.Metadata.Labels),
+            Is.Not.Empty, "a backup serves nobody");
         Assert.That(service.Ports.Single().TargetPort.Value, Is.EqualTo(_overlay.Node.Ports.Single().Name));
-        Assert.That(_overlay.Settings["ASPNETCORE_URLS"], Does.EndWith($":{_overlay.Node.Ports.Single().ContainerPort}"));
+        Assert.That(_overlay.Settings["ASPNETCORE_URLS"],
+            Does.EndWith($":{_overlay.Node.Ports.Single().ContainerPort}"));
     }
 
     [Test]
@@ -125,9 +135,12 @@ internal sealed partial class ManifestTests(string name)
         var claims = _overlay.Objects.OfType<V1PersistentVolumeClaim>().Select(claim => claim.Metadata.Name).ToList();
         foreach (var pod in (V1PodSpec[])[_overlay.Pod, _overlay.BackupPod])
         {
-            Assert.That(pod.Containers.Single().VolumeMounts.Select(mount => mount.Name), Is.EquivalentTo(pod.Volumes.Select(volume => volume.Name)));
-            Assert.That((pod.InitContainers ?? []).SelectMany(first => first.VolumeMounts).Select(mount => mount.Name), Is.SubsetOf(pod.Volumes.Select(volume => volume.Name)));
-            Assert.That(pod.Volumes.Select(volume => volume.PersistentVolumeClaim?.ClaimName).OfType<string>(), Is.SubsetOf(claims));
+            Assert.That(pod.Containers.Single().VolumeMounts.Select(mount => mount.Name),
+                Is.EquivalentTo(pod.Volumes.Select(volume => volume.Name)));
+            Assert.That((pod.InitContainers ?? []).SelectMany(first => first.VolumeMounts).Select(mount => mount.Name),
+                Is.SubsetOf(pod.Volumes.Select(volume => volume.Name)));
+            Assert.That(pod.Volumes.Select(volume => volume.PersistentVolumeClaim?.ClaimName).OfType<string>(),
+                Is.SubsetOf(claims));
         }
     }
 
@@ -138,18 +151,21 @@ internal sealed partial class ManifestTests(string name)
         Assert.That(_overlay.Settings.Keys.Where(key => SecretSetting().IsMatch(key)), Is.Empty);
         var example = Overlay.ExampleSecrets;
         Assert.That(example.Select(secret => secret.Metadata.Name), Is.EquivalentTo(new[] { "mira", "mira-backup" }));
-        Assert.That(example.SelectMany(secret => secret.StringData).Where(pair => SecretSetting().IsMatch(pair.Key)).Select(pair => pair.Value), Is.All.Empty);
+        Assert.That(example.SelectMany(secret => secret.StringData).Where(pair => SecretSetting().IsMatch(pair.Key))
+            .Select(pair => pair.Value), Is.All.Empty);
     }
 
     [Test]
     public void Mira_comes_from_one_image()
     {
-        var images = Containers(_overlay.Pod).Concat(Containers(_overlay.BackupPod)).Where(container => container.Command?[0] != "pg_dump").Select(container => container.Image).ToList();
+        var images = Containers(_overlay.Pod).Concat(Containers(_overlay.BackupPod))
+            .Where(container => container.Command?[0] != "pg_dump").Select(container => container.Image).ToList();
         Assert.That(images, Is.All.Matches(@"^ghcr\.io/mira/mira:\d+\.\d+\.\d+$"));
         Assert.That(images.Distinct().Count(), Is.EqualTo(1));
     }
 
-    private static IEnumerable<V1Container> Containers(V1PodSpec pod) => [.. pod.InitContainers ?? [], .. pod.Containers];
+    private static IEnumerable<V1Container> Containers(V1PodSpec pod) =>
+        [.. pod.InitContainers ?? [], .. pod.Containers];
 
     private static IEnumerable<string> Unrestricted(V1PodSpec pod)
     {
@@ -160,8 +176,12 @@ internal sealed partial class ManifestTests(string name)
             yield return "has no seccomp profile";
         if (pod.AutomountServiceAccountToken != false)
             yield return "holds a token of the cluster";
-        if (pod.HostNetwork == true || pod.HostPID == true || pod.HostIPC == true || pod.Volumes.Any(volume => volume.HostPath is not null))
+        if (pod.HostNetwork == true || pod.HostPID == true || pod.HostIPC == true
+            || pod.Volumes.Any(volume => volume.HostPath is not null))
+        {
             yield return "uses the host";
+        }
+
         foreach (var container in Containers(pod).Select(container => container.SecurityContext))
         {
             if (container.AllowPrivilegeEscalation != false || container.Privileged == true)
@@ -173,12 +193,14 @@ internal sealed partial class ManifestTests(string name)
         }
     }
 
-    private static double Quantity(IDictionary<string, ResourceQuantity> resources) => (double)resources["memory"].ToDecimal();
+    private static double Quantity(IDictionary<string, ResourceQuantity> resources) =>
+        (double)resources["memory"].ToDecimal();
 
     private static double Measured(Match match)
     {
         Assert.That(match.Success, "docs/performance.md has the figure no more");
-        return double.Parse(match.Groups[1].Value.Replace(" ", "", StringComparison.Ordinal), CultureInfo.InvariantCulture);
+        return double.Parse(
+            match.Groups[1].Value.Replace(" ", "", StringComparison.Ordinal), CultureInfo.InvariantCulture);
     }
 
     [GeneratedRegex(@"The memory was \d+ to (\d+) MB between")]

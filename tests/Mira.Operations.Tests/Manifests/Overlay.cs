@@ -6,7 +6,11 @@ namespace Mira.Operations.Tests.Manifests;
 /// <summary>What one overlay of build/k8s renders to, each object as its own type.</summary>
 internal sealed class Overlay
 {
-    private static readonly Dictionary<string, Type> OtherTypes = new() { ["monitoring.coreos.com/v1/ServiceMonitor"] = typeof(ServiceMonitor) };
+    private static readonly Dictionary<string, Type> OtherTypes = new()
+    {
+        ["monitoring.coreos.com/v1/ServiceMonitor"] = typeof(ServiceMonitor),
+    };
+
     private static readonly Dictionary<string, Overlay> Rendered = [];
 
     private Overlay(string name, string text)
@@ -40,12 +44,15 @@ internal sealed class Overlay
             return known;
 
         await DemandKubectlAsync();
-        var (exitCode, output) = await Shell.RunAsync(RepositoryFiles.Root, "kubectl", "kustomize", $"build/k8s/overlays/{name}");
+        var (exitCode, output) = await Shell.RunAsync(
+            RepositoryFiles.Root, "kubectl", "kustomize", $"build/k8s/overlays/{name}");
         Assert.That(exitCode, Is.Zero, output);
         return Rendered[name] = new Overlay(name, output);
     }
 
-    /// <summary>Leaves the test out where kubectl is missing, since Debian's own is too old. In CI that is a failure.</summary>
+    /// <summary>
+    /// Leaves the test out where kubectl is missing, since Debian's own is too old. In CI that is a failure.
+    /// </summary>
     public static async Task DemandKubectlAsync()
     {
         var (exitCode, _) = await Shell.RunAsync(RepositoryFiles.Root, "sh", "-c", "command -v kubectl");
@@ -59,13 +66,16 @@ internal sealed class Overlay
     }
 
     /// <summary>Reads each object strictly: an unknown field, a wrong type or a name given twice is an error.</summary>
-    public static IReadOnlyList<object> Load(string yaml) => KubernetesYaml.LoadAllFromString(yaml, OtherTypes, strict: true);
+    public static IReadOnlyList<object> Load(string yaml) =>
+        KubernetesYaml.LoadAllFromString(yaml, OtherTypes, strict: true);
 
     /// <summary>The secrets that the production overlay asks for, without their values.</summary>
     public static IReadOnlyList<V1Secret> ExampleSecrets { get; } =
     [
         .. ((string[])["secret", "backup-secret"])
-            .SelectMany(name => Load(RepositoryFiles.Read("build", "k8s", "overlays", "production", $"{name}.example.yaml"))).Cast<V1Secret>(),
+            .SelectMany(name => Load(
+                RepositoryFiles.Read("build", "k8s", "overlays", "production", $"{name}.example.yaml")))
+                .Cast<V1Secret>(),
     ];
 
     public T One<T>() => Objects.OfType<T>().Single();
@@ -73,7 +83,9 @@ internal sealed class Overlay
     public override string ToString() => Name;
 }
 
-/// <summary>The fields of a ServiceMonitor that the overlay may use. The type belongs to the Prometheus operator.</summary>
+/// <summary>
+/// The fields of a ServiceMonitor that the overlay may use. The type belongs to the Prometheus operator.
+/// </summary>
 internal sealed class ServiceMonitor
 {
     public string? ApiVersion { get; set; }

@@ -6,7 +6,9 @@ using Mira.TestServers;
 
 namespace Mira.Operations.Tests.Manifests;
 
-/// <summary>A real node, started with the settings of the overlays, responds to each probe as the manifest expects.</summary>
+/// <summary>
+/// A real node, started with the settings of the overlays, responds to each probe as the manifest expects.
+/// </summary>
 internal sealed class ProbeTests
 {
     [Test]
@@ -15,7 +17,8 @@ internal sealed class ProbeTests
         var overlay = await Overlay.OfAsync("single");
         using var volume = new Volume();
         await using var node = await Nodes.StartAsync(volume.Settings(overlay));
-        Assert.That(await StatusesAsync(node, overlay.Node), Is.EqualTo(new[] { HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.OK }));
+        Assert.That(await StatusesAsync(node, overlay.Node),
+            Is.EqualTo(new[] { HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.OK }));
         Assert.That(node.Admin, Does.StartWith("mira_key_"));
         Assert.That(MemoryOf(node), Is.LessThan((long)overlay.Node.Resources.Limits["memory"].ToDecimal()));
     }
@@ -33,8 +36,10 @@ internal sealed class ProbeTests
         while (await StatusAsync(http, overlay.Node.ReadinessProbe) is HttpStatusCode.OK)
             await timer.WaitForNextTickAsync(timeout.Token);
 
-        Assert.That(await StatusAsync(http, overlay.Node.ReadinessProbe), Is.EqualTo(HttpStatusCode.ServiceUnavailable), "no request is sent to it any more");
-        Assert.That(await StatusAsync(http, overlay.Node.LivenessProbe), Is.EqualTo(HttpStatusCode.OK), "it is not killed");
+        Assert.That(await StatusAsync(http, overlay.Node.ReadinessProbe), Is.EqualTo(HttpStatusCode.ServiceUnavailable),
+            "no request is sent to it any more");
+        Assert.That(await StatusAsync(http, overlay.Node.LivenessProbe), Is.EqualTo(HttpStatusCode.OK),
+            "it is not killed");
         // A second signal ends the wait.
         Nodes.Signal(node, "TERM");
         await node.Process.WaitForExitAsync(timeout.Token);
@@ -58,7 +63,8 @@ internal sealed class ProbeTests
             ("MIRA_PEPPER", Convert.ToBase64String(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32))),
             ("MIRA_AUDIT_KEY", NewAuditKey()),
         ]);
-        Assert.That(await StatusesAsync(node, overlay.Node), Is.EqualTo(new[] { HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.OK }));
+        Assert.That(await StatusesAsync(node, overlay.Node),
+            Is.EqualTo(new[] { HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.OK }));
         Assert.That(node.Admin, Does.StartWith("mira_key_"), "the first admin key is in the volume and in no log");
         Assert.That(node.Output, Does.Not.Contain(node.Admin));
     }
@@ -72,7 +78,8 @@ internal sealed class ProbeTests
             Assert.That(Path(node.LivenessProbe), Is.EqualTo("/health/live"));
             Assert.That(Path(node.StartupProbe), Is.EqualTo("/health/live"));
             Assert.That(Path(node.ReadinessProbe), Is.EqualTo("/health/ready"));
-            Assert.That(node.StartupProbe.PeriodSeconds * node.StartupProbe.FailureThreshold, Is.GreaterThan(2 * 69), "indexes over a million keys were made in 69 s");
+            Assert.That(node.StartupProbe.PeriodSeconds * node.StartupProbe.FailureThreshold, Is.GreaterThan(2 * 69),
+                "indexes over a million keys were made in 69 s");
         }
     }
 
@@ -81,7 +88,8 @@ internal sealed class ProbeTests
         using var http = new HttpClient { BaseAddress = node.Address };
         return
         [
-            await StatusAsync(http, container.StartupProbe), await StatusAsync(http, container.LivenessProbe), await StatusAsync(http, container.ReadinessProbe),
+            await StatusAsync(http, container.StartupProbe), await StatusAsync(http, container.LivenessProbe),
+                await StatusAsync(http, container.ReadinessProbe),
         ];
     }
 
@@ -95,7 +103,8 @@ internal sealed class ProbeTests
 
     private static string NewAuditKey()
     {
-        using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+        using var key = System.Security.Cryptography.ECDsa.Create(
+            System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
         return key.ExportPkcs8PrivateKeyPem();
     }
 
@@ -115,7 +124,8 @@ internal sealed class ProbeTests
         /// <summary>Runs the command of a container that runs before Mira.</summary>
         public async Task RunAsync(V1Container first)
         {
-            var (exitCode, output) = await Shell.RunAsync(Top, first.Command[0], [.. first.Command.Skip(1).Select(InVolume)]);
+            var (exitCode, output) = await Shell.RunAsync(
+                Top, first.Command[0], [.. first.Command.Skip(1).Select(InVolume)]);
             Assert.That(exitCode, Is.Zero, output);
         }
 
@@ -123,8 +133,10 @@ internal sealed class ProbeTests
         {
             _folder.Make("data");
             const UnixFileMode Group = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute | UnixFileMode.SetGroup;
-            File.SetUnixFileMode(Top, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | Group);
-            return [.. overlay.Settings.Where(setting => setting.Key != "ASPNETCORE_URLS").Select(setting => (setting.Key, InVolume(setting.Value)))];
+            File.SetUnixFileMode(
+                Top, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | Group);
+            return [.. overlay.Settings.Where(setting => setting.Key != "ASPNETCORE_URLS")
+                .Select(setting => (setting.Key, InVolume(setting.Value)))];
         }
 
         private string InVolume(string text) => text.Replace("/data", Top, StringComparison.Ordinal);

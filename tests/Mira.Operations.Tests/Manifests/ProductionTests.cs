@@ -21,13 +21,17 @@ internal sealed class ProductionTests
     {
         var production = await Overlay.OfAsync("production");
         var rolling = production.Deployment.Spec.Strategy;
-        Assert.That((rolling.Type, rolling.RollingUpdate.MaxUnavailable.Value, rolling.RollingUpdate.MaxSurge.Value), Is.EqualTo(("RollingUpdate", "0", "1")));
+        Assert.That((rolling.Type, rolling.RollingUpdate.MaxUnavailable.Value, rolling.RollingUpdate.MaxSurge.Value),
+            Is.EqualTo(("RollingUpdate", "0", "1")));
         var scaler = production.One<V2HorizontalPodAutoscaler>().Spec;
         Assert.That(scaler.MinReplicas, Is.EqualTo(3));
         Assert.That(scaler.MaxReplicas, Is.GreaterThan(3));
-        Assert.That((scaler.ScaleTargetRef.Kind, scaler.ScaleTargetRef.Name), Is.EqualTo(("Deployment", production.Deployment.Metadata.Name)));
-        Assert.That(production.Deployment.Spec.Replicas, Is.Null, "an applied number would undo what the autoscaler decided");
-        Assert.That(production.Node.Resources.Requests.Keys, Does.Contain("cpu"), "the autoscaler counts in shares of it");
+        Assert.That((scaler.ScaleTargetRef.Kind, scaler.ScaleTargetRef.Name),
+            Is.EqualTo(("Deployment", production.Deployment.Metadata.Name)));
+        Assert.That(production.Deployment.Spec.Replicas, Is.Null,
+            "an applied number would undo what the autoscaler decided");
+        Assert.That(production.Node.Resources.Requests.Keys, Does.Contain("cpu"),
+            "the autoscaler counts in shares of it");
     }
 
     [Test]
@@ -43,8 +47,10 @@ internal sealed class ProductionTests
     public async Task Nodes_are_spread_over_machines_and_zones()
     {
         var spread = (await Overlay.OfAsync("production")).Pod.TopologySpreadConstraints;
-        Assert.That(spread.Select(one => one.TopologyKey), Is.EquivalentTo(new[] { "kubernetes.io/hostname", "topology.kubernetes.io/zone" }));
-        Assert.That(spread.Select(one => one.MatchLabelKeys.Single()), Is.All.EqualTo("pod-template-hash"), "or old pods count while new ones are placed");
+        Assert.That(spread.Select(one => one.TopologyKey),
+            Is.EquivalentTo(new[] { "kubernetes.io/hostname", "topology.kubernetes.io/zone" }));
+        Assert.That(spread.Select(one => one.MatchLabelKeys.Single()), Is.All.EqualTo("pod-template-hash"),
+            "or old pods count while new ones are placed");
     }
 
     [Test]
@@ -52,18 +58,22 @@ internal sealed class ProductionTests
     {
         var production = await Overlay.OfAsync("production");
         var volume = production.Pod.Volumes.Single(volume => volume.Secret is not null);
-        Assert.That((volume.Secret.SecretName, volume.Secret.DefaultMode), Is.EqualTo(("mira", Convert.ToInt32("440", 8))));
+        Assert.That((volume.Secret.SecretName, volume.Secret.DefaultMode),
+            Is.EqualTo(("mira", Convert.ToInt32("440", 8))));
         var mount = production.Node.VolumeMounts.Single(mount => mount.Name == volume.Name);
         Assert.That((mount.MountPath, mount.ReadOnlyProperty), Is.EqualTo(("/run/secrets", (bool?)true)));
-        Assert.That(production.Node.Env.Select(variable => variable.Name), Is.EqualTo(new[] { "DOTNET_EnableDiagnostics" }));
-        Assert.That(production.Objects.OfType<V1PersistentVolumeClaim>().Select(claim => claim.Metadata.Name), Is.EqualTo(new[] { "mira-backups" }));
+        Assert.That(production.Node.Env.Select(variable => variable.Name),
+            Is.EqualTo(new[] { "DOTNET_EnableDiagnostics" }));
+        Assert.That(production.Objects.OfType<V1PersistentVolumeClaim>().Select(claim => claim.Metadata.Name),
+            Is.EqualTo(new[] { "mira-backups" }));
     }
 
     [Test]
     public async Task A_node_may_reach_the_database_Redis_and_names()
     {
         var egress = (await Overlay.OfAsync("production")).One<V1NetworkPolicy>().Spec.Egress;
-        Assert.That(egress.SelectMany(rule => rule.Ports).Select(port => port.Port.Value).Distinct(), Is.EquivalentTo(new[] { "53", "443", "5432", "6379", "26379" }));
+        Assert.That(egress.SelectMany(rule => rule.Ports).Select(port => port.Port.Value).Distinct(),
+            Is.EquivalentTo(new[] { "53", "443", "5432", "6379", "26379" }));
     }
 
     [Test]
@@ -75,14 +85,16 @@ internal sealed class ProductionTests
         Assert.That(service.Metadata.Labels[monitor.Spec!.JobLabel!], Is.EqualTo("mira"));
         Assert.That(RepositoryFiles.Read("build", "prometheus", "alerts.rules.yml"), Does.Contain("job=\"mira\""));
         Assert.That(monitor.Spec.Selector!.MatchLabels, Is.SubsetOf(service.Metadata.Labels));
-        Assert.That((monitor.Spec.Endpoints!.Single().Path, monitor.Spec.Endpoints!.Single().Port), Is.EqualTo(("/metrics", service.Spec.Ports.Single().Name)));
+        Assert.That((monitor.Spec.Endpoints!.Single().Path, monitor.Spec.Endpoints!.Single().Port),
+            Is.EqualTo(("/metrics", service.Spec.Ports.Single().Name)));
     }
 
     [Test]
     public async Task A_backup_has_a_file_of_its_own_and_runs_beside_the_node()
     {
         var single = await Overlay.OfAsync("single");
-        Assert.That(single.BackupPod.Containers.Single().Args, Is.EqualTo(new[] { "backup", "--to", "/backups/$(POD_NAME).backup" }));
+        Assert.That(single.BackupPod.Containers.Single().Args,
+            Is.EqualTo(new[] { "backup", "--to", "/backups/$(POD_NAME).backup" }));
         var beside = single.BackupPod.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution.Single();
         Assert.That(beside.LabelSelector.MatchLabels, Is.EquivalentTo(single.Deployment.Spec.Selector.MatchLabels));
 
@@ -92,6 +104,9 @@ internal sealed class ProductionTests
         Assert.That(container.Args, Does.Contain("--file=/backups/$(POD_NAME).dump"));
         Assert.That(container.EnvFrom.Single().SecretRef.Name, Is.EqualTo("mira-backup"));
         foreach (var job in (V1CronJob[])[single.Backup, production.Backup])
-            Assert.That((job.Spec.ConcurrencyPolicy, job.Spec.JobTemplate.Spec.Template.Spec.RestartPolicy), Is.EqualTo(("Forbid", "Never")));
+        {
+            Assert.That((job.Spec.ConcurrencyPolicy, job.Spec.JobTemplate.Spec.Template.Spec.RestartPolicy),
+                Is.EqualTo(("Forbid", "Never")));
+        }
     }
 }

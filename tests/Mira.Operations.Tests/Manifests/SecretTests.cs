@@ -5,7 +5,10 @@ using k8s.Models;
 
 namespace Mira.Operations.Tests.Manifests;
 
-/// <summary>The commands of docs/kubernetes.md that make the secrets, pasted into a shell. Only what reaches a cluster goes to a stand-in.</summary>
+/// <summary>
+/// The commands of docs/kubernetes.md that make the secrets, pasted into a shell. Only what reaches a cluster goes to a
+/// stand-in.
+/// </summary>
 internal sealed class SecretTests
 {
     [Test]
@@ -13,7 +16,8 @@ internal sealed class SecretTests
     {
         await Overlay.DemandKubectlAsync();
         using var folder = new TestFolder();
-        var secrets = Overlay.Load(await PasteAsync(folder)).OfType<V1Secret>().ToDictionary(secret => secret.Metadata.Name);
+        var secrets = Overlay.Load(await PasteAsync(folder)).OfType<V1Secret>()
+            .ToDictionary(secret => secret.Metadata.Name);
         foreach (var expected in Overlay.ExampleSecrets)
         {
             var made = secrets[expected.Metadata.Name];

@@ -3,7 +3,9 @@ using Mira.Operations.Tests.Manifests;
 
 namespace Mira.Operations.Tests.Pipelines;
 
-/// <summary>What build/deploy.sh asks of the cluster, seen by a stand-in for kubectl, and a smoke test against a real node.</summary>
+/// <summary>
+/// What build/deploy.sh asks of the cluster, seen by a stand-in for kubectl, and a smoke test against a real node.
+/// </summary>
 internal sealed class DeployTests
 {
     private const string Image = "registry.example.com/team/mira:1.2.3";
@@ -15,7 +17,8 @@ internal sealed class DeployTests
         using var cluster = new StandIn(revision: "7");
         var (exitCode, output) = await cluster.DeployAsync(node.Address, node.Admin, "production", "--image", Image);
         Assert.That(exitCode, Is.Zero, output);
-        Assert.That(cluster.Calls, Is.EqualTo(new[] { "get deployment", "apply -k artifacts/deploy", "rollout status" }));
+        Assert.That(cluster.Calls,
+            Is.EqualTo(new[] { "get deployment", "apply -k artifacts/deploy", "rollout status" }));
         Assert.That(output, Does.Contain("ok: a key works").And.Contain("production runs").And.Not.Contain(node.Admin));
     }
 
@@ -27,7 +30,8 @@ internal sealed class DeployTests
         Assert.That(exitCode, Is.EqualTo(1), output);
         Assert.That(cluster.Calls, Is.EqualTo(new[]
         {
-            "get deployment", "apply -k build/k8s/overlays/production", "rollout status", "get pods", "rollout undo --to-revision=7", "rollout status",
+            "get deployment", "apply -k build/k8s/overlays/production", "rollout status", "get pods",
+                "rollout undo --to-revision=7", "rollout status",
         }));
         Assert.That(output, Does.Contain("the rollout did not end"));
     }
@@ -60,7 +64,8 @@ internal sealed class DeployTests
         await Overlay.DemandKubectlAsync();
         foreach (var overlay in (string[])["single", "production"])
         {
-            var (exitCode, output) = await Shell.RunAsync(RepositoryFiles.Root, Script("deploy"), overlay, "--image", image, "--dry-run");
+            var (exitCode, output) = await Shell.RunAsync(
+                RepositoryFiles.Root, Script("deploy"), overlay, "--image", image, "--dry-run");
             Assert.That(exitCode, Is.Zero, output);
             Assert.That(output, Does.Contain($"image: {image}\n").And.Not.Contain("ghcr.io/"));
         }
@@ -73,15 +78,22 @@ internal sealed class DeployTests
         Assert.That(RepositoryFiles.Read("build", "release.sh"), Does.Contain($"image=${{MIRA_IMAGE:-{deployed}}}\n"));
         Assert.That(RepositoryFiles.Read("build", "deploy.sh"), Does.Contain($"name={deployed}\n"));
         var registry = deployed.Split('/')[0];
-        Assert.That(RepositoryFiles.Read(".github", "workflows", "release.yml"), Does.Contain($"MIRA_IMAGE: {registry}/${{{{ github.repository }}}}\n"));
-        Assert.That(RepositoryFiles.Read(".github", "workflows", "deploy.yml"), Does.Contain($"IMAGE: {registry}/${{{{ github.repository }}}}:${{{{ inputs.version }}}}\n"));
+        Assert.That(RepositoryFiles.Read(".github", "workflows", "release.yml"),
+            Does.Contain($"MIRA_IMAGE: {registry}/${{{{ github.repository }}}}\n"));
+        Assert.That(RepositoryFiles.Read(".github", "workflows", "deploy.yml"),
+            Does.Contain($"IMAGE: {registry}/${{{{ github.repository }}}}:${{{{ inputs.version }}}}\n"));
     }
 
     [Test]
     public async Task A_wrong_command_line_is_refused()
     {
-        foreach (var arguments in (string[][])[[], ["planted"], ["single", "--image"], ["single", "--planted"], ["single", "--image", "untagged", "--dry-run"]])
-            Assert.That((await Shell.RunAsync(RepositoryFiles.Root, Script("deploy"), arguments)).ExitCode, Is.EqualTo(2), string.Join(' ', arguments));
+        foreach (var arguments in (
+            string[][])[[], ["planted"], ["single", "--image"], ["single", "--planted"],
+            ["single", "--image", "untagged", "--dry-run"]])
+        {
+            Assert.That((await Shell.RunAsync(RepositoryFiles.Root, Script("deploy"), arguments)).ExitCode,
+                Is.EqualTo(2), string.Join(' ', arguments));
+        }
     }
 
     [Test]
@@ -97,7 +109,8 @@ internal sealed class DeployTests
     {
         var (exitCode, output) = await Shell.RunAsync(RepositoryFiles.Root, Script("scan"), "--image", "planted:image");
         Assert.That(output, Does.Match(@"scan\.sh: \d checked, \d not checked, \d with known vulnerabilities"));
-        Assert.That(output.Split('\n').Count(line => line.Contains("packages of NuGet", StringComparison.Ordinal)), Is.EqualTo(1), output);
+        Assert.That(output.Split('\n').Count(line => line.Contains("packages of NuGet", StringComparison.Ordinal)),
+            Is.EqualTo(1), output);
         Assert.That(output, Does.Contain("NOT CHECKED: image planted:image"));
         Assert.That(exitCode, Is.EqualTo(output.Contains("\nVULNERABLE", StringComparison.Ordinal) ? 1 : 0), output);
     }
@@ -133,9 +146,14 @@ internal sealed class DeployTests
 
         public IEnumerable<string> Calls => File.ReadAllLines(_folder.At("calls"));
 
-        public async Task<(int ExitCode, string Output)> DeployAsync(Uri address, string? key, params string[] arguments)
+        public async Task<(int ExitCode, string Output)> DeployAsync(
+            Uri address, string? key, params string[] arguments)
         {
-            var start = new ProcessStartInfo(Script("deploy"), arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo(Script("deploy"), arguments)
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
             start.Environment["PATH"] = $"{_folder.Root}:{Environment.GetEnvironmentVariable("PATH")}";
             start.Environment["MIRA_SMOKE_URL"] = address.ToString();
             start.Environment["MIRA_SMOKE_KEY"] = key;

@@ -22,11 +22,14 @@ internal sealed class Workflow(string name, string text)
     public IEnumerable<(string Name, YamlMappingNode Node)> Jobs =>
         ((YamlMappingNode)_root["jobs"]).Select(job => (((YamlScalarNode)job.Key).Value!, (YamlMappingNode)job.Value));
 
-    public IEnumerable<YamlMappingNode> Steps => Jobs.SelectMany(job => (YamlSequenceNode)job.Node["steps"]).Cast<YamlMappingNode>();
+    public IEnumerable<YamlMappingNode> Steps =>
+        Jobs.SelectMany(job => (YamlSequenceNode)job.Node["steps"]).Cast<YamlMappingNode>();
 
-    public IEnumerable<string> Events => ((YamlMappingNode)_root["on"]).Select(item => ((YamlScalarNode)item.Key).Value!);
+    public IEnumerable<string> Events =>
+        ((YamlMappingNode)_root["on"]).Select(item => ((YamlScalarNode)item.Key).Value!);
 
-    public static YamlNode? Find(YamlNode node, string name) => node is YamlMappingNode map && map.Children.TryGetValue(name, out var value) ? value : null;
+    public static YamlNode? Find(YamlNode node, string name) =>
+        node is YamlMappingNode map && map.Children.TryGetValue(name, out var value) ? value : null;
 
     public static string? TextOf(YamlNode node, string name) => (Find(node, name) as YamlScalarNode)?.Value;
 
