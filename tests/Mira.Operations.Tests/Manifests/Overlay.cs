@@ -51,7 +51,8 @@ internal sealed class Overlay
     }
 
     /// <summary>
-    /// Leaves the test out where kubectl is missing, since Debian's own is too old. In CI that is a failure.
+    /// Leaves the test out where kubectl is missing, since Debian's own is too old. The workflows run where it is
+    /// there, so that it is a failure in them.
     /// </summary>
     public static async Task DemandKubectlAsync()
     {
@@ -60,7 +61,7 @@ internal sealed class Overlay
             return;
 
         const string Missing = "kubectl 1.27 or newer is missing: the manifests were not rendered";
-        if (Environment.GetEnvironmentVariable("CI") is { Length: > 0 })
+        if (Environment.GetEnvironmentVariable("GITHUB_ACTIONS") is { Length: > 0 })
             Assert.Fail(Missing);
         Assert.Ignore(Missing);
     }
