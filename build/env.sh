@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes .env with random secrets (mode 0600) for the profiles and the cluster, and a self-signed certificate for nginx if there is none.
+# Makes .env with random secrets (mode 0600) for the profiles and the cluster, and a self-signed certificate for nginx
+# if there is none.
 # usage: build/env.sh
 # An .env that is there stays as it is: its passwords are in use. docs/containers.md says which setting is for what.
 set -euo pipefail

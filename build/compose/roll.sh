@@ -4,7 +4,7 @@
 # COMPOSE names the command when it is not docker-compose or docker compose. docs/containers.md has the whole upgrade.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-ready_within=60
+ready_within=120
 
 compose() {
     ${COMPOSE:-$(type -P docker-compose || echo docker compose)} -f docker-compose.yml -f build/compose/cluster.yml "$@"

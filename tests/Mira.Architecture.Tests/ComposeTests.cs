@@ -107,8 +107,12 @@ internal sealed partial class ComposeTests
             service => service.Name, service => string.Join(',', service.Texts("profiles")));
         Assert.That(services, Is.EquivalentTo(new Dictionary<string, string>
         {
-            ["mira"] = "", ["redis"] = "", ["redis-commander"] = "dev",
-            ["nginx"] = "production", ["prometheus"] = "monitoring", ["grafana"] = "monitoring",
+            ["mira"] = "",
+            ["redis"] = "",
+            ["redis-commander"] = "dev",
+            ["nginx"] = "production",
+            ["prometheus"] = "monitoring",
+            ["grafana"] = "monitoring",
         }));
         Assert.That(
             Whole.Where(service => service.File == Cluster).Select(service => service.Name),

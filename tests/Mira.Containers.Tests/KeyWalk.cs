@@ -27,7 +27,7 @@ internal static class KeyWalk
     }
 
     /// <param name="admin">Calls with an admin's token.</param>
-    /// <param name="hasManyNodes">The other nodes refuse a revoked key milliseconds later, and after two seconds in any case.</param>
+    /// <param name="hasManyNodes">The other nodes refuse a revoked key within two seconds.</param>
     public static async Task FromFirstToLastCallAsync(HttpClient admin, bool hasManyNodes = false)
     {
         var (token, id) = await CreateAsync(admin, "walk");

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Gets this machine ready for the tests of containers: an engine, the public images, and Mira's image from build/Dockerfile.
+# Gets this machine ready for the tests of containers: an engine, the public images, and Mira's image from
+# build/Dockerfile.
 #
 #   tests/Mira.Containers.Tests/engine.sh          what is there already is left alone
 #   tests/Mira.Containers.Tests/engine.sh stop     ends the engine, if this script has started it
 #
-# Where no registry is reached, stand-ins get the public names: the same servers from Debian's packages, and the .NET of this machine.
-# They have the commands, paths and variables that docker-compose.yml uses, and no more. As root on Debian the script starts an engine itself.
+# Where no registry is reached, stand-ins get the public names: the same servers from Debian's packages, and the .NET of
+# this machine.
+# They have the commands, paths and variables that docker-compose.yml uses, and no more. As root on Debian the script
+# starts an engine itself.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 work=${MIRA_CONTAINERS_DIR:-/var/tmp/mira-containers}
