@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Mira.Application.Settings;
 using Mira.Infrastructure.Sql;
 using Npgsql;
@@ -32,5 +34,38 @@ public sealed class PostgresOptionsTests
     public void Which_of_several_hosts_is_the_primary_is_believed_for_a_second_unless_another_time_is_given(string given, int expected) =>
         Assert.That(new NpgsqlConnectionStringBuilder(Read($"Host=one,other;{given}").Calls).HostRecheckSeconds, Is.EqualTo(expected));
 
+    /// <summary>Connections to them are still being opened when the start gives up.</summary>
+    [Test]
+    public void Servers_that_never_answer_are_said_to_be_unreachable()
+    {
+        using var silent = new Servers(5);
+        var options = PostgresOptions.Read(new SettingReader(_ => $"Host={silent.Hosts};Database=mira;Username=mira"));
+
+        Assert.That(
+            () => options.FindPoolerAsync(CancellationToken.None),
+            Throws.TypeOf<SettingException>().With.Message.Contains("MIRA_POSTGRES"));
+    }
+
     private static PostgresOptions Read(string given) => PostgresOptions.Read(new SettingReader(_ => $"Host=one;Database=mira;{given}"));
+
+    /// <summary>Servers that take a connection and never say anything.</summary>
+    private sealed class Servers : IDisposable
+    {
+        private readonly TcpListener[] _all;
+
+        public Servers(int count)
+        {
+            _all = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
+            foreach (var one in _all)
+                one.Start();
+        }
+
+        public string Hosts => string.Join(',', _all.Select(one => $"127.0.0.1:{((IPEndPoint)one.LocalEndpoint).Port}"));
+
+        public void Dispose()
+        {
+            foreach (var one in _all)
+                one.Dispose();
+        }
+    }
 }

@@ -124,13 +124,13 @@ public sealed class PostgresOptions
     {
         try
         {
-            await using var connection = new NpgsqlConnection(With(builder =>
+            var address = With(builder =>
             {
                 builder.Options = ServerLimits;
                 builder.CommandTimeout = PatienceSeconds;
                 builder.Pooling = false;
-            }));
-            await connection.OpenAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
+            });
+            await using var connection = await ConnectAsync(address, cancellationToken);
             HasPooler = await AskProcessAsync(connection, cancellationToken) != connection.ProcessID;
         }
         catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.ProtocolViolation)
@@ -156,10 +156,8 @@ public sealed class PostgresOptions
     {
         try
         {
-            await using var one = new NpgsqlConnection(Listening);
-            await using var other = new NpgsqlConnection(Listening);
-            await one.OpenAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
-            await other.OpenAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
+            await using var one = await ConnectAsync(Listening, cancellationToken);
+            await using var other = await ConnectAsync(Listening, cancellationToken);
             for (var look = 0; look < LooksForSharing; look++)
             {
                 if (await AskProcessAsync(one, cancellationToken) == await AskProcessAsync(other, cancellationToken))
@@ -173,6 +171,30 @@ public sealed class PostgresOptions
             // The start meets it again. To listen in vain does no harm.
             return false;
         }
+    }
+
+    /// <exception cref="TimeoutException">The server does not answer.</exception>
+    private static async Task<NpgsqlConnection> ConnectAsync(string address, CancellationToken cancellationToken)
+    {
+        var connection = new NpgsqlConnection(address);
+        var opening = connection.OpenAsync(cancellationToken);
+        try
+        {
+            await opening.WaitAsync(Patience, cancellationToken);
+            return connection;
+        }
+        catch
+        {
+            _ = DisposeAfterAsync(opening, connection);
+            throw;
+        }
+    }
+
+    // A connection that is still being opened cannot be closed.
+    private static async Task DisposeAfterAsync(Task opening, NpgsqlConnection connection)
+    {
+        await opening.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await connection.DisposeAsync();
     }
 
     private static async Task<int> AskProcessAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
