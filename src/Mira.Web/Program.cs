@@ -9,10 +9,10 @@ using Mira.Infrastructure.Airtable;
 using Mira.Infrastructure.Copy;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
+using Mira.Web.Commands;
 using Mira.Web.Hosting;
 using Mira.Web.Lifetime;
 using Mira.Web.Logging;
-using Mira.Web.Commands;
 
 // Composes the service and runs it, or one of its commands. Nothing else names Infrastructure.
 try
