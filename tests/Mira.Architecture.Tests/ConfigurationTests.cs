@@ -8,7 +8,7 @@ namespace Mira.Architecture.Tests;
 
 /// <summary>
 /// docs/configuration.md lists each setting with the default and the values that the code has. A person writes the
-/// meaning. With <c>MIRA_WRITE_CONFIGURATION=true</c> the test writes everything else into the page.
+/// meaning. <c>build/mira.sh settings</c> lets the test write everything else into the page.
 /// </summary>
 internal sealed partial class ConfigurationTests
 {
@@ -86,7 +86,7 @@ internal sealed partial class ConfigurationTests
         [
             .. lines.Except(right).Select(line => $"wrong: {line}"),
             .. right.Except(lines).Select(line => $"right: {line}"),
-            "MIRA_WRITE_CONFIGURATION=true makes this test correct docs/configuration.md.",
+            "build/mira.sh settings corrects docs/configuration.md.",
         ];
     }
 
