@@ -19,6 +19,7 @@ usage: build/mira.sh COMMAND
   format          formats the changed files
   migrate NAME    adds a migration for SQLite and one for PostgreSQL, after a change of the tables
   client          writes docs/openapi.json from the service and generates the typed client, after a change of the API
+  settings        writes defaults and values into docs/configuration.md, after a change of the settings
   bench [ARGS]    measures a call under load; ARGS are those of build/bench.sh
   help            prints this
 
@@ -111,6 +112,12 @@ command_client() {
     cp "$data/openapi.json" docs/openapi.json
     dotnet build src/Mira.Client "${configuration[@]}" "${quiet[@]}"
     git status --short -- docs/openapi.json
+}
+
+command_settings() {
+    MIRA_WRITE_CONFIGURATION=true dotnet test tests/Mira.Architecture.Tests "${configuration[@]}" "${quiet[@]}" \
+        --filter Name=The_page_says_what_the_code_reads
+    git status --short -- docs/configuration.md
 }
 
 command=${1:-help}

@@ -9,7 +9,8 @@ namespace Mira.Application.Settings;
 /// cannot be right stops the start with a line that names the setting and never shows the value.
 /// </summary>
 /// <param name="find">The value under a configuration path; null or empty when there is none.</param>
-public sealed class SettingReader(Func<string, string?> find)
+/// <param name="note">Receives each setting that is read, with its default and its bounds.</param>
+public sealed class SettingReader(Func<string, string?> find, Action<Setting>? note = null)
 {
     /// <summary>Settings whose values are secrets or may hold one.</summary>
     private static readonly string[] SecretEnds = ["_KEY", "_TOKEN", "_PASSWORD", "PEPPER", "PEPPER_RETIRED", "_POSTGRES", "_STORAGE", "_ANCHOR", "_HEADERS"];
@@ -30,26 +31,26 @@ public sealed class SettingReader(Func<string, string?> find)
     }
 
     /// <summary>The same settings, but for one flat name.</summary>
-    public SettingReader With(string name, string value) => new(path => path == name ? value : find(path));
+    public SettingReader With(string name, string value) => new(path => path == name ? value : find(path), note);
 
-    public string? Text(string name, string? path = null) => Find(name, path).Value;
+    public string? Text(string name, string? path = null) => Find(new Setting(name, path, SettingForm.Text)).Value;
+
+    public string Text(string name, string? path, string fallback) =>
+        Find(new Setting(name, path, SettingForm.Text) { Default = fallback }).Value ?? fallback;
 
     /// <exception cref="SettingException">It is not a whole number in the range.</exception>
-    public int Number(string name, string? path, int fallback, int minimum, int maximum)
-    {
-        var (value, source) = Find(name, path);
-        if (value is null)
-            return fallback;
+    public int Number(string name, string? path, int fallback, int minimum, int maximum) =>
+        Number(new Setting(name, path, SettingForm.Number) { Default = fallback }, minimum, maximum) ?? fallback;
 
-        return int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= minimum && number <= maximum
-            ? number
-            : throw new SettingException(source, $"must be a whole number from {minimum} to {maximum}");
-    }
+    /// <summary>A number that has no default.</summary>
+    /// <exception cref="SettingException">It is not a whole number in the range.</exception>
+    public int? Number(string name, string? path, int minimum, int maximum) =>
+        Number(new Setting(name, path, SettingForm.Number), minimum, maximum);
 
     /// <exception cref="SettingException">It is neither true nor false.</exception>
     public bool Truth(string name, string? path, bool fallback)
     {
-        var (value, source) = Find(name, path);
+        var (value, source) = Find(new Setting(name, path, SettingForm.Truth) { Default = fallback });
         if (value is null)
             return fallback;
 
@@ -59,7 +60,8 @@ public sealed class SettingReader(Func<string, string?> find)
     /// <exception cref="SettingException">It is not a time span in the range.</exception>
     public TimeSpan Duration(string name, TimeSpan fallback, TimeSpan minimum, TimeSpan maximum)
     {
-        var (value, source) = Find(name, null);
+        var (value, source) = Find(
+            new Setting(name, null, SettingForm.Duration) { Default = fallback, Minimum = minimum, Maximum = maximum });
         if (value is null)
             return fallback;
 
@@ -72,7 +74,7 @@ public sealed class SettingReader(Func<string, string?> find)
     /// <exception cref="SettingException">It is another word.</exception>
     public string Choice(string name, string? path, string fallback, params IReadOnlyCollection<string> choices)
     {
-        var (value, source) = Find(name, path);
+        var (value, source) = Find(new Setting(name, path, SettingForm.Choice) { Default = fallback, Choices = choices });
         if (value is null)
             return fallback;
 
@@ -82,11 +84,26 @@ public sealed class SettingReader(Func<string, string?> find)
 
     /// <summary>A comma-separated list, without blanks around its items.</summary>
     public IReadOnlyList<string> List(string name, string? path = null) =>
-        Find(name, path).Value?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
+        Find(new Setting(name, path, SettingForm.List)).Value?
+            .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
 
-    private (string? Value, string Source) Find(string name, string? path)
+    private int? Number(Setting setting, int minimum, int maximum)
     {
-        var (value, source) = Look(name, path);
+        var (value, source) = Find(setting with { Minimum = minimum, Maximum = maximum });
+        if (value is null)
+            return null;
+
+        return int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+               && number >= minimum && number <= maximum
+            ? number
+            : throw new SettingException(source, $"must be a whole number from {minimum} to {maximum}");
+    }
+
+    private (string? Value, string Source) Find(Setting setting)
+    {
+        note?.Invoke(setting);
+        var name = setting.Name;
+        var (value, source) = Look(name, setting.Path);
         lock (_read)
             _read[name] = value is not null && SecretEnds.Any(end => name.EndsWith(end, StringComparison.Ordinal)) ? "given" : value;
         return (value, source);

@@ -21,7 +21,7 @@ public sealed record RetentionOptions(int? Days)
 
     /// <exception cref="SettingException">It is not a whole number in the range.</exception>
     public static RetentionOptions Read(SettingReader settings) =>
-        new(settings.Text(Setting) is null ? null : settings.Number(Setting, null, 1, 1, 36_500))
+        new(settings.Number(Setting, null, 1, 36_500))
         {
             Kept = LedgerPollerOptions.Read(settings).RememberedChanges,
         };

@@ -1,8 +1,8 @@
 namespace Mira.Web.Commands;
 
 /// <summary>
-/// What <c>--help</c> says: the commands, and the settings that a first installation needs. docs/reference.md has all
-/// of them.
+/// What <c>--help</c> says: the commands, and the settings that a first installation needs. docs/configuration.md has
+/// all of them.
 /// </summary>
 internal static class HelpText
 {
@@ -34,7 +34,7 @@ internal static class HelpText
           REDIS_HOST                     unset: shares cache and limits between nodes
           MIRA_MIGRATE                   true: every start makes or upgrades the tables; false: migrate alone does
 
-        All settings: docs/reference.md. The API, once it serves: /swagger/
+        All settings: docs/configuration.md. The API, once it serves: /swagger/
 
         """;
 }

@@ -48,6 +48,36 @@ public class SettingReaderTests
     }
 
     [Test]
+    public void A_text_may_have_a_default_and_a_number_may_have_none()
+    {
+        Assert.That(Settings.Text("NONE", null, "else"), Is.EqualTo("else"));
+        Assert.That(Settings.Number("NONE", null, 1, 9), Is.Null);
+
+        _values["NONE"] = "5";
+        Assert.That(Settings.Text("NONE", null, "else"), Is.EqualTo("5"));
+        Assert.That(Settings.Number("NONE", null, 1, 9), Is.EqualTo(5));
+        Assert.That(() => Settings.Number("NONE", null, 6, 9), Throws.TypeOf<SettingException>());
+    }
+
+    [Test]
+    public void Each_setting_that_is_read_is_noted_with_its_default_and_bounds()
+    {
+        var noted = new List<Setting>();
+        var reader = new SettingReader(_ => null, noted.Add);
+        reader.Number("NUMBER", "Mira:Number", 7, 1, 9);
+        reader.With("OTHER", "value").Text("OTHER");
+
+        Assert.That(noted, Is.EqualTo(new[]
+        {
+            new Setting("NUMBER", "Mira:Number", SettingForm.Number)
+            {
+                Default = 7, Minimum = 1, Maximum = 9, Choices = noted[0].Choices,
+            },
+            new Setting("OTHER", null, SettingForm.Text) { Choices = noted[1].Choices },
+        }));
+    }
+
+    [Test]
     public void Two_underscores_in_a_name_are_a_path()
     {
         _values["Mira:Verification:CacheSize"] = "500";

@@ -80,7 +80,7 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
 
     private static string ReadTable(SettingReader settings)
     {
-        var table = settings.Text(TableSetting, "Mira:Airtable:Table") ?? "API Keys";
+        var table = settings.Text(TableSetting, "Mira:Airtable:Table", "API Keys");
         return table.Length <= MaximumTableName && !string.IsNullOrWhiteSpace(table) && table is not ("." or "..") && !table.Any(char.IsControl)
             ? table
             : throw new SettingException(TableSetting, $"must be the name of a table, of at most {MaximumTableName} characters");
@@ -88,7 +88,7 @@ public sealed partial record AirtableOptions(string Token, string BaseId, string
 
     private static Uri ReadUrl(SettingReader settings)
     {
-        var text = settings.Text(UrlSetting, "Mira:Airtable:Url") ?? "https://api.airtable.com";
+        var text = settings.Text(UrlSetting, "Mira:Airtable:Url", "https://api.airtable.com");
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url is not { UserInfo: "", Query: "", Fragment: "" } || url.Host.Length == 0)
             throw new SettingException(UrlSetting, "must be like https://api.airtable.com, without user, query and /v0");
         if (url.Scheme != Uri.UriSchemeHttps && !(url.Scheme == Uri.UriSchemeHttp && IsThisMachine(url)))
