@@ -17,10 +17,11 @@ public static class CommandLine
     public sealed record Actions(
         Func<CancellationToken, Task> Migrate,
         Func<string, string?, CancellationToken, Task> CreateAdmin, Func<CancellationToken, Task> PepperStatus, Func<CancellationToken, Task> CreateTable,
-        Func<string, string, bool, CancellationToken, Task<int>> CopyStore, Func<AuditSource, CancellationToken, Task<AuditFinding>> CheckAudit);
+        Func<string, string, bool, CancellationToken, Task<int>> CopyStore, Func<AuditSource, CancellationToken, Task<AuditFinding>> CheckAudit,
+        Func<BackupCommand.Request, CancellationToken, Task<BackupCommand.Result>> Backup, Func<RestoreCommand.Request, CancellationToken, Task<RestoreCommand.Result>> Restore);
 
     /// <summary>The first words of all commands.</summary>
-    private static readonly string[] CommandNames = ["migrate", "admin", "pepper", "audit", "airtable", "store", "help"];
+    private static readonly string[] CommandNames = ["migrate", "admin", "pepper", "audit", "airtable", "store", BackupCommand.Name, RestoreCommand.Name, "help"];
 
     /// <summary>
     /// What is checked, by which keys, and against what was published before; null for what the settings say.
@@ -167,6 +168,8 @@ public static class CommandLine
             new Command("airtable", "Airtable as the store") { createTable },
             new Command("audit", "The audit trail") { VerifyCommand(actions) },
             new Command("store", "Stores") { copy },
+            BackupCommand.Create(actions.Backup),
+            RestoreCommand.Create(actions.Restore),
         };
     }
 
