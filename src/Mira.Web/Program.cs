@@ -195,9 +195,10 @@ static async Task<RestoreCommand.Result> RestoreAsync(RestoreCommand.Request req
 {
     var configuration = CreateBuilder([]).Configuration;
     var settings = new SettingReader(path => configuration[path]);
-    var restored = await new StoreRestore(request.From, request.PassphraseFile, request.Anchor)
+    var restored = await new StoreRestore(request.From, request.PassphraseFile, request.Anchor, request.Export)
         .RunAsync(settings, AppContext.BaseDirectory, TimeProvider.System, cancellationToken);
     var manifest = restored.Manifest;
     return new RestoreCommand.Result(
-        manifest.Seq, manifest.MadeAt, manifest.MiraVersion, restored.Folder, restored.Fault, restored.Rows, restored.IsOlder, restored.KnownUpTo, restored.RetiredPeppers);
+        manifest.Seq, manifest.MadeAt, manifest.MiraVersion, restored.Folder, restored.Fault, restored.Rows, restored.IsOlder, restored.KnownUpTo,
+        [.. restored.Lost.Select(change => FormattableString.Invariant($"event {change.Seq}, {change.Type} of {change.KeyId} at {change.At}"))], restored.RetiredPeppers);
 }

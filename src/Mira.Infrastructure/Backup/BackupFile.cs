@@ -43,7 +43,8 @@ internal sealed class BackupFile : IDisposable
 
     /// <summary>Opens a backup and checks every byte of its parts.</summary>
     /// <param name="option">The option that names the file.</param>
-    /// <exception cref="SettingException">It cannot be read, or is no whole backup of a format that is known.</exception>
+    /// <exception cref="SettingException">It cannot be read, or is no whole backup of a format that is
+    /// known.</exception>
     public static async Task<BackupFile> OpenAsync(string option, string path, CancellationToken cancellationToken)
     {
         FileStream? file = null;
@@ -74,7 +75,9 @@ internal sealed class BackupFile : IDisposable
         }
     }
 
-    /// <summary>Puts the database into a new file that its owner alone can read, on the disk when this is done.</summary>
+    /// <summary>
+    /// Puts the database into a new file that its owner alone can read, on the disk when this is done.
+    /// </summary>
     /// <exception cref="InvalidDataException">It is not what was checked.</exception>
     public async Task ExtractDatabaseAsync(string path, CancellationToken cancellationToken)
     {

@@ -81,7 +81,8 @@ internal static class EmbeddedStore
         new DbContextOptionsBuilder<MiraDbContext>().UseSqlite(Connection(path, SqliteOpenMode.ReadOnly)).Options);
 
     /// <summary>Demands that the secrets which are at hand are those that the keys and the ledger need.</summary>
-    /// <exception cref="SettingException">A pepper of live secrets is missing, or another audit key has signed.</exception>
+    /// <exception cref="SettingException">A pepper of live secrets is missing, or another audit key has
+    /// signed.</exception>
     public static async Task DemandSecretsAsync(
         DataFolder folder, IDbContextFactory<MiraDbContext> contexts, PepperRing peppers, AuditKey key, SignedHead head, TimeProvider clock, CancellationToken cancellationToken)
     {

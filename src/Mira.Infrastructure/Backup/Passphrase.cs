@@ -3,7 +3,9 @@ using Mira.Infrastructure.Files;
 
 namespace Mira.Infrastructure.Backup;
 
-/// <summary>The passphrase that wraps the secrets of a backup: the text of a file, without the end of its line.</summary>
+/// <summary>
+/// The passphrase that wraps the secrets of a backup: the text of a file, without the end of its line.
+/// </summary>
 internal static class Passphrase
 {
     public const string Option = "--passphrase-file";

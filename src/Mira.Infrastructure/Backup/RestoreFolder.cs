@@ -48,7 +48,9 @@ internal sealed class RestoreFolder : IDisposable
         }
     }
 
-    /// <summary>Where the pepper comes from that is not in the settings: the backup, or else the folder itself.</summary>
+    /// <summary>
+    /// Where the pepper comes from that is not in the settings: the backup, or else the folder itself.
+    /// </summary>
     public DataFolder FolderOfPepper(DataFolder staged) => File.Exists(staged.Pepper) ? staged : Folder;
 
     /// <inheritdoc cref="FolderOfPepper"/>

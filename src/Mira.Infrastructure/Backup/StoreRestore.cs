@@ -11,10 +11,12 @@ namespace Mira.Infrastructure.Backup;
 /// <param name="Fault">Why the ledger in it is not whole; null when it is, or was not checked.</param>
 /// <param name="Rows">What was found of the rows of keys; null when all of them are right.</param>
 /// <param name="IsOlder">True for a store of an older version, which the next start upgrades and then checks.</param>
-/// <param name="KnownUpTo">The last event that an anchor knows; null without an anchor.</param>
+/// <param name="KnownUpTo">The last event that an anchor or an export knows; null without one.</param>
+/// <param name="Lost">The changes of keys that an export knows and the backup does not.</param>
 /// <param name="RetiredPeppers">The file with the retired peppers of the backup; null when there are none.</param>
 public sealed record RestoredStore(
-    BackupManifest Manifest, string Folder, string? Fault, string? Rows, bool IsOlder, long? KnownUpTo, string? RetiredPeppers);
+    BackupManifest Manifest, string Folder, string? Fault, string? Rows, bool IsOlder, long? KnownUpTo, IReadOnlyList<LostChange> Lost,
+    string? RetiredPeppers);
 
 /// <summary>Restores a backup into the data folder that the settings name: the command <c>restore</c>.</summary>
 /// <param name="From">The file of the backup.</param>
@@ -22,7 +24,8 @@ public sealed record RestoredStore(
 /// hand.</param>
 /// <param name="Anchor">Checkpoints published before, which tell what was lost; null for the file that the settings
 /// name, if any.</param>
-public sealed record StoreRestore(string From, string? PassphraseFile, string? Anchor)
+/// <param name="Export">An export of the old ledger, which names each lost change; null without one.</param>
+public sealed record StoreRestore(string From, string? PassphraseFile, string? Anchor, string? Export)
 {
     private const string Option = "--from";
 
@@ -88,7 +91,7 @@ public sealed record StoreRestore(string From, string? PassphraseFile, string? A
         }
     }
 
-    private static async Task<RestoredStore> CheckAsync(
+    private async Task<RestoredStore> CheckAsync(
         BackupManifest manifest, SettingReader settings, string contentRoot, RestoreFolder place, BackupSecrets? secrets, List<Checkpoint> anchors,
         TimeProvider clock, CancellationToken cancellationToken)
     {
@@ -100,13 +103,16 @@ public sealed record StoreRestore(string From, string? PassphraseFile, string? A
             throw new SettingException(Option, "the database in the backup is not one of Mira");
 
         var key = AuditKeys.Find(settings, place.FolderOfAuditKey(staged))!;
+        var end = new LedgerPosition(manifest.Seq, manifest.Hash);
         var known = anchors.Where(anchor => key.Public.Verifies(anchor)).MaxBy(anchor => anchor.Seq)?.Seq;
-        var restored = new RestoredStore(manifest, place.Folder.Path, null, null, state.Pending.Count > 0, known, null);
+        var lost = Export is null ? null : await LostChanges.ReadAsync(Export, end, key.Public, cancellationToken);
+        known = lost is null ? known : Math.Max(lost.UpTo, known ?? 0);
+        var restored = new RestoredStore(manifest, place.Folder.Path, null, null, state.Pending.Count > 0, known, lost?.Changes ?? [], null);
         if (restored.IsOlder)
             return restored;
 
         var head = await new SqlLedgerArchive(contexts).ReadHeadAsync(cancellationToken);
-        if (head.Position != new LedgerPosition(manifest.Seq, manifest.Hash))
+        if (head.Position != end)
             throw new SettingException(Option, "the database in the backup does not stand where its manifest says");
 
         var ring = Peppers.Load(settings, place.FolderOfPepper(staged), mayMake: false);

@@ -31,7 +31,9 @@ public static class AuditKeys
         Given(settings) ?? throw new SettingException(
             Setting, $"or {FileSetting} must be given with this store, the same on all nodes: without it nobody could prove the audit trail");
 
-    /// <summary>The key that a service with these settings signs with; null when there is none. Nothing is made.</summary>
+    /// <summary>
+    /// The key that a service with these settings signs with; null when there is none. Nothing is made.
+    /// </summary>
     /// <exception cref="SettingException">A key is given that is not usable.</exception>
     internal static AuditKey? Find(SettingReader settings, DataFolder folder) => Given(settings) ?? ReadOwn(folder);
 

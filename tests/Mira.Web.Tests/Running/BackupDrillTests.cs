@@ -17,6 +17,7 @@ internal sealed class BackupDrillTests
     {
         using var folder = new TestFolder();
         var (anchor, file, passphrase) = (folder.At("anchor"), folder.At("mira.backup"), await PassphraseAsync(folder));
+        var export = folder.At("export.ndjson");
         string good, replaced, current, revoked, revokedLater, madeLater;
         List<string> before;
         var during = 0;
@@ -43,6 +44,7 @@ internal sealed class BackupDrillTests
 
             await admin.RevokeKeyAsync(MiraHost.IdOf(revokedLater));
             madeLater = await NewKeyAsync(admin);
+            await File.WriteAllTextAsync(export, (await http.CallAsync("GET", "/api/audit/export")).Text);
             mira.Signal("TERM");
             await mira.Process.WaitForExitAsync();
         }
@@ -52,10 +54,12 @@ internal sealed class BackupDrillTests
         var published = long.Parse(Regex.Match((await File.ReadAllLinesAsync(anchor))[^1], "\"seq\":([0-9]+)").Groups[1].Value, CultureInfo.InvariantCulture);
 
         var elsewhere = ("MIRA_DATA_DIR", folder.At("elsewhere"));
-        var restored = await RestoreAsync(folder, file, ["--passphrase-file", passphrase, "--anchor", anchor], elsewhere);
+        var restored = await RestoreAsync(folder, file, ["--passphrase-file", passphrase, "--anchor", anchor, "--export", export], elsewhere);
         Assert.That((restored.ExitCode, restored.Error), Is.EqualTo((0, "")), restored.Output);
         var seq = long.Parse(Regex.Match(restored.Output, "holds the store up to event ([0-9]+), as it was at ").Groups[1].Value, CultureInfo.InvariantCulture);
         Assert.That(restored.Output, Does.Contain($"the audit trail is whole up to event {seq}\n").And.Contain($"lost: events {seq + 1} to {published} at least"));
+        Assert.That(restored.Output, Does.Match($"\nlost: event [0-9]+, key.revoked of {MiraHost.IdOf(revokedLater)} at ")
+            .And.Match($"\nlost: event [0-9]+, key.created of {MiraHost.IdOf(madeLater)} at ").And.Not.Contain(MiraHost.IdOf(good)).And.Not.Contain(madeLater));
         var verified = await MiraProcess.RunAsync(folder, ["audit", "verify"], elsewhere);
         Assert.That((verified.ExitCode, verified.Error), Is.EqualTo((0, "")));
         Assert.That(verified.Output, Does.StartWith($"events 1 to {seq} are whole"));
