@@ -6,6 +6,7 @@ using Mira.Application.Verification;
 using Mira.Infrastructure;
 using Mira.Infrastructure.Admins;
 using Mira.Infrastructure.Airtable;
+using Mira.Infrastructure.Backup;
 using Mira.Infrastructure.Copy;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
@@ -27,7 +28,7 @@ try
         return 0;
     }
 
-    return await CommandLine.RunAsync(args, new CommandLine.Actions(MigrateAsync, CreateAdminAsync, PepperStatusAsync, CreateTableAsync, CopyStoreAsync, CheckAuditAsync));
+    return await CommandLine.RunAsync(args, new CommandLine.Actions(MigrateAsync, CreateAdminAsync, PepperStatusAsync, CreateTableAsync, CopyStoreAsync, CheckAuditAsync, BackupAsync, RestoreAsync));
 }
 catch (OperationCanceledException)
 {
@@ -179,4 +180,25 @@ static async Task<AuditFinding> CheckAuditAsync(AuditSource source, Cancellation
 
     var rows = await OfflineLedger.CheckRowsAsync(settings, AppContext.BaseDirectory, source.Data, cancellationToken);
     return new AuditFinding(flaw, proof, rows.Text, rows.IsRight);
+}
+
+static async Task<BackupCommand.Result> BackupAsync(BackupCommand.Request request, CancellationToken cancellationToken)
+{
+    var configuration = CreateBuilder([]).Configuration;
+    var settings = new SettingReader(path => configuration[path]);
+    var made = await new StoreBackup(request.To, request.PassphraseFile, request.MayReplace)
+        .RunAsync(settings, AppContext.BaseDirectory, TimeProvider.System, cancellationToken);
+    return new BackupCommand.Result(made.Seq, made.MadeAt, made.Secrets is not null);
+}
+
+static async Task<RestoreCommand.Result> RestoreAsync(RestoreCommand.Request request, CancellationToken cancellationToken)
+{
+    var configuration = CreateBuilder([]).Configuration;
+    var settings = new SettingReader(path => configuration[path]);
+    var restored = await new StoreRestore(request.From, request.PassphraseFile, request.Anchor, request.Export)
+        .RunAsync(settings, AppContext.BaseDirectory, TimeProvider.System, cancellationToken);
+    var manifest = restored.Manifest;
+    return new RestoreCommand.Result(
+        manifest.Seq, manifest.MadeAt, manifest.MiraVersion, restored.Folder, restored.Fault, restored.Rows, restored.IsOlder, restored.KnownUpTo,
+        [.. restored.Lost.Select(change => FormattableString.Invariant($"event {change.Seq}, {change.Type} of {change.KeyId} at {change.At}"))], restored.RetiredPeppers);
 }

@@ -14,7 +14,7 @@ internal sealed partial class FolderTests
     {
         ["Mira.Domain"] = ["Tokens", "Ledger", "Keys"],
         ["Mira.Application"] = ["Settings", "Metrics", "Background", "Ledger", "Verification", "Limits", "Pipeline", "Keys", "Audit", "Admins"],
-        ["Mira.Infrastructure"] = ["Files", "Redis", "Sql", "Audit", "Background", "Admins", "Airtable", "Start", "Copy"],
+        ["Mira.Infrastructure"] = ["Files", "Redis", "Sql", "Audit", "Background", "Admins", "Airtable", "Start", "Copy", "Backup"],
         ["Mira.Web"] =
         [
             "Requests", "Lifetime", "Problems", "Json", "Authentication", "Logging", "Authorization", "Limits", "Calls", "Endpoints", "OpenApi", "Hosting",

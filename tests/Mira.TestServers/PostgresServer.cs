@@ -193,6 +193,9 @@ public sealed class PostgresServer : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    /// <summary>The folder with the server's commands; empty when they are on the path.</summary>
+    public static string Binaries => Path.GetDirectoryName(Binary("postgres")) ?? "";
+
     // Debian keeps its binaries off the path, in a folder for each version.
     private static string Binary(string name)
     {

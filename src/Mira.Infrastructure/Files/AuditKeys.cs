@@ -31,6 +31,15 @@ public static class AuditKeys
         Given(settings) ?? throw new SettingException(
             Setting, $"or {FileSetting} must be given with this store, the same on all nodes: without it nobody could prove the audit trail");
 
+    /// <summary>
+    /// The key that a service with these settings signs with; null when there is none. Nothing is made.
+    /// </summary>
+    /// <exception cref="SettingException">A key is given that is not usable.</exception>
+    internal static AuditKey? Find(SettingReader settings, DataFolder folder) => Given(settings) ?? ReadOwn(folder);
+
+    /// <summary>Do the settings give a key, so that no data folder needs its own?</summary>
+    internal static bool IsGiven(SettingReader settings) => Given(settings) is not null;
+
     /// <summary>Lays the public part beside the data, once the ledger is signed by it.</summary>
     /// <exception cref="SettingException">It cannot be written.</exception>
     public static void Publish(DataFolder folder, AuditPublicKey key)

@@ -33,6 +33,11 @@ public sealed class DataFolder
 
     public string AuditPublicKey => System.IO.Path.Combine(Path, "audit-public.pem");
 
+    /// <summary>
+    /// There from a restore until the next start has recorded that this ledger goes on from an older state.
+    /// </summary>
+    public string RestoreMark => System.IO.Path.Combine(Path, "restored");
+
     public string Lock => System.IO.Path.Combine(Path, "mira.lock");
 
     /// <param name="configured">Null for <c>mira</c> below the user's local application data.</param>

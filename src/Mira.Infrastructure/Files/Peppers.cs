@@ -42,6 +42,29 @@ public static class Peppers
         return new PepperRing(given, Retired(settings));
     }
 
+    /// <summary>
+    /// The peppers themselves, in base64, for a backup that wraps them: the current one first. A process that serves
+    /// has no use for this.
+    /// </summary>
+    /// <exception cref="SettingException">A pepper is not usable, or there is none.</exception>
+    internal static IReadOnlyList<string> Export(SettingReader settings, DataFolder folder)
+    {
+        var ring = Load(settings, folder, mayMake: false);
+        string?[] texts =
+        [
+            settings.Text(Setting, "Mira:Pepper"),
+            settings.Text(FileSetting, "Mira:PepperFile") is { } path ? ReadFile(FileSetting, path) : null,
+            File.Exists(folder.Pepper) ? ReadFile(Setting, folder.Pepper) : null,
+            .. settings.List(RetiredSetting),
+        ];
+        var byId = texts.OfType<string>().Select(text => text.Trim()).DistinctBy(text => Decode(Setting, text, "it").Id).ToDictionary(text => Decode(Setting, text, "it").Id);
+        return [.. ring.All.Select(pepper => byId[pepper.Id])];
+    }
+
+    /// <summary>Reads what <see cref="Export"/> gave.</summary>
+    /// <exception cref="SettingException">It is no pepper.</exception>
+    internal static Pepper Import(string setting, string text) => Decode(setting, text, "the pepper");
+
     private static List<Pepper> Retired(SettingReader settings) =>
         [.. settings.List(RetiredSetting).Select(text => Decode(RetiredSetting, text, "each item"))];
 

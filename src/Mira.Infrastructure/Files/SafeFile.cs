@@ -56,7 +56,7 @@ public sealed partial class SafeFile : ITokenFile
     }
 
     // A rename is on the disk only when its folder is, and .NET opens no folders.
-    private static void SyncFolder(string folder)
+    internal static void SyncFolder(string folder)
     {
         var descriptor = Open(folder, ReadOnly);
         if (descriptor < 0)

@@ -17,12 +17,16 @@ namespace Mira.Infrastructure.Start;
 
 /// <summary>What happens before the first call is served, and after the last one.</summary>
 /// <param name="processLock">Held as long as this exists; null when several nodes may use the store.</param>
+/// <param name="folder">Null when several nodes may use the store.</param>
 /// <param name="airtable">Null unless keys have their source of truth there.</param>
 public sealed partial class NodeStart(
     SqlStore store, PepperRing peppers, SettingReader settings, LedgerPoller poller, AuditKeyStartup audit, RowMacStartup rows, RowAuthenticator seal, IServiceScopeFactory scopes, FirstAdmin firstAdmin,
-    TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null, AirtableSyncLoops? airtable = null) : IHostedLifecycleService
+    TimeProvider clock, ILogger<NodeStart> log, ProcessLock? processLock = null, AirtableSyncLoops? airtable = null, DataFolder? folder = null) : IHostedLifecycleService
 {
-    private static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+    internal static readonly string Version = typeof(NodeStart).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    /// <summary>What is found of a ledger that the command <c>restore</c> has put there.</summary>
+    private const string IsRestored = "restored";
 
     private const int Attempts = 3;
 
@@ -42,12 +46,16 @@ public sealed partial class NodeStart(
         await audit.OpenAsync(cancellationToken);
         await rows.OpenAsync(cancellationToken);
         _isOpen = true;
-        if (poller.Violation is not { } violation)
+        // After a restore all is well with the ledger, but what was remembered of it elsewhere is not to be believed.
+        var isRestored = folder is not null && File.Exists(folder.RestoreMark);
+        if ((poller.Violation ?? (isRestored ? IsRestored : null)) is not { } finding)
             return;
 
         await using var scope = scopes.CreateAsyncScope();
-        await LedgerEpoch.BeginAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), violation, cancellationToken);
-        poller.MarkRecorded(violation);
+        await LedgerEpoch.BeginAsync(scope.ServiceProvider.GetRequiredService<ILedger>(), finding, cancellationToken);
+        poller.MarkRecorded(finding);
+        if (isRestored)
+            File.Delete(folder!.RestoreMark);
     }
 
     public async Task StartingAsync(CancellationToken cancellationToken)

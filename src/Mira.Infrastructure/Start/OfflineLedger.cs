@@ -127,7 +127,7 @@ public sealed record OfflineLedger(IReadOnlyList<AuditPublicKey> Keys, IReadOnly
     private static Task<SchemaState> DemandKnownTablesAsync(IDbContextFactory<MiraDbContext> contexts, CancellationToken cancellationToken) =>
         contexts.ReadAsync("The ledger cannot be read.", database => SchemaState.ReadAsync(database, StoreChoice.Setting, cancellationToken), cancellationToken);
 
-    private static List<Checkpoint> ReadAnchors(string path)
+    internal static List<Checkpoint> ReadAnchors(string path)
     {
         try
         {

@@ -88,7 +88,7 @@ public abstract class StoreChoice(PepperRing peppers, AuditKey? auditKey) : IDis
 
     public virtual void Dispose() => GC.SuppressFinalize(this);
 
-    private static string Name(SettingReader settings) => settings.Choice(Setting, "Mira:Store", Sqlite, Sqlite, Postgres, InAirtable);
+    internal static string Name(SettingReader settings) => settings.Choice(Setting, "Mira:Store", Sqlite, Sqlite, Postgres, InAirtable);
 
     private static AirtableOptions? AirtableOf(SettingReader settings) => Name(settings) == InAirtable ? AirtableOptions.Read(settings) : null;
 

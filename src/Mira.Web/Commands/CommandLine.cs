@@ -12,10 +12,11 @@ public static class CommandLine
     public sealed record Actions(
         Func<CancellationToken, Task> Migrate,
         Func<string, string?, CancellationToken, Task> CreateAdmin, Func<CancellationToken, Task> PepperStatus, Func<CancellationToken, Task> CreateTable,
-        Func<string, string, bool, CancellationToken, Task<int>> CopyStore, Func<AuditSource, CancellationToken, Task<AuditFinding>> CheckAudit);
+        Func<string, string, bool, CancellationToken, Task<int>> CopyStore, Func<AuditSource, CancellationToken, Task<AuditFinding>> CheckAudit,
+        Func<BackupCommand.Request, CancellationToken, Task<BackupCommand.Result>> Backup, Func<RestoreCommand.Request, CancellationToken, Task<RestoreCommand.Result>> Restore);
 
     /// <summary>The first words of all commands.</summary>
-    private static readonly string[] CommandNames = ["migrate", "admin", "pepper", "audit", "airtable", "store", "health", "help"];
+    private static readonly string[] CommandNames = ["migrate", "admin", "pepper", "audit", "airtable", "store", BackupCommand.Name, RestoreCommand.Name, "health", "help"];
 
     /// <summary>Does this line ask for serving, and for no command?</summary>
     public static bool IsToServe(string[] args) => args is not [{ Length: > 0 } command, ..] || (command[0] == '-' && !IsHelp(command) && command != "--version");
@@ -81,6 +82,8 @@ public static class CommandLine
         AirtableCommand.Make(actions.CreateTable),
         AuditCommand.Make(actions.CheckAudit),
         StoreCommand.Make(actions.CopyStore),
+        BackupCommand.Make(actions.Backup),
+        RestoreCommand.Make(actions.Restore),
         HealthCommand.Make(),
     };
 

@@ -20,6 +20,8 @@ internal static class HelpText
           audit verify                   checks the audit trail, or an export of it
           airtable create-table          makes the table of keys, or the fields it lacks
           store copy --from A --to B     copies the keys of one store into another
+          backup --to FILE               backs up the embedded store, also while a node uses it
+          restore --from FILE            restores a backup into an empty data folder
           health [--url U]               asks a running node whether it is ready
 
         Settings, as environment variables (or --NAME value):

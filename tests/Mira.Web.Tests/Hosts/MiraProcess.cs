@@ -52,6 +52,10 @@ internal sealed class MiraProcess : IAsyncDisposable
         return Begin(new ProcessStartInfo("dotnet", [Binary]), address, folder, settings, isRead: false);
     }
 
+    /// <summary>Starts a command, and returns at once.</summary>
+    public static MiraProcess Begin(TestFolder folder, string[] arguments, params (string Name, string Value)[] settings) =>
+        Run(new Uri($"http://127.0.0.1:{FreePort.Find()}"), arguments, folder, settings);
+
     /// <summary>Runs a command, or a start that is expected to be refused, to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Error)> RunAsync(
         TestFolder folder, string[] arguments, params (string Name, string Value)[] settings)

@@ -68,7 +68,7 @@ internal sealed class CommandTests
         using var folder = new TestFolder();
         var (exitCode, output, error) = await MiraProcess.RunAsync(folder, ["--help"]);
         Assert.That((exitCode, error), Is.EqualTo((0, "")));
-        foreach (var verb in (string[])["migrate", "admin create", "pepper status", "audit verify", "airtable create-table", "store copy", "health"])
+        foreach (var verb in (string[])["migrate", "admin create", "pepper status", "audit verify", "airtable create-table", "store copy", "backup --to", "restore --from", "health"])
             Assert.That(output, Does.Contain($"\n  {verb} "));
         Assert.That(Regex.Count(output, "^  (MIRA|REDIS|ASPNETCORE)_[A-Z_]+ ", RegexOptions.Multiline), Is.EqualTo(10));
         Assert.That(output, Does.Contain("http://localhost:5000").And.Contain("~/.local/share").And.Contain("sqlite"));
