@@ -17,6 +17,8 @@ internal sealed class BackupFile : IDisposable
 
     private const string ManifestEntry = "manifest.json";
     private const string HashEntry = "manifest.json.sha256";
+    private const string HashMark = "sha256:";
+    private const int HashLength = 64;
     private const int MostManifest = 1 << 20;
     private const int ChunkSize = 1 << 17;
 
@@ -27,18 +29,16 @@ internal sealed class BackupFile : IDisposable
 
     public BackupManifest Manifest { get; }
 
-    /// <summary>Writes a whole backup to a stream.</summary>
+    /// <summary>Writes a whole backup to a stream that can be read again.</summary>
     /// <param name="database">The file with the copied database.</param>
     public static async Task WriteAsync(Stream target, BackupManifest manifest, string database, byte[]? secrets, CancellationToken cancellationToken)
     {
-        var bytes = manifest.ToBytes();
-        await using var zip = new ZipArchive(target, ZipArchiveMode.Create, leaveOpen: true);
-        await AddAsync(zip, ManifestEntry, manifest, new MemoryStream(bytes), cancellationToken);
-        await AddAsync(zip, HashEntry, manifest, new MemoryStream(Encoding.ASCII.GetBytes($"{Convert.ToHexStringLower(SHA256.HashData(bytes))}  {ManifestEntry}\n")), cancellationToken);
-        if (secrets is not null)
-            await AddAsync(zip, SecretsPart, manifest, new MemoryStream(secrets), cancellationToken);
-        await using var copy = File.OpenRead(database);
-        await AddAsync(zip, DatabasePart, manifest, copy, cancellationToken);
+        await WriteZipAsync(target, manifest, database, secrets, cancellationToken);
+        // The headers of a zip have no hash of their own, so the comment at its end holds that of all before it.
+        target.Position = 0;
+        var hash = await HashAsync(target, target.Length - HashLength, cancellationToken);
+        target.Position = target.Length - HashLength;
+        await target.WriteAsync(Encoding.ASCII.GetBytes(hash), cancellationToken);
     }
 
     /// <summary>Opens a backup and checks every byte of its parts.</summary>
@@ -54,6 +54,7 @@ internal sealed class BackupFile : IDisposable
             var zip = new ZipArchive(file, ZipArchiveMode.Read);
             var backup = new BackupFile(file, zip, await ReadManifestAsync(zip, cancellationToken));
             await backup.CheckAsync(cancellationToken);
+            await CheckWholeAsync(path, cancellationToken);
             file = null;
             return backup;
         }
@@ -102,6 +103,45 @@ internal sealed class BackupFile : IDisposable
     {
         _zip.Dispose();
         _file.Dispose();
+    }
+
+    private static async Task WriteZipAsync(Stream target, BackupManifest manifest, string database, byte[]? secrets, CancellationToken cancellationToken)
+    {
+        var bytes = manifest.ToBytes();
+        await using var zip = new ZipArchive(target, ZipArchiveMode.Create, leaveOpen: true);
+        zip.Comment = HashMark + new string('0', HashLength);
+        await AddAsync(zip, ManifestEntry, manifest, new MemoryStream(bytes), cancellationToken);
+        await AddAsync(zip, HashEntry, manifest, new MemoryStream(Encoding.ASCII.GetBytes($"{Convert.ToHexStringLower(SHA256.HashData(bytes))}  {ManifestEntry}\n")), cancellationToken);
+        if (secrets is not null)
+            await AddAsync(zip, SecretsPart, manifest, new MemoryStream(secrets), cancellationToken);
+        await using var copy = File.OpenRead(database);
+        await AddAsync(zip, DatabasePart, manifest, copy, cancellationToken);
+    }
+
+    private static async Task CheckWholeAsync(string path, CancellationToken cancellationToken)
+    {
+        await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        var hash = await HashAsync(file, file.Length - HashLength, cancellationToken);
+        var told = new byte[HashLength];
+        await file.ReadExactlyAsync(told, cancellationToken);
+        if (Encoding.ASCII.GetString(told) != hash)
+            throw new InvalidDataException("The file does not have its hash.");
+    }
+
+    /// <summary>The SHA-256 of the next bytes, as hexadecimal digits.</summary>
+    private static async Task<string> HashAsync(Stream source, long count, CancellationToken cancellationToken)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var chunk = new byte[ChunkSize];
+        while (count > 0)
+        {
+            var part = chunk.AsMemory(0, (int)Math.Min(count, ChunkSize));
+            await source.ReadExactlyAsync(part, cancellationToken);
+            hash.AppendData(part.Span);
+            count -= part.Length;
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     private static async Task AddAsync(ZipArchive zip, string name, BackupManifest manifest, Stream content, CancellationToken cancellationToken)
