@@ -33,7 +33,7 @@ internal sealed class BackupFileTests
     public async Task A_file_that_is_damaged_cut_off_or_foreign_is_refused_whole()
     {
         var whole = await File.ReadAllBytesAsync(_file);
-        // The tenth byte is a time in the header of the first part, which nothing but the hash of the whole file covers.
+        // The tenth byte is a time in the header of the first part. Only the hash of the whole file covers it.
         var flipped = new[] { 10, whole.Length / 20, whole.Length / 3, whole.Length * 2 / 3, whole.Length * 9 / 10, whole.Length - 1 }.Select(place =>
         {
             var bytes = whole.ToArray();
