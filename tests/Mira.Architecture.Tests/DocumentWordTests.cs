@@ -18,7 +18,7 @@ internal sealed partial class DocumentWordTests
 
     [Test]
     public void No_document_uses_a_retired_word() => Rule.Holds(
-        file => file.Report(ProseOf(file.Text), RetiredWords.Expression(), "a retired word of the glossary"),
+        file => file.Report(ProseOf(file.Text), RetiredWords.Expression, "a retired word of the glossary"),
         Documents,
         planted:
         [

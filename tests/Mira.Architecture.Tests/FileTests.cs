@@ -16,20 +16,26 @@ internal sealed partial class FileTests
     ];
 
     /// <summary>Files that are longer than the guide, and why they are better in one piece.</summary>
-    private static readonly (string Path, string Reason)[] Longer = [];
+    private static readonly (string Path, string Reason)[] Longer =
+    [
+        ("src/Mira.Domain/Keys/ApiKey.cs", "The rules of a key's life are read together; those of its secrets are apart."),
+        ("src/Mira.Application/Limits/RateLimiter.cs", "One decision goes back and forth between the node's window and the shared one."),
+        ("src/Mira.Application/Verification/LedgerPoller.cs", "Its steps share one position in the ledger, and one lock."),
+        ("src/Mira.Infrastructure/Airtable/Sync/RecordReconciler.cs", "What is found of a record and what is done about it are read side by side."),
+    ];
 
     [Test]
     public void A_file_is_short_enough_to_be_read_at_once() => Rule.Holds(
-        file => LinesOf(file) > MaximumLines && !Longer.Any(longer => longer.Path == file.Path)
-            ? [$"{file.Path} has {LinesOf(file)} lines of code and no reason for it"]
+        file => file.Lines.Length > MaximumLines && !Longer.Any(longer => longer.Path == file.Path)
+            ? [$"{file.Path} has {file.Lines.Length} lines and no reason for it"]
             : [],
         Repository.Code,
-        planted: [Source(string.Join('\n', Enumerable.Repeat(";", MaximumLines + 1)))],
-        Source(string.Join('\n', Enumerable.Repeat(";", MaximumLines)) + "\n// and a comment\n"));
+        planted: [Source(string.Join('\n', Enumerable.Repeat("//", MaximumLines + 1)))],
+        Source(string.Join('\n', Enumerable.Repeat("//", MaximumLines)) + "\n"));
 
     [Test]
     public void Every_longer_file_is_longer() => Assert.That(
-        Longer.Where(longer => LinesOf(Repository.Code.Single(file => file.Path == longer.Path)) <= MaximumLines), Is.Empty);
+        Longer.Where(longer => Repository.Code.Single(file => file.Path == longer.Path).Lines.Length <= MaximumLines), Is.Empty);
 
     [Test]
     public void No_region_hides_code() => Rule.Holds(
@@ -112,9 +118,6 @@ internal sealed partial class FileTests
             Build("<PackageVersion Include=\"A\" Version=\"1.0.0\" />"),
         ],
         Build("<PackageReference Include=\"A\" />"));
-
-    /// <summary>The lines that hold code: no comments, and no blank lines.</summary>
-    private static int LinesOf(SourceFile file) => file.Code.Split('\n').Count(line => line.Trim().Length > 0);
 
     private static SourceFile Source(string text) => new("src/Mira.Domain/Keys/Planted.cs", text);
 

@@ -12,7 +12,9 @@ internal static partial class RetiredWords
     /// Matches each word that is retired everywhere, also with an ending. The glossary puts the other words in
     /// parentheses.
     /// </summary>
-    public static Regex Expression()
+    public static Regex Expression { get; } = Read();
+
+    private static Regex Read()
     {
         var words =
             from line in Repository.Files.Single(file => file.Path == Glossary).Lines

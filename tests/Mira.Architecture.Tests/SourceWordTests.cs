@@ -11,21 +11,21 @@ internal sealed partial class SourceWordTests
     [Test]
     public void No_type_is_called_by_a_retired_word() => Rule.Holds(
         file => TypeName().Matches(file.Code).Select(match => match.Groups[1].Value)
-            .Where(name => RetiredWords.Expression().IsMatch(WordsOf(name))).Select(name => $"{file.Path}: {name}"),
+            .Where(name => RetiredWords.Expression.IsMatch(WordsOf(name))).Select(name => $"{file.Path}: {name}"),
         [.. Repository.Code.Where(file => !file.Path.Contains("/Planted/", StringComparison.Ordinal))],
         planted: [Planted("internal sealed class KeyCourier;"), Planted("enum Fate { A }"), Planted("record struct HoleView(int A);")],
         Planted("class Whole;"), Planted("// class Courier\nclass Plain { string text = \"class Courier\"; }"));
 
     [Test]
     public void No_file_or_folder_is_called_by_a_retired_word() => Rule.Holds(
-        path => RetiredWords.Expression().IsMatch(WordsOf(path.Replace('/', ' '))) ? [path] : [],
+        path => RetiredWords.Expression.IsMatch(WordsOf(path.Replace('/', ' '))) ? [path] : [],
         [.. Repository.Code.Select(file => file.Path)],
         planted: ["src/Mira.Web/Verbs/Line.cs", "src/Mira.Infrastructure/Airtable/AirtableCourier.cs"],
         "src/Mira.Web/Commands/Line.cs");
 
     [Test]
     public void No_comment_uses_a_retired_word() => Rule.Holds(
-        file => file.Report(NoProse().Replace(file.Comments, match => new string(' ', match.Length)), RetiredWords.Expression(), "a retired word"),
+        file => file.Report(NoProse().Replace(file.Comments, match => new string(' ', match.Length)), RetiredWords.Expression, "a retired word"),
         Repository.CodeIn("src"),
         planted: [Planted("// the courier carries it"), Planted("/// <summary>Changed by hand.</summary>")],
         Planted("// <c>courier</c>"), Planted("/// <see cref=\"Courier\"/>"), Planted("var courier = 1; // carries it"));
