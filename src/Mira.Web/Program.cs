@@ -56,6 +56,12 @@ static WebApplicationBuilder CreateBuilder(string[] args)
     return builder;
 }
 
+static SettingReader ReadSettings()
+{
+    var configuration = CreateBuilder([]).Configuration;
+    return new SettingReader(path => configuration[path]);
+}
+
 static async Task<WebApplication> BuildAsync(string[] args)
 {
     var builder = CreateBuilder(args);
@@ -116,8 +122,7 @@ static void ShowStart(WebApplication app)
 
 static async Task MigrateAsync(CancellationToken cancellationToken)
 {
-    var configuration = CreateBuilder([]).Configuration;
-    var settings = new SettingReader(path => configuration[path]);
+    var settings = ReadSettings();
     var timeout = GracefulShutdownOptions.Read(settings).Duration + GracefulShutdownOptions.Rest;
     MigrateCommand.Print(await StoreUpgrade.RunAsync(settings, AppContext.BaseDirectory, timeout, TimeProvider.System, cancellationToken));
 }
@@ -148,8 +153,7 @@ static async Task PepperStatusAsync(CancellationToken cancellationToken)
 
 static async Task<int> CopyStoreAsync(string from, string to, bool isDryRun, CancellationToken cancellationToken)
 {
-    var configuration = CreateBuilder([]).Configuration;
-    var settings = new SettingReader(path => configuration[path]);
+    var settings = ReadSettings();
     var timeout = GracefulShutdownOptions.Read(settings).Duration + GracefulShutdownOptions.Rest;
     await using var copy = new StoreCopy(settings, AppContext.BaseDirectory, timeout, TimeProvider.System, isDryRun);
     return await StoreCommand.PrintAsync(copy.RunAsync(from, to, cancellationToken));
@@ -169,8 +173,7 @@ static async Task CreateTableAsync(CancellationToken cancellationToken)
 
 static async Task<AuditFinding> CheckAuditAsync(AuditSource source, CancellationToken cancellationToken)
 {
-    var configuration = CreateBuilder([]).Configuration;
-    var settings = new SettingReader(path => configuration[path]);
+    var settings = ReadSettings();
     var view = OfflineLedger.Of(settings, AppContext.BaseDirectory, source.Data, source.PublicKey, source.Anchor);
     var (flaw, proof) = source.File is { } file
         ? await view.CheckFileAsync(file, cancellationToken)
@@ -184,8 +187,7 @@ static async Task<AuditFinding> CheckAuditAsync(AuditSource source, Cancellation
 
 static async Task<BackupCommand.Result> BackupAsync(BackupCommand.Request request, CancellationToken cancellationToken)
 {
-    var configuration = CreateBuilder([]).Configuration;
-    var settings = new SettingReader(path => configuration[path]);
+    var settings = ReadSettings();
     var made = await new StoreBackup(request.To, request.PassphraseFile, request.MayReplace)
         .RunAsync(settings, AppContext.BaseDirectory, TimeProvider.System, cancellationToken);
     return new BackupCommand.Result(made.Seq, made.MadeAt, made.Secrets is not null);
@@ -193,8 +195,7 @@ static async Task<BackupCommand.Result> BackupAsync(BackupCommand.Request reques
 
 static async Task<RestoreCommand.Result> RestoreAsync(RestoreCommand.Request request, CancellationToken cancellationToken)
 {
-    var configuration = CreateBuilder([]).Configuration;
-    var settings = new SettingReader(path => configuration[path]);
+    var settings = ReadSettings();
     var restored = await new StoreRestore(request.From, request.PassphraseFile, request.Anchor, request.Export)
         .RunAsync(settings, AppContext.BaseDirectory, TimeProvider.System, cancellationToken);
     var manifest = restored.Manifest;

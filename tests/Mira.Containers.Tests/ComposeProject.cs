@@ -78,24 +78,14 @@ internal sealed class ComposeProject : IAsyncDisposable
     /// <summary>
     /// Runs a command in the folder, with the ports of this project, and without what this process has of its own.
     /// </summary>
-    public async Task<(int ExitCode, string Output)> RunAsync(string command, params string[] arguments)
+    public Task<(int ExitCode, string Output)> RunAsync(string command, params string[] arguments)
     {
-        var start = new ProcessStartInfo(command, arguments)
-        {
-            WorkingDirectory = _folder.Root,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
+        var start = new ProcessStartInfo(command, arguments) { WorkingDirectory = _folder.Root };
         foreach (var name in start.Environment.Keys.Except(["PATH", "HOME", "DOCKER_HOST", "TMPDIR"]).ToList())
             start.Environment.Remove(name);
         foreach (var (name, value) in _environment)
             start.Environment[name] = value;
-        using var process = Process.Start(start)!;
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        process.StandardInput.Close();
-        await process.WaitForExitAsync();
-        return (process.ExitCode, await output + await error);
+        return Shell.RunAsync(start);
     }
 
     /// <summary>The id of the only container of a service.</summary>

@@ -20,7 +20,10 @@ public sealed class ExportFile(ChainProof proof)
     private static ReadOnlySpan<byte> AfterHash => "\"}"u8;
 
     /// <summary>An event's line, without its end.</summary>
-    public static string LineOf(LedgerEvent entry) => string.Concat(entry.Body.AsSpan(0, entry.Body.Length - 1), ",\"hash\":\"", entry.Hash, "\"}");
+    public static string LineOf(LedgerEvent entry) => string.Concat(entry.Body.AsSpan(0, entry.Body.Length - 1), EndOf(entry.Hash));
+
+    /// <summary>Is this the line of the event with that hash?</summary>
+    public static bool HasHash(string line, string hash) => line.EndsWith(EndOf(hash), StringComparison.Ordinal);
 
     /// <summary>Takes the next bytes of the file.</summary>
     public ChainFault? Take(ReadOnlySpan<byte> bytes)
@@ -71,6 +74,8 @@ public sealed class ExportFile(ChainProof proof)
         line[tail] = (byte)'}';
         return proof.Add(line[..(tail + 1)], hash);
     }
+
+    private static string EndOf(string hash) => $",\"hash\":\"{hash}\"}}";
 
     private ChainFault NoLine() => new(proof.Last.Seq + 1, "is no line of an export");
 }

@@ -10,6 +10,7 @@ namespace Mira.Infrastructure.Audit;
 public sealed record AnchorOptions(string? File, Uri? Address)
 {
     public const string Setting = "MIRA_AUDIT_ANCHOR";
+    internal const string SettingPath = "Mira:AuditAnchor";
 
     /// <summary>How many checkpoints may wait; then the newest take the places of the oldest.</summary>
     public int MostWaiting { get; init; } = 1_000;
@@ -20,7 +21,7 @@ public sealed record AnchorOptions(string? File, Uri? Address)
     /// address.</exception>
     public static AnchorOptions Read(SettingReader settings)
     {
-        var text = settings.Text(Setting, "Mira:AuditAnchor");
+        var text = settings.Text(Setting, SettingPath);
         if (text is null)
             return new AnchorOptions(null, null);
         if (text.Contains("://", StringComparison.Ordinal))

@@ -17,8 +17,6 @@ public sealed partial class AuditKeyStartup(
     SqlLedgerArchive archive, ILedgerReader ledger, AuditKey key, HeadSigner seal, LedgerPoller poller, AnchorOptions anchor, TimeProvider clock,
     ILogger<AuditKeyStartup> log, DataFolder? folder = null)
 {
-    private const string Setting = "MIRA_AUDIT_KEY";
-
     /// <summary>Needs the store, and a ledger poller that has seen where it stands.</summary>
     /// <exception cref="SettingException">The key does not work, or the ledger is signed by another one that it does
     /// not name.</exception>
@@ -27,7 +25,7 @@ public sealed partial class AuditKeyStartup(
     {
         // The first change, too, does not wait for the library that signs while it holds the ledger's lock.
         if (!key.Public.Verifies(key.Sign(LedgerPosition.Start, clock.GetUtcNow())))
-            throw new SettingException(Setting, "does not sign what its public part verifies");
+            throw new SettingException(AuditKeys.Setting, "does not sign what its public part verifies");
 
         // In this order: what another node publishes meanwhile is not behind the head.
         var published = anchor.File is { } file ? await ReadAsync(file, cancellationToken) : null;
@@ -82,19 +80,19 @@ public sealed partial class AuditKeyStartup(
         if (key.Earlier.Contains(owner))
         {
             if (seal.HasTakenOver)
-                throw new SettingException(Setting, $"names the earlier key {owner.Id}, which has signed the end of this ledger although the newer one had signed before: an older copy was put back, or somebody else has that key. Start with the earlier key alone to go back to its time, or take it out to go on, which is recorded as a violation");
+                throw new SettingException(AuditKeys.Setting, $"names the earlier key {owner.Id}, which has signed the end of this ledger although the newer one had signed before: an older copy was put back, or somebody else has that key. Start with the earlier key alone to go back to its time, or take it out to go on, which is recorded as a violation");
             return;
         }
 
         var handover = await archive.FindHandoverAsync(cancellationToken);
         var isEnded = handover?.HasEnded(key.Public, head.Statement) == true;
         if (isEnded && !handover!.IsSigned && !seal.HasTakenOver)
-            throw new SettingException(Setting, $"may not be the key that signs this ledger any more: an event which it has not signed says that {owner.Id} has taken over from it. If you know that key (hold it against a line of an old log, or an auditor's copy), it is the one to give; if you do not, the ledger was forged, and an older copy has to be put back");
+            throw new SettingException(AuditKeys.Setting, $"may not be the key that signs this ledger any more: an event which it has not signed says that {owner.Id} has taken over from it. If you know that key (hold it against a line of an old log, or an auditor's copy), it is the one to give; if you do not, the ledger was forged, and an older copy has to be put back");
         if (isEnded && handover!.IsSigned)
-            throw new SettingException(Setting, $"is not the key that signs this ledger any more: {owner.Id} has taken over from it. Give that one, or put its public part behind this one to go back");
+            throw new SettingException(AuditKeys.Setting, $"is not the key that signs this ledger any more: {owner.Id} has taken over from it. Give that one, or put its public part behind this one to go back");
         var isGiven = folder is null || AuditKeys.FindInFolder(folder).Own != key.Public;
         if (isGiven && !seal.HasTakenOver)
-            throw new SettingException(Setting, $"does not name the key {owner.Id}, which has signed this ledger. If that is the one used so far (hold it against a line of an old log, or an auditor's copy), put its public part behind the private one, in the same PEM; if you do not know it, the ledger was forged");
+            throw new SettingException(AuditKeys.Setting, $"does not name the key {owner.Id}, which has signed this ledger. If that is the one used so far (hold it against a line of an old log, or an auditor's copy), put its public part behind the private one, in the same PEM; if you do not know it, the ledger was forged");
     }
 
     private async Task<Checkpoint?> ReadAsync(string file, CancellationToken cancellationToken)

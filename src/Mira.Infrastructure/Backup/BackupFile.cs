@@ -54,7 +54,7 @@ internal sealed class BackupFile : IDisposable
             var zip = new ZipArchive(file, ZipArchiveMode.Read);
             var backup = new BackupFile(file, zip, await ReadManifestAsync(zip, cancellationToken));
             await backup.CheckAsync(cancellationToken);
-            await CheckWholeAsync(path, cancellationToken);
+            await CheckWholeAsync(file, cancellationToken);
             file = null;
             return backup;
         }
@@ -118,9 +118,9 @@ internal sealed class BackupFile : IDisposable
         await AddAsync(zip, DatabasePart, manifest, copy, cancellationToken);
     }
 
-    private static async Task CheckWholeAsync(string path, CancellationToken cancellationToken)
+    private static async Task CheckWholeAsync(FileStream file, CancellationToken cancellationToken)
     {
-        await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        file.Position = 0;
         var hash = await HashAsync(file, file.Length - HashLength, cancellationToken);
         var told = new byte[HashLength];
         await file.ReadExactlyAsync(told, cancellationToken);

@@ -88,7 +88,7 @@ internal static class EmbeddedStore
     {
         await new SqliteStore(contexts, folder, clock).DemandPeppersAsync(peppers, clock.GetUtcNow(), cancellationToken);
         if (head.SignedBy is { } signer && key.FindPublic(signer) is null)
-            throw new SettingException("MIRA_AUDIT_KEY", $"is not the key that has signed the ledger of the backup ({AuditPublicKey.FromText(signer)?.Id ?? "unreadable"})");
+            throw new SettingException(AuditKeys.Setting, $"is not the key that has signed the ledger of the backup ({AuditPublicKey.FromText(signer)?.Id ?? "unreadable"})");
     }
 
     private static void Copy(string from, string to)

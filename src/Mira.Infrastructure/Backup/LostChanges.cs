@@ -14,7 +14,6 @@ public sealed record LostChange(long Seq, string At, string Type, string KeyId);
 internal sealed record LostChanges(long UpTo, IReadOnlyList<LostChange> Changes)
 {
     private const string Option = "--export";
-    private const string Hash = ",\"hash\":\"";
 
     /// <exception cref="SettingException">The export is not whole, or is of another ledger.</exception>
     public static async Task<LostChanges> ReadAsync(string path, LedgerPosition end, AuditPublicKey key, CancellationToken cancellationToken)
@@ -45,7 +44,7 @@ internal sealed record LostChanges(long UpTo, IReadOnlyList<LostChange> Changes)
 
             using var document = JsonDocument.Parse(line);
             var (entry, seq) = (document.RootElement, document.RootElement.GetProperty("seq").GetInt64());
-            if (seq == end.Seq && !line.EndsWith($"{Hash}{end.Hash}\"}}", StringComparison.Ordinal))
+            if (seq == end.Seq && !ExportFile.HasHash(line, end.Hash))
                 throw new SettingException(Option, "the export is of another ledger than the backup");
 
             var type = entry.GetProperty("type").GetString()!;

@@ -103,7 +103,7 @@ public sealed record StoreBackup(string To, string? PassphraseFile, bool MayRepl
         SettingReader settings, DataFolder folder, IDbContextFactory<MiraDbContext> contexts, BackupManifest manifest, SignedHead head, string passphrase,
         TimeProvider clock, CancellationToken cancellationToken)
     {
-        var key = AuditKeys.Find(settings, folder) ?? throw new SettingException("MIRA_AUDIT_KEY", "is not given, and there is none in the data folder");
+        var key = AuditKeys.Find(settings, folder) ?? throw new SettingException(AuditKeys.Setting, "is not given, and there is none in the data folder");
         await EmbeddedStore.DemandSecretsAsync(folder, contexts, Peppers.Load(settings, folder, mayMake: false), key, head, clock, cancellationToken);
 
         var parameters = WrappedSecrets.NewParameters();

@@ -1,6 +1,7 @@
 using Mira.Application.Settings;
 using Mira.Domain.Ledger;
 using Mira.Domain.Tokens;
+using Mira.Infrastructure.Audit;
 using Mira.Infrastructure.Files;
 using Mira.Infrastructure.Sql;
 using Mira.Infrastructure.Start;
@@ -58,7 +59,7 @@ public sealed record StoreRestore(string From, string? PassphraseFile, string? A
 
     private List<Checkpoint> FindAnchors(SettingReader settings)
     {
-        var path = Anchor ?? settings.Text("MIRA_AUDIT_ANCHOR", "Mira:AuditAnchor");
+        var path = Anchor ?? settings.Text(AnchorOptions.Setting, AnchorOptions.SettingPath);
         var isThere = Anchor is not null || (path is not null && !path.Contains("://", StringComparison.Ordinal) && File.Exists(path));
         return isThere ? OfflineLedger.ReadAnchors(path!) : [];
     }

@@ -10,7 +10,7 @@ namespace Mira.Infrastructure.Files;
 /// </summary>
 public static class AuditKeys
 {
-    private const string Setting = "MIRA_AUDIT_KEY";
+    internal const string Setting = "MIRA_AUDIT_KEY";
     private const string FileSetting = "MIRA_AUDIT_KEY_FILE";
 
     /// <exception cref="SettingException">A key is not usable, or cannot be kept.</exception>

@@ -1,4 +1,5 @@
 using System.Net;
+using Mira.Web.Hosting;
 
 namespace Mira.Web.Commands;
 
@@ -47,18 +48,10 @@ internal static class HealthCheck
     /// </summary>
     private static Uri? Target(string address)
     {
-        try
-        {
-            var binding = BindingAddress.Parse(address);
-            if (binding.Scheme is not ("http" or "https") || binding.IsUnixPipe)
-                return null;
-
-            var host = binding.Host is "+" or "*" or "0.0.0.0" or "[::]" ? "localhost" : binding.Host;
-            return new Uri($"{binding.Scheme}://{host}:{binding.Port}{binding.PathBase}/health/ready");
-        }
-        catch (FormatException)
-        {
+        if (ServedAddresses.Parse(address) is not { IsUnixPipe: false } binding)
             return null;
-        }
+
+        var host = binding.Host is "+" or "*" or "0.0.0.0" or "[::]" ? "localhost" : binding.Host;
+        return Uri.TryCreate($"{binding.Scheme}://{host}:{binding.Port}{binding.PathBase}/health/ready", UriKind.Absolute, out var target) ? target : null;
     }
 }

@@ -16,7 +16,7 @@ public static class ServedAddresses
     {
         foreach (var text in settings.Text("urls")?.Split(';', StringSplitOptions.RemoveEmptyEntries) ?? [])
         {
-            if (!IsAddress(text))
+            if (Parse(text) is null)
                 throw new SettingException(Setting, "each item must be an address like http://localhost:5000");
         }
     }
@@ -32,16 +32,17 @@ public static class ServedAddresses
         _ => null,
     };
 
-    private static bool IsAddress(string text)
+    /// <summary>One of the addresses; null when it is none.</summary>
+    internal static BindingAddress? Parse(string text)
     {
         try
         {
             var address = BindingAddress.Parse(text);
-            return address.Scheme is "http" or "https" && address.Port is >= 0 and <= 65_535;
+            return address.Scheme is "http" or "https" && address.Port is >= 0 and <= 65_535 ? address : null;
         }
         catch (FormatException)
         {
-            return false;
+            return null;
         }
     }
 }

@@ -146,21 +146,14 @@ internal sealed class DeployTests
 
         public IEnumerable<string> Calls => File.ReadAllLines(_folder.At("calls"));
 
-        public async Task<(int ExitCode, string Output)> DeployAsync(
+        public Task<(int ExitCode, string Output)> DeployAsync(
             Uri address, string? key, params string[] arguments)
         {
-            var start = new ProcessStartInfo(Script("deploy"), arguments)
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            };
+            var start = new ProcessStartInfo(Script("deploy"), arguments);
             start.Environment["PATH"] = $"{_folder.Root}:{Environment.GetEnvironmentVariable("PATH")}";
             start.Environment["MIRA_SMOKE_URL"] = address.ToString();
             start.Environment["MIRA_SMOKE_KEY"] = key;
-            using var process = Process.Start(start)!;
-            var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-            await process.WaitForExitAsync();
-            return (process.ExitCode, await output + await error);
+            return Shell.RunAsync(start);
         }
 
         public void Dispose() => _folder.Dispose();
